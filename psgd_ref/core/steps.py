@@ -1,0 +1,96 @@
+"""One flow, three discretisations: Euler steps of ẇ = −s(w) ⊙ ∇L in w, in f(w) and in the mirror coordinate.
+
+They agree to first order in the step size; at second order they differ by c·η² s s′ g² with
+c = 0 (PSGD), 1/4 (warped), 1/2 (mirror): claims B1–B3.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.core.arguments import Array, real_array, real_number, same_shape
+from psgd_ref.core.warp import Warp
+
+
+def psgd_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Array:
+    """Position-based scaled gradient descent: an Euler step in w.
+
+    w⁺ = w − η s(w) ⊙ g
+
+    w, g : weights and loss gradient, same shape; lr : η ≥ 0. Returns new weights in the dtype of w.
+    Raises ValueError for unequal shapes, values that are not finite, or a negative rate.
+    Source: the paper, Eq. (7).
+    """
+    w, g, lr = _arguments(w, g, lr)
+    return w - lr * warp.scale(w) * g
+
+
+def warped_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Array:
+    """Gradient descent in the warped space, mapped back: an Euler step in y = f(w).
+
+    w⁺ = f⁻¹(f(w) − η √s(w) ⊙ g), because ∂L/∂y = g / f′ = √s g.
+
+    Arguments, result and errors as `psgd_step`. Source: the paper, Theorem 1; claims B1, B2.
+    """
+    w, g, lr = _arguments(w, g, lr)
+    return warp.inverse(warp(w) - lr * np.sqrt(warp.scale(w)) * g)
+
+
+def mirror_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Array:
+    """Mirror descent with the potential Φ″ = 1/s: an Euler step in Φ′(w).
+
+    Φ′(w⁺) = Φ′(w) − η g
+
+    Within a half cell (d + ε)⁺ = (d + ε)·e^(−t), t = ηλgσ. At ε = 0 targets lie at infinity in Φ′: a
+    weight keeps the interval between two targets in which it started, and a weight on a target stays.
+
+    Arguments, result and errors as `psgd_step`. Source: claim B3.
+    """
+    w, g, lr = _arguments(w, g, lr)
+    return _mirror_between_targets(w, g, lr, warp) if warp.eps == 0 else _mirror(w, g, lr, warp)
+
+
+def _mirror(w: Array, g: Array, lr: float, warp: Warp) -> Array:
+    """The mirror step for ε > 0, where Φ′ is finite everywhere and weights may pass targets."""
+    targets, eps, strength = warp.targets, warp.eps, warp.strength
+    images = targets.respaced(lambda gap: 2 / strength * np.log1p(gap / (2 * eps)))
+
+    position = targets.position(w)
+    offset = w - targets.value(position)
+    d, reach = np.abs(offset), warp.reach(position, offset)
+    near = np.minimum(d, reach)
+    length = np.log1p(near / eps) / strength + (d - near) / (strength * (near + eps))
+    y = images.value(position) + np.copysign(length, offset) - lr * g
+
+    position = images.position(y)
+    u = y - images.value(position)
+    length, reach = np.abs(u), warp.reach(position, u)
+    near = np.minimum(length, np.log1p(reach / eps) / strength)
+    d = eps * np.expm1(strength * near)
+    d = d + (length - near) * strength * (d + eps)
+    return np.asarray(targets.value(position) + np.copysign(d, u))
+
+
+def _mirror_between_targets(w: Array, g: Array, lr: float, warp: Warp) -> Array:
+    """The mirror step for ε = 0: d is multiplied by e^(−t), measured from the nearer of two targets."""
+    targets = warp.targets
+    position = targets.position(w)
+    offset = w - targets.value(position)
+    side, d = np.sign(offset), np.abs(offset)
+    gap = targets.gap(position, side)
+    half = np.where(np.isinf(gap), warp.reach(position, offset), gap / 2)
+    t = lr * warp.strength * side * g
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        grown = d * np.exp(-t)
+        across = gap - half * (half / grown)
+        # Beyond the cap Φ′ is linear: x is Φ′ in units of 1/λ, measured from the cap.
+        x = np.where(d > half, d / half - 1, np.log(d / half)) - t
+        beyond = half * np.where(x > 0, 1 + x, np.exp(x))
+    moved = np.where(np.isinf(half), grown, np.where(np.isinf(gap), beyond, across))
+    inside = (grown <= half) & (d <= half)
+    return np.asarray(targets.value(position) + side * np.where(inside, grown, moved))
+
+
+def _arguments(w: npt.ArrayLike, g: npt.ArrayLike, lr: float) -> tuple[Array, Array, float]:
+    w, g = real_array("w", w), real_array("g", g)
+    same_shape("g", g, "w", w)
+    return w, g, real_number("lr", lr)
