@@ -1,0 +1,182 @@
+"""The readable oracle of every kernel: plain NumPy, any float dtype, each function beside its formula.
+
+Arrays are NHWC, convolution weights HWIO. `stride`, `padding` and `size` are (height, width) pairs.
+Arguments are trusted here; `psgd_ref.nn.functional` is the checked public face.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+from psgd_ref.core.arguments import Array
+
+Pair = tuple[int, int]
+Indices = npt.NDArray[np.integer]
+
+
+def _pad(x: Array, padding: Pair, value: float = 0.0) -> Array:
+    (top, left) = padding
+    return np.pad(x, ((0, 0), (top, top), (left, left), (0, 0)), constant_values=value)
+
+
+def _windows(x: Array, size: Pair, stride: Pair) -> Array:
+    """Every window of x, shape (N, OH, OW, C, KH, KW): a view."""
+    return sliding_window_view(x, size, axis=(1, 2))[:, :: stride[0], :: stride[1]]
+
+
+def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
+    """y[n,h,w,o] = b[o] + Σ_{i,j,c} x[n, h·s+i−p, w·s+j−p, c] · w[i,j,c,o]."""
+    windows = _windows(_pad(x, padding), w.shape[:2], stride)
+    y = np.tensordot(windows, w, axes=([4, 5, 3], [0, 1, 2]))
+    return y if bias is None else y + bias
+
+
+def conv2d_backward(
+    dy: Array, x: Array, w: Array, stride: Pair, padding: Pair, need_dx: bool = True
+) -> tuple[Array | None, Array]:
+    """Gradients of `conv2d`: dw[i,j,c,o] = Σ x[…]·dy[…,o], and dx scatters dy·wᵀ back over each window."""
+    padded = _pad(x, padding)
+    windows = _windows(padded, w.shape[:2], stride)
+    dw = np.tensordot(windows, dy, axes=([0, 1, 2], [0, 1, 2])).transpose(1, 2, 0, 3)
+    if not need_dx:
+        return None, dw
+    dx = np.zeros_like(padded)
+    for i in range(w.shape[0]):
+        for j in range(w.shape[1]):
+            _window_slice(dx, i, j, dy.shape, stride)[...] += dy @ w[i, j].T
+    return _crop(dx, padding), dw
+
+
+def _window_slice(padded: Array, i: int, j: int, out_shape: tuple[int, ...], stride: Pair) -> Array:
+    """The pixels that meet kernel element (i, j), one for each output pixel."""
+    _, height, width, _ = out_shape
+    rows = slice(i, i + stride[0] * height, stride[0])
+    columns = slice(j, j + stride[1] * width, stride[1])
+    return padded[:, rows, columns][:, :height, :width]
+
+
+def _crop(padded: Array, padding: Pair) -> Array:
+    _, height, width, _ = padded.shape
+    return padded[:, padding[0] : height - padding[0], padding[1] : width - padding[1]]
+
+
+def linear(x: Array, w: Array, bias: Array | None) -> Array:
+    """y = x w + b, x (N, I), w (I, O)."""
+    return x @ w if bias is None else x @ w + bias
+
+
+def linear_backward(dy: Array, x: Array, w: Array, need_dx: bool = True) -> tuple[Array | None, Array]:
+    """Gradients of `linear`: dx = dy wᵀ, dw = xᵀ dy."""
+    return (dy @ w.T if need_dx else None), x.T @ dy
+
+
+def channel_sum(dy: Array) -> Array:
+    """Gradient of a bias: the sum over all axes but the last."""
+    return np.asarray(dy.sum(axis=tuple(range(dy.ndim - 1))))
+
+
+def batch_norm_train(
+    x: Array, gamma: Array, beta: Array, eps: float, residual: Array | None, relu: bool
+) -> tuple[Array, Array, Array]:
+    """y = γ(x − m)/√(v + ε) + β [+ residual], optionally max(y, 0), with batch mean m and biased variance v.
+
+    Returns y, m, v; m and v are taken over all axes but the last.
+    """
+    axes = tuple(range(x.ndim - 1))
+    mean, var = x.mean(axes), x.var(axes)
+    return batch_norm_eval(x, gamma, beta, mean, var, eps, residual, relu), mean, var
+
+
+def batch_norm_eval(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array,
+    var: Array,
+    eps: float,
+    residual: Array | None,
+    relu: bool,
+) -> Array:
+    """`batch_norm_train` with given mean and variance."""
+    y = gamma * (x - mean) / np.sqrt(var + eps) + beta
+    if residual is not None:
+        y = y + residual
+    return np.maximum(y, 0) if relu else y
+
+
+def batch_norm_backward(
+    dy: Array, x: Array, y: Array | None, gamma: Array, mean: Array, var: Array, eps: float, relu: bool
+) -> tuple[Array, Array, Array, Array]:
+    """Gradients of `batch_norm_train`: dx, dγ, dβ and dz, the gradient before the ReLU (the residual's).
+
+    With x̂ = (x − m)/√(v+ε): dγ = Σ dz x̂, dβ = Σ dz, dx = γ/√(v+ε) · (dz − mean(dz) − x̂ mean(dz x̂)).
+    """
+    dz = relu_backward(dy, y) if relu and y is not None else dy
+    axes = tuple(range(x.ndim - 1))
+    normalised = (x - mean) / np.sqrt(var + eps)
+    dgamma, dbeta = (dz * normalised).sum(axes), dz.sum(axes)
+    count = x.size // x.shape[-1]
+    dx = gamma / np.sqrt(var + eps) * (dz - dbeta / count - normalised * dgamma / count)
+    return dx, dgamma, dbeta, dz
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    return np.maximum(x, 0)
+
+
+def relu_backward(dy: Array, y: Array) -> Array:
+    """dy where the output is positive, 0 elsewhere; NaN outputs pass their gradient on."""
+    return np.where(y <= 0, np.zeros_like(dy), dy)
+
+
+def max_pool2d(x: Array, size: Pair, stride: Pair, padding: Pair) -> tuple[Array, Indices]:
+    """Largest value of each window and which of its KH·KW elements it is (the first of equals)."""
+    windows = _windows(_pad(x, padding, -np.inf), size, stride)
+    flat = windows.reshape(*windows.shape[:4], -1)
+    winner = flat.argmax(axis=-1)
+    return np.take_along_axis(flat, winner[..., None], axis=-1)[..., 0], winner
+
+
+def max_pool2d_backward(
+    dy: Array, winner: Indices, x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
+) -> Array:
+    """Each window's gradient goes to its winner."""
+    dx = np.zeros(_padded_shape(x_shape, padding), dy.dtype)
+    for i in range(size[0]):
+        for j in range(size[1]):
+            won = winner == i * size[1] + j
+            _window_slice(dx, i, j, dy.shape, stride)[...] += np.where(won, dy, 0)
+    return _crop(dx, padding)
+
+
+def avg_pool2d(x: Array, size: Pair, stride: Pair, padding: Pair) -> Array:
+    """Mean of each window; padding counts as zeros."""
+    return np.asarray(_windows(_pad(x, padding), size, stride).mean(axis=(4, 5)))
+
+
+def avg_pool2d_backward(
+    dy: Array, x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
+) -> Array:
+    """Each window's gradient is shared equally by its KH·KW elements."""
+    dx = np.zeros(_padded_shape(x_shape, padding), dy.dtype)
+    share = dy / (size[0] * size[1])
+    for i in range(size[0]):
+        for j in range(size[1]):
+            _window_slice(dx, i, j, dy.shape, stride)[...] += share
+    return _crop(dx, padding)
+
+
+def _padded_shape(shape: tuple[int, ...], padding: Pair) -> tuple[int, ...]:
+    return (shape[0], shape[1] + 2 * padding[0], shape[2] + 2 * padding[1], shape[3])
+
+
+def global_avg_pool(x: Array) -> Array:
+    """Mean over height and width: (N, H, W, C) → (N, C)."""
+    return np.asarray(x.mean(axis=(1, 2)))
+
+
+def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> Array:
+    """The gradient of each mean, shared equally by its pixels."""
+    share = dy / (x_shape[1] * x_shape[2])
+    return np.broadcast_to(share[:, None, None, :], x_shape).copy()
