@@ -101,7 +101,7 @@ def batch_norm_eval(
     y = gamma * (x - mean) / np.sqrt(var + eps) + beta
     if residual is not None:
         y = y + residual
-    return np.maximum(y, 0) if relu else y
+    return np.asarray(np.maximum(y, 0) if relu else y)
 
 
 def batch_norm_backward(

@@ -1,0 +1,36 @@
+"""A small convolutional network for small images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.core.arguments import whole_number
+from psgd_ref.nn import BatchNorm, Conv2d, GlobalAvgPool, Layer, Linear, MaxPool2d, Model, Sequential
+
+
+def convnet(
+    channels: int = 1,
+    widths: Sequence[int] = (16, 16, 32),
+    classes: int = 10,
+    seed: int = 0,
+    dtype: npt.DTypeLike = np.float32,
+) -> Model:
+    """3×3 convolutions with batch norm and ReLU, a 2×2 max-pool before the last, mean, linear.
+
+    channels : of the input images (N, H, W, channels), H and W ≥ 2
+    widths   : channels of each convolution
+    """
+    if len(widths) == 0:
+        raise ValueError("widths must name at least one convolution; got none")
+    layers: dict[str, Layer] = {}
+    inputs = whole_number("channels", channels, 1)
+    for i, width in enumerate(widths, 1):
+        if i == len(widths) > 1:
+            layers["pool"] = MaxPool2d(2)
+        layers[f"conv{i}"] = Conv2d(inputs, whole_number("width", width, 1), 3, padding=1)
+        layers[f"bn{i}"] = BatchNorm(width, relu=True)
+        inputs = width
+    layers["mean"] = GlobalAvgPool()
+    layers["fc"] = Linear(inputs, whole_number("classes", classes, 2))
+    return Model(Sequential(layers), seed, dtype)

@@ -1,0 +1,25 @@
+"""The multilayer perceptron."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.core.arguments import whole_number
+from psgd_ref.nn import Flatten, Layer, Linear, Model, ReLU, Sequential
+
+
+def mlp(widths: Sequence[int] = (64, 50, 20, 10), seed: int = 0, dtype: npt.DTypeLike = np.float32) -> Model:
+    """Fully connected layers of the given widths, input first and classes last, with ReLU between.
+
+    Takes rows (N, widths[0]) or images with that many numbers. Raises ValueError for fewer than two widths.
+    """
+    if len(widths) < 2:
+        raise ValueError(f"widths must name at least input and output; got {tuple(widths)}")
+    layers: dict[str, Layer] = {"flatten": Flatten()}
+    for i, (inputs, outputs) in enumerate(pairwise(widths), 1):
+        if i > 1:
+            layers[f"relu{i - 1}"] = ReLU()
+        layers[f"fc{i}"] = Linear(whole_number("width", inputs, 1), whole_number("width", outputs, 1))
+    return Model(Sequential(layers), seed, dtype)

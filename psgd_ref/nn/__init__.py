@@ -1,0 +1,28 @@
+"""Layers with explicit forward and backward passes, on one flat parameter vector."""
+
+from psgd_ref.nn.activation import Flatten, ReLU
+from psgd_ref.nn.containers import Residual, Sequential
+from psgd_ref.nn.conv import Conv2d
+from psgd_ref.nn.layer import Layer
+from psgd_ref.nn.linear import Linear
+from psgd_ref.nn.model import Model
+from psgd_ref.nn.norm import BatchNorm
+from psgd_ref.nn.parameters import Parameter, Segment
+from psgd_ref.nn.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
+
+__all__ = [
+    "AvgPool2d",
+    "BatchNorm",
+    "Conv2d",
+    "Flatten",
+    "GlobalAvgPool",
+    "Layer",
+    "Linear",
+    "MaxPool2d",
+    "Model",
+    "Parameter",
+    "ReLU",
+    "Residual",
+    "Segment",
+    "Sequential",
+]

@@ -1,0 +1,36 @@
+"""What every layer is: a forward, a backward, and the names of what it holds."""
+
+from typing import Any
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn.parameters import Parameter
+
+Cache = Any
+
+
+class Layer:
+    """A differentiable map with explicit passes.
+
+    y, cache = forward(x, training);   dx = backward(dy, cache)
+
+    `backward` writes the gradients of the layer's own parameters into their `grad` views and returns
+    ∂L/∂x, or None when `need_dx` is false. Outside training no cache is kept and `cache` is None.
+    """
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Trainable arrays by name, PyTorch's names where it has the layer."""
+        return {}
+
+    def buffers(self) -> dict[str, Array]:
+        """Arrays that are state but not trained (running statistics), by name."""
+        return {}
+
+    def children(self) -> "dict[str, Layer]":
+        """Layers inside this one, in forward order."""
+        return {}
+
+    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        raise NotImplementedError
+
+    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        raise NotImplementedError

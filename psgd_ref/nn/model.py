@@ -1,0 +1,94 @@
+"""A model is a function of one flat vector w: a network, its parameters, and its loss."""
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.nn.functional import cross_entropy
+from psgd_ref.nn.layer import Layer
+from psgd_ref.nn.parameters import Segment, bind, lay_out, named_layers, named_parameters
+
+
+class Model:
+    """A network with all its trainable parameters in the flat vector `w`, and their gradients in `g`.
+
+    net     : the network, a layer that maps images to logits
+    seed    : seed of the initial values
+    dtype   : float32 (runs on the kernels) or float64 (runs on their oracles)
+
+    w, g    : (n,) arrays; the layers' parameters are views, so writing to w changes the network
+    segments: name, shape, role and span of every parameter in w
+    Raises ValueError for another dtype or a negative seed.
+    """
+
+    def __init__(self, net: Layer, seed: int = 0, dtype: Any = np.float32) -> None:
+        if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+            raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
+        self.net = net
+        self.segments = lay_out(net)
+        rng = np.random.default_rng(whole_number("seed", seed, 0))
+        values = [parameter.initial(rng, parameter.shape).ravel() for _, parameter in named_parameters(net)]
+        self.bind(np.concatenate(values).astype(dtype))
+
+    def bind(self, w: Array) -> None:
+        """Make w the flat vector of this model, with a fresh gradient of zeros."""
+        self.w, self.g = w, np.zeros_like(w)
+        bind(self.net, self.segments, self.w, self.g)
+
+    def copy(self) -> "Model":
+        """An independent model of the same structure, parameters and statistics."""
+        twin = copy.copy(self)
+        twin.net = copy.deepcopy(self.net)
+        twin.bind(self.w.copy())
+        return twin
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"net": self.net, "segments": self.segments, "w": self.w}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.net, self.segments = state["net"], state["segments"]
+        self.bind(state["w"])
+
+    @property
+    def buffers(self) -> dict[str, Array]:
+        """Running statistics by dotted name; writing into these arrays changes the network."""
+        found = {}
+        for prefix, layer in named_layers(self.net):
+            for name, buffer in layer.buffers().items():
+                found[f"{prefix}.{name}" if prefix else name] = buffer
+        return found
+
+    def segment(self, name: str) -> Segment:
+        """The segment of that name; ValueError that lists the names when there is none."""
+        for segment in self.segments:
+            if segment.name == name:
+                return segment
+        known = ", ".join(segment.name for segment in self.segments)
+        raise ValueError(f"no parameter {name!r}; the model has {known}")
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        """Logits (N, K) of images x (N, H, W, C), or of rows (N, I) for a perceptron.
+
+        With `training` batch norms use the batch's statistics and move their running ones.
+        """
+        return self.net.forward(self._images(x), training)[0]
+
+    def loss_and_grad(self, x: Array, labels: Any, smoothing: float = 0.0) -> float:
+        """Mean cross-entropy of a batch in training mode; fills `g` with its gradient.
+
+        x as in `forward`, labels (N,) whole numbers in 0 … K − 1, smoothing in [0, 1).
+        """
+        logits, cache = self.net.forward(self._images(x), True)
+        loss, dlogits = cross_entropy(logits, labels, smoothing)
+        self.net.backward(dlogits, cache, need_dx=False)
+        return loss
+
+    def _images(self, x: Array) -> Array:
+        if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+            given = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
+            raise ValueError(f"images must be a floating-point array; got {given}")
+        if x.shape[0] == 0:
+            raise ValueError("images must not be empty; got a batch of 0")
+        return np.ascontiguousarray(x, self.w.dtype)

@@ -1,0 +1,59 @@
+"""Batch normalisation, with the residual sum and the ReLU that often follow it."""
+
+import numpy as np
+
+from psgd_ref import kernels
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn.layer import Cache, Layer
+from psgd_ref.nn.parameters import Parameter, ones, zeros
+from psgd_ref.nn.shapes import channels
+
+
+class BatchNorm(Layer):
+    """y = γ (x − m)/√(v + eps) + β [+ residual], then max(y, 0) with `relu`.
+
+    In training m and v are the batch's mean and biased variance, and the running statistics move by
+    `momentum` towards m and the unbiased variance, as PyTorch's do; in evaluation the running ones
+    serve. x (…, features). Source: Ioffe and Szegedy 2015.
+    """
+
+    eps = 1e-5
+    momentum = 0.1
+
+    def __init__(self, features: int, relu: bool = False) -> None:
+        self.relu = relu
+        self.weight = Parameter((features,), "norm", ones)
+        self.bias = Parameter((features,), "norm", zeros)
+        self.running_mean = np.zeros(features, np.float32)
+        self.running_var = np.ones(features, np.float32)
+
+    def parameters(self) -> dict[str, Parameter]:
+        return {"weight": self.weight, "bias": self.bias}
+
+    def buffers(self) -> dict[str, Array]:
+        return {"running_mean": self.running_mean, "running_var": self.running_var}
+
+    def forward(self, x: Array, training: bool, residual: Array | None = None) -> tuple[Array, Cache]:
+        channels("input of a batch norm", x, self.weight.shape[0])
+        gamma, beta = self.weight.value, self.bias.value
+        if not training:
+            mean, var = self.running_mean.astype(x.dtype), self.running_var.astype(x.dtype)
+            return kernels.batch_norm_eval(x, gamma, beta, mean, var, self.eps, residual, self.relu), None
+        y, mean, var = kernels.batch_norm_train(x, gamma, beta, self.eps, residual, self.relu)
+        count = x.size // x.shape[-1]
+        self.running_mean += self.momentum * (mean - self.running_mean)
+        self.running_var += self.momentum * (var * (count / max(count - 1, 1)) - self.running_var)
+        return y, (x, y if self.relu else None, mean, var)
+
+    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        return self.backward_sum(dy, cache)[0]
+
+    def backward_sum(self, dy: Array, cache: Cache) -> tuple[Array, Array]:
+        """∂L/∂x and ∂L/∂residual."""
+        x, y, mean, var = cache
+        dx, dgamma, dbeta, dz = kernels.batch_norm_backward(
+            dy, x, y, self.weight.value, mean, var, self.eps, self.relu
+        )
+        self.weight.grad[...] = dgamma
+        self.bias.grad[...] = dbeta
+        return dx, dz

@@ -1,0 +1,101 @@
+"""One flat vector: all trainable parameters of a network in one array, each layer's a view of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from psgd_ref.core.arguments import Array
+
+if TYPE_CHECKING:
+    from psgd_ref.nn.layer import Layer
+
+Role = Literal["weight", "bias", "norm"]
+Initialiser = Callable[[np.random.Generator, tuple[int, ...]], Array]
+
+
+class Parameter:
+    """A trainable array of a layer: its shape, role and first value, later views of value and gradient.
+
+    role : "weight" or "bias" (both quantized and scaled), or "norm" (γ, β: neither)
+    """
+
+    def __init__(self, shape: tuple[int, ...], role: Role, initial: Initialiser) -> None:
+        self.shape, self.role, self.initial = shape, role, initial
+
+    value: Array
+    grad: Array
+
+    def __getstate__(self) -> dict[str, object]:
+        # A copy or pickle of a layer holds no views: its model binds it to the new flat vector.
+        return {"shape": self.shape, "role": self.role, "initial": self.initial}
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Where a parameter lives in the flat vector: w[start:stop].reshape(shape)."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: Role
+    start: int
+    stop: int
+
+    @property
+    def span(self) -> slice:
+        return slice(self.start, self.stop)
+
+    def view(self, flat: Array) -> Array:
+        """This parameter's part of a flat array, in its own shape: a view."""
+        return flat[self.start : self.stop].reshape(self.shape)
+
+
+def named_layers(layer: "Layer", prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
+    """The layer and all below it with dotted names, in forward order."""
+    yield prefix, layer
+    for name, child in layer.children().items():
+        yield from named_layers(child, f"{prefix}.{name}" if prefix else name)
+
+
+def named_parameters(layer: "Layer") -> Iterator[tuple[str, Parameter]]:
+    """Every parameter below a layer with its dotted name, in forward order."""
+    for prefix, owner in named_layers(layer):
+        for name, parameter in owner.parameters().items():
+            yield (f"{prefix}.{name}" if prefix else name), parameter
+
+
+def lay_out(layer: "Layer") -> tuple[Segment, ...]:
+    """The segments of a network's flat vector, one behind the other."""
+    segments, start = [], 0
+    for name, parameter in named_parameters(layer):
+        stop = start + int(np.prod(parameter.shape))
+        segments.append(Segment(name, parameter.shape, parameter.role, start, stop))
+        start = stop
+    return tuple(segments)
+
+
+def bind(layer: "Layer", segments: tuple[Segment, ...], w: Array, g: Array) -> None:
+    """Make every parameter's value and gradient a view of w and g."""
+    for segment, (_, parameter) in zip(segments, named_parameters(layer), strict=True):
+        parameter.value, parameter.grad = segment.view(w), segment.view(g)
+
+
+def he_normal(fan_in: int) -> Initialiser:
+    """Normal values of variance 2/fan_in (He et al. 2015), for a layer before a ReLU."""
+    return partial(_normal, deviation=np.sqrt(2 / fan_in))
+
+
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], deviation: float) -> Array:
+    return rng.standard_normal(shape) * deviation
+
+
+def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """All zeros: biases and β."""
+    return np.zeros(shape)
+
+
+def ones(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """All ones: γ."""
+    return np.ones(shape)

@@ -1,0 +1,54 @@
+"""Pooling layers; x (N, H, W, C)."""
+
+from typing import Any
+
+from psgd_ref import kernels
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn.layer import Cache, Layer
+from psgd_ref.nn.shapes import floats, pair, pool_padding, window_output
+
+
+class _Pool(Layer):
+    """The window that both kinds of pooling share; stride defaults to the size."""
+
+    def __init__(self, size: Any, stride: Any = None, padding: Any = 0) -> None:
+        self.size = pair("size", size, 1)
+        self.stride = pair("stride", self.size if stride is None else stride, 1)
+        self.padding = pair("padding", padding, 0)
+        pool_padding(self.size, self.padding)
+
+    def window(self, x: Array) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        window_output(floats("input of a pooling layer", x, "NHWC"), self.size, self.stride, self.padding)
+        return self.size, self.stride, self.padding
+
+
+class MaxPool2d(_Pool):
+    """Largest value of each window."""
+
+    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        y, winner = kernels.max_pool2d(x, *self.window(x))
+        return y, (winner, x.shape) if training else None
+
+    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        winner, shape = cache
+        return kernels.max_pool2d_backward(dy, winner, shape, self.size, self.stride, self.padding)
+
+
+class AvgPool2d(_Pool):
+    """Mean of each window, padding counted as zeros."""
+
+    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return kernels.avg_pool2d(x, *self.window(x)), x.shape if training else None
+
+    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        return kernels.avg_pool2d_backward(dy, cache, self.size, self.stride, self.padding)
+
+
+class GlobalAvgPool(Layer):
+    """Mean over height and width: (N, H, W, C) → (N, C)."""
+
+    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        return kernels.global_avg_pool(floats("input of a pooling layer", x, "NHWC")), x.shape
+
+    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        return kernels.global_avg_pool_backward(dy, cache)
