@@ -1,0 +1,47 @@
+"""Scales that come from a change of variables w = φ(θ): s = Σ (∂w/∂θ)². Chapter G of the ledger."""
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.core.arguments import Array, real_array, real_number
+
+
+def general_scale(jacobian: npt.ArrayLike) -> Array:
+    """The matrix that takes the place of s for any invertible F: (JᵀJ)⁻¹, J = ∂y/∂w.
+
+    jacobian : J, shape (n, n), invertible. Diagonal, with s on it, when F acts coordinate by coordinate.
+    Raises ValueError for a matrix that is not square or not invertible. Source: the paper, Eq. (1); claim A2.
+    """
+    j = real_array("jacobian", jacobian)
+    if j.ndim != 2 or j.shape[0] != j.shape[1]:
+        raise ValueError(f"jacobian must be square, (n, n); got shape {j.shape}")
+    try:
+        back = np.linalg.inv(j)
+    except np.linalg.LinAlgError:
+        raise ValueError("jacobian must be invertible; got a singular matrix") from None
+    return np.asarray(back @ back.T)
+
+
+def powerpropagation_scale(w: npt.ArrayLike, alpha: float) -> Array:
+    """The scale of w = θ|θ|^(α−1): s = α²|w|^(2−2/α), which is 4|w| at α = 2. α ≥ 1. Source: claim G1."""
+    alpha = real_number("alpha", alpha, positive=True)
+    return np.asarray(alpha**2 * np.abs(real_array("w", w)) ** (2 - 2 / alpha))
+
+
+def powerpropagation_alpha(power: float) -> float:
+    """The α whose scale is proportional to |w|^p: α = 2/(2−p), 0 ≤ p < 2.
+
+    Raises ValueError for p ≥ 2, where no α will do. Source: claim G1.
+    """
+    power = real_number("power", power)
+    if power >= 2:
+        raise ValueError(f"power must be a number in [0, 2); got {power!r}")
+    return 2 / (2 - power)
+
+
+def difference_of_squares_scale(w: npt.ArrayLike, product: npt.ArrayLike) -> Array:
+    """The scale of w = u² − v²: s = 4√(w² + 4(uv)²). The flow conserves the product uv, which acts as ε does.
+
+    w, product : shapes that broadcast. Source: claim G2.
+    """
+    return np.asarray(4 * np.hypot(real_array("w", w), 2 * real_array("product", product)))
