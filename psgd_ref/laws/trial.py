@@ -1,0 +1,118 @@
+"""One run of one law: Hypothesis inside a plain function, with a record of how close it came to failing."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import numpy as np
+import numpy.typing as npt
+from hypothesis import HealthCheck, Phase
+from hypothesis.strategies import SearchStrategy
+
+Body = Callable[..., None]
+
+
+class LawBrokenError(AssertionError):
+    """A law does not hold for the subject; the message and its notes carry the smallest counter-example."""
+
+
+class Trial:
+    """What a law is given besides its subject: how hard to search, and where to write down what it saw.
+
+    examples : inputs to try for a cheap property; a property of `cost` c gets examples/c, at least one
+    seed     : of the search; None draws a fresh one
+
+    Kept: `cases`, the inputs tried; `worst`, the largest error as a share of what is allowed (a law
+    holds while it is ≤ 1); `counterexample`, the shrunk input that refutes a false claim.
+    """
+
+    def __init__(self, examples: int = 100, seed: int | None = 0) -> None:
+        self.examples = examples
+        self.seed = seed
+        self.cases = 0
+        self.worst = 0.0
+        self.counterexample = ""
+        self._scores: dict[str, float] = {}
+
+    def holds(self, cost: float = 1, **inputs: SearchStrategy[Any]) -> Callable[[Body], None]:
+        """Decorator: run the body at once on drawn inputs; a broken one is shrunk and raised."""
+
+        def run(body: Body) -> None:
+            # Explicit settings, never a profile: a library must not touch its user's Hypothesis.
+            settings = hypothesis.settings(
+                max_examples=max(1, round(self.examples / cost)),
+                deadline=None,
+                database=None,
+                derandomize=False,
+                print_blob=False,
+                report_multiple_bugs=False,
+                phases=[Phase.generate, Phase.target, Phase.shrink],
+                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+            )
+            test = settings(hypothesis.given(**inputs)(self._recorded(body)))
+            if self.seed is not None:
+                test = hypothesis.seed(self.seed)(test)
+            test()
+
+        return run
+
+    def refutes(self, cost: float = 1, **inputs: SearchStrategy[Any]) -> Callable[[Body], None]:
+        """Decorator: the body states something false; find, shrink and keep its counter-example.
+
+        Raises LawBrokenError when the search finds none.
+        """
+
+        def run(body: Body) -> None:
+            worst = self.worst
+            try:
+                self.holds(cost, **inputs)(body)
+            except LawBrokenError as found:
+                self.counterexample = describe(found)
+                self.worst = worst
+            else:
+                raise LawBrokenError(f"no counter-example found: {body.__doc__}")
+
+        return run
+
+    def within(self, error: npt.ArrayLike, allowed: npt.ArrayLike, statement: str) -> None:
+        """Require |error| ≤ allowed, entry by entry, and record the largest share |error|/allowed."""
+        error, allowed = np.abs(np.asarray(error, dtype=float)), np.asarray(allowed, dtype=float)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            share = np.where(error == 0, 0.0, error / allowed)
+        worst = float(share.max(initial=0.0))
+        if not worst <= 1:  # also catches NaN
+            at = int(np.argmax(np.where(np.isnan(share), np.inf, share)))
+            off, most = (np.broadcast_to(x, share.shape).flat[at] for x in (error, allowed))
+            raise LawBrokenError(f"{statement}: off by {off:.6g}, at most {most:.3g} is allowed")
+        self.worst = max(self.worst, worst)
+        self._scores[statement] = max(self._scores.get(statement, 0.0), worst)
+
+    def at_most(
+        self, value: npt.ArrayLike, bound: npt.ArrayLike, rounding: npt.ArrayLike, statement: str
+    ) -> None:
+        """Require value ≤ bound up to rounding, and record the largest share (value − rounding)/bound."""
+        value, bound = np.asarray(value, dtype=float), np.asarray(bound, dtype=float)
+        excess = value - np.asarray(rounding, dtype=float)
+        self.within(np.maximum(excess, 0), np.where(excess <= 0, 1.0, np.maximum(bound, 0)), statement)
+
+    def true(self, condition: npt.ArrayLike, statement: str) -> None:
+        """Require a condition that has no size, everywhere."""
+        if not np.all(condition):
+            raise LawBrokenError(statement)
+
+    def _recorded(self, body: Body) -> Body:
+        @functools.wraps(body)
+        def recorded(**drawn: Any) -> None:
+            self.cases += 1
+            self._scores = {}
+            body(**drawn)
+            for statement, score in self._scores.items():
+                hypothesis.target(score, label=statement)  # steer the search towards the worst case
+
+        return recorded
+
+
+def describe(broken: BaseException) -> str:
+    """The message of a broken law and the input that Hypothesis shrank it to."""
+    return "\n".join([str(broken), *getattr(broken, "__notes__", [])])
