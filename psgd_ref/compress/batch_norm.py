@@ -1,0 +1,26 @@
+"""Re-estimation of batch-norm statistics on unlabelled images."""
+
+from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.nn import BatchNorm, Model
+from psgd_ref.nn.parameters import named_layers
+
+
+def reestimate_batch_norm(model: Model, images: Array, batch: int = 500) -> None:
+    """Replace every running mean and variance by their averages over `images`. Modifies `model`.
+
+    images : (N, H, W, C) as the model takes them, N ≥ 1; no labels are needed
+    After quantization or pruning the layers' inputs have other means than in training; this mends it
+    and trains nothing. The average is over batches of equal weight.
+    """
+    norms = [layer for _, layer in named_layers(model.net) if isinstance(layer, BatchNorm)]
+    if not norms:
+        return
+    if len(images) == 0:
+        raise ValueError("images must not be empty; re-estimation needs at least one")
+    size = whole_number("batch", batch, 1)
+    for k, start in enumerate(range(0, len(images), size)):
+        for norm in norms:
+            norm.momentum = 1 / (k + 1)
+        model.forward(images[start : start + size], training=True)
+    for norm in norms:
+        norm.momentum = BatchNorm.momentum
