@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 from hypothesis import strategies as st
+
 from psgd_ref.core.arguments import Array
 from psgd_ref.laws.strategies import seeds
 

@@ -1,6 +1,7 @@
 """How much floating-point rounding a law must allow: derived from the arithmetic, never tuned."""
 
 import numpy as np
+
 from psgd_ref.core import FiniteTargets, Warp
 from psgd_ref.core.arguments import Array
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from hypothesis import strategies as st
+
 from psgd_ref.core import FiniteTargets, Targets, UniformGrid, Warp, Zero
 from psgd_ref.core.arguments import Array
 
@@ -57,9 +58,10 @@ class Setting:
 # The strategies below are built once: Hypothesis validates every new one, which costs more than a draw.
 
 
-def _built(make: Callable[..., T], *parts: st.SearchStrategy[Any]) -> st.SearchStrategy[T]:
+@st.composite
+def _built(draw: st.DrawFn, make: Callable[..., T], *parts: st.SearchStrategy[Any]) -> T:
     """`make` of drawn parts; unlike st.builds it shows what was made, which is code, not how."""
-    return st.tuples(*parts).map(lambda drawn: make(*drawn))
+    return make(*(draw(part) for part in parts))
 
 
 @functools.cache
@@ -157,7 +159,7 @@ def _weight(setting: Setting, beyond: float, kind: str, where: int, share: float
     elif len(points) == 1:
         w = points[0] + side * share * unit
     else:
-        k = where % (len(points) - 1)
+        k = (where + int(np.argmin(np.abs(points)))) % (len(points) - 1)  # shrinks towards zero
         w = points[k] + share * (points[k + 1] - points[k])
     return float(w if beyond or endless or len(points) == 1 else np.clip(w, points[0], points[-1]))
 
