@@ -1,0 +1,127 @@
+"""How kernels are compiled: which CPU, which flags, and a cache that never serves stale code.
+
+Numba caches machine code by the file of the function alone; an edit in a function that it calls, in
+another file, would go unnoticed. So the cache lives in a folder whose name is a hash of all that the
+code depends on: the sources of this package, the versions of NumPy, Numba and LLVM, the CPU and the
+lanes. An edit moves to a new folder and compiles afresh.
+"""
+
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+import numpy as np
+from numba.core import config, event
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def cpu_features() -> set[str]:
+    """Features of the CPU that Numba compiles for (its own override is NUMBA_CPU_FEATURES)."""
+    if config.CPU_FEATURES is not None:
+        return {f[1:] for f in config.CPU_FEATURES.split(",") if f.startswith("+")}
+    return {name for name, present in llvm.get_host_cpu_features().items() if present}
+
+
+def lanes() -> int:
+    """Floats in a vector register: 16 with AVX-512, 8 with AVX2, else 4; PSGD_REF_LANES overrides it."""
+    chosen = os.environ.get("PSGD_REF_LANES")
+    if chosen is not None:
+        if chosen not in ("4", "8", "16"):
+            raise ValueError(f"PSGD_REF_LANES must be 4, 8 or 16; got {chosen!r}")
+        return int(chosen)
+    features = cpu_features()
+    if "avx512f" in features:
+        return 16
+    return 8 if {"avx2", "fma"} <= features else 4
+
+
+LANES = lanes()
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels live: PSGD_REF_CACHE, or psgd_ref under XDG_CACHE_HOME or ~/.cache; then the hash."""
+    chosen = os.environ.get("PSGD_REF_CACHE")
+    user = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(chosen or os.path.join(user, "psgd_ref")) / f"kernels-{_fingerprint()}"
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    cpu = config.CPU_NAME or llvm.get_host_cpu_name()
+    versions = (np.__version__, numba.__version__, llvmlite.__version__, sys.version)
+    digest.update(repr((versions, cpu, sorted(cpu_features()), LANES)).encode())
+    return digest.hexdigest()[:16]
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+CACHE = cache_folder()
+_CACHING = _writable(CACHE)
+
+
+_OPTIONS = {"cache": _CACHING, "error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "no_cfunc_wrapper": True}
+# Only `prange` runs in parallel: Numba would also turn array assignments into parallel loops, each of
+# which costs a second of compilation.
+_ONLY_PRANGE = dict.fromkeys(
+    ("comprehension", "reduction", "inplace_binop", "setitem", "numpy", "stencil", "fusion"), False
+) | {"prange": True}
+
+
+def kernel(function: F) -> F:
+    """Compile on first use, for one thread, with the cache and the flags of this package.
+
+    `contract` lets a multiply and an add round once; NaN, ±inf and the order of sums stay as written.
+    Division by zero gives ±inf or NaN as in NumPy.
+    """
+    return _compiled(function)
+
+
+def parallel_kernel(function: F) -> F:
+    """As `kernel`, with `prange` loops run by Numba's threads."""
+    return _compiled(function, parallel=_ONLY_PRANGE)
+
+
+def _compiled(function: F, **options: Any) -> F:
+    previous = config.CACHE_DIR
+    config.CACHE_DIR = str(CACHE)  # read when `cache=True` is met; other users of Numba keep theirs
+    try:
+        return numba.njit(function, **_OPTIONS, **options)  # type: ignore[no-any-return]
+    finally:
+        config.CACHE_DIR = previous
+
+
+class _Announcer(event.Listener):  # type: ignore[misc]
+    """Says once, on stderr, why the first step takes seconds."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def on_start(self, event: Any) -> None:
+        dispatcher = event.data["dispatcher"]
+        if self.said or not dispatcher.py_func.__module__.startswith(__package__):
+            return
+        self.said = True
+        kept = f"kept in {CACHE}" if _CACHING else "not kept: no cache folder can be written"
+        sys.stderr.write(f"psgd_ref: compiling kernels for this CPU ({LANES} lanes), some seconds, {kept}\n")
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+event.register("numba:compile", _Announcer())

@@ -1,0 +1,330 @@
+"""Convolution: forward, gradient of the input, gradient of the weights. NHWC, HWIO, float32.
+
+    forward   y[h,w,o]  = b[o] + Σ_{i,j,c} x[h·s+i−p, w·s+j−p, c] · W[i,j,c,o]
+    weights   dW[i,j,c,o] = Σ_{h,w} x[h·s+i−p, w·s+j−p, c] · dy[h,w,o]
+    input     dx[u,v,c] = Σ over the (i,h), (j,w) with h·s+i−p = u, w·s+j−p = v of dy[h,w,o] · W[i,j,c,o]
+
+Each kernel works on one image at a time, copied into a scratch with a zero border, which stays in the
+thread's cache. The border makes every size, stride and padding the same case, and in it the products of
+a line (j, c) lie next to each other. Channels that become tile columns are padded to whole tiles, in the
+scratch and in the packed weights; so nothing has remainders but the last store.
+
+Stride 1 makes the gradient of the input a forward convolution of dy with flipped, transposed weights. At
+stride s the pixels u ≡ a, v ≡ b (mod s) see every s-th row and column of W only: s² small convolutions.
+"""
+
+import numpy as np
+from numba import get_num_threads, get_thread_id, prange
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.kernels import memory
+from psgd_ref.kernels.compile import LANES, kernel, parallel_kernel
+from psgd_ref.kernels.tile import (
+    shape,
+    tile_columns,
+    tile_load,
+    tile_rank1,
+    tile_rows,
+    tile_store,
+)
+
+Pair = tuple[int, int]
+# Rows and vectors of a tile.
+Sizes = tuple[int, int]
+
+# Weight gradients are summed in so many parts, whatever the number of threads, then the parts in order:
+# the bits do not depend on the threads.
+PARTS = 16
+# Rows of an image that the weight gradient takes at a time, so that both operands stay in the L1 cache.
+_PIXELS = 128
+
+
+def _up(size: int, step: int) -> int:
+    return -(-size // step) * step
+
+
+def sums_sizes(channels: int) -> Sizes:
+    """Tile of output pixels × channels. As many registers as leave room for the operands."""
+    if LANES == 16:
+        return 8, 1 if channels <= LANES else 2
+    return (8, 1) if channels <= LANES else (4, 2)
+
+
+def weights_sizes(channels: int) -> Sizes:
+    """Tile of (j, c) × output channels for the weight gradient."""
+    if LANES == 16:
+        return (24, 1) if channels <= LANES else (12, 2)
+    return (12, 1) if channels <= LANES else (6, 2)
+
+
+def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
+    """As `reference.conv2d`."""
+    (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w.shape
+    out_height = (height + 2 * padding[0] - rows) // stride[0] + 1
+    out_width = (width + 2 * padding[1] - columns) // stride[1] + 1
+    tall, vectors = sums_sizes(outputs)
+    block = vectors * LANES
+    line = (width + 2 * padding[1]) * inputs
+    # A tile may start at the last pixel and reads on to its full height; those sums are not stored.
+    past_end = (tall * stride[1] + columns) * inputs
+    y = memory.empty((images, out_height, out_width, outputs))
+    _forward(
+        _flat(x), _flat(w), _bias(bias, _up(outputs, block)), y.reshape(-1),
+        memory.empty((_up(outputs, block) * rows * columns * inputs,)),
+        memory.empty((get_num_threads(), (height + 2 * padding[0]) * line + past_end)),
+        (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
+        stride, padding, shape(tall, vectors, LANES),
+    )  # fmt: skip
+    return y
+
+
+def _flat(a: Array) -> Array:
+    return np.ascontiguousarray(a).reshape(-1)
+
+
+def _bias(bias: Array | None, size: int) -> Array:
+    padded = np.zeros(size, np.float32)
+    if bias is not None:
+        padded[: bias.size] = bias
+    return padded
+
+
+@parallel_kernel
+def _forward(x, w, bias, y, packed, scratch, sizes, stride, padding, tile):
+    images, height, width, inputs, rows, columns, outputs, out_height, out_width = sizes
+    line = (width + 2 * padding[1]) * inputs
+    block = tile_columns(tile)
+    panel = rows * columns * inputs * block
+    _pack(w, packed, rows, columns * inputs, outputs, block)
+    _clear(scratch)
+    for n in prange(images):
+        image = scratch[get_thread_id()]
+        _insert(x, n * height * width * inputs, image, padding[0] * line + padding[1] * inputs, line,
+                height, width, inputs, inputs)  # fmt: skip
+        for o in range(0, outputs, block):
+            _correlate(
+                image, 0, stride[0] * line, stride[1] * inputs, line,
+                packed, o // block * panel, rows, columns * inputs, bias, o,
+                y, n * out_height * out_width * outputs + o, out_width * outputs, outputs,
+                out_height, out_width, min(block, outputs - o), tile,
+            )  # fmt: skip
+
+
+@kernel
+def _clear(a):
+    flat = a.reshape(-1)
+    for i in range(flat.size):
+        flat[i] = 0
+
+
+@kernel
+def _insert(x, start, image, at, line, height, width, channels, padded):
+    """Copy an image (height, width, channels) inside the border; its pixels get `padded` channels."""
+    for h in range(height):
+        if padded == channels:
+            source = start + h * width * channels
+            target = at + h * line
+            for i in range(width * channels):
+                image[target + i] = x[source + i]
+        else:
+            for v in range(width):
+                for c in range(channels):
+                    image[at + h * line + v * padded + c] = x[start + (h * width + v) * channels + c]
+
+
+@kernel
+def _pack(w, packed, rows, run, outputs, block):
+    """Weights (rows, run, outputs) as panels of `block` outputs (outputs/block, rows, run, block), zeros to fill."""
+    for o in range(0, outputs, block):
+        count = min(block, outputs - o)
+        for k in range(rows * run):
+            target = o * rows * run + k * block
+            for c in range(count):
+                packed[target + c] = w[k * outputs + o + c]
+            for c in range(count, block):
+                packed[target + c] = 0
+
+
+@kernel
+def _correlate(image, start, down, step, line, packed, panel, rows, run, bias, o, y, at, y_down, y_step,
+               out_height, out_width, count, tile):  # fmt: skip
+    """y[h, v, :count] = bias + Σ_{i<rows, k<run} image[start + h·down + v·step + i·line + k] · panel[i, k, :].
+
+    The convolution of one image for one block of output channels; y has strides `y_down` and `y_step`.
+    """
+    height, block = tile_rows(tile), tile_columns(tile)
+    for h in range(out_height):
+        for v in range(0, out_width, height):
+            sums = tile_load(tile, bias, o, 0)
+            corner = start + h * down + v * step
+            for i in range(rows):
+                source = corner + i * line
+                weights = panel + i * run * block
+                for k in range(run):
+                    sums = tile_rank1(sums, image, source + k, step, packed, weights + k * block)
+            target = at + h * y_down + v * y_step
+            if count == block and v + height <= out_width:
+                tile_store(sums, y, target, y_step)
+            else:
+                edge = np.empty(height * block, np.float32)
+                tile_store(sums, edge, 0, block)
+                for p in range(min(height, out_width - v)):
+                    for c in range(count):
+                        y[target + p * y_step + c] = edge[p * block + c]
+
+
+def conv2d_backward(
+    dy: Array, x: Array, w: Array, stride: Pair, padding: Pair, need_dx: bool = True
+) -> tuple[Array | None, Array]:
+    """As `reference.conv2d_backward`."""
+    dw = _weights_gradient(dy, x, w.shape, stride, padding)
+    return (_input_gradient(dy, x.shape, w, stride, padding) if need_dx else None), dw
+
+
+def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
+    (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w_shape
+    _, out_height, out_width, _ = dy.shape
+    tall, vectors = weights_sizes(outputs)
+    run = _up(columns * inputs, tall)
+    padded = _up(outputs, vectors * LANES)
+    parts = min(PARTS, images)
+    sums = memory.empty((parts, rows * run * padded))
+    _weights(
+        _flat(dy), _flat(x), sums,
+        memory.empty((get_num_threads(), (height + 2 * padding[0]) * (width + 2 * padding[1]) * inputs + run)),
+        memory.empty((get_num_threads(), out_height * out_width * padded)),
+        (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
+        stride, padding, (run, padded), shape(tall, vectors, LANES),
+    )  # fmt: skip
+    dw = memory.empty(w_shape)
+    _sum_parts(sums, dw.reshape(-1), rows, columns * inputs, run, outputs, padded)
+    return dw
+
+
+@parallel_kernel
+def _weights(dy, x, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile):
+    images, height, width, inputs, rows, columns, outputs, out_height, out_width = sizes
+    run, padded = padded_sizes
+    line = (width + 2 * padding[1]) * inputs
+    pixels = out_height * out_width
+    _clear(scratch_x)
+    _clear(scratch_dy)
+    for part in prange(len(parts)):
+        image, grad, sums = scratch_x[get_thread_id()], scratch_dy[get_thread_id()], parts[part]
+        _clear(sums)
+        for n in range(images * part // len(parts), images * (part + 1) // len(parts)):
+            _insert(x, n * height * width * inputs, image, padding[0] * line + padding[1] * inputs, line,
+                    height, width, inputs, inputs)  # fmt: skip
+            source, start = dy, n * pixels * outputs
+            if padded != outputs:
+                _insert(dy, start, grad, 0, out_width * padded, out_height, out_width, outputs, padded)
+                source, start = grad, 0
+            _accumulate(image, stride[0] * line, stride[1] * inputs, line, source, start,
+                        sums, rows, run, out_height, out_width, padded, tile)  # fmt: skip
+
+
+@parallel_kernel
+def _sum_parts(parts, dw, rows, run, padded_run, outputs, padded_outputs):
+    """dw = Σ parts, in order, without the filling."""
+    for i in prange(rows):
+        for k in range(run):
+            target, source = (i * run + k) * outputs, (i * padded_run + k) * padded_outputs
+            for o in range(outputs):
+                dw[target + o] = parts[0, source + o]
+            for part in range(1, len(parts)):
+                for o in range(outputs):
+                    dw[target + o] += parts[part, source + o]
+
+
+@kernel
+def _accumulate(image, down, step, line, dy, start, sums, rows, run, out_height, out_width, outputs, tile):
+    """sums[i, k, o] += Σ_{h,v} image[h·down + v·step + i·line + k] · dy[start + (h, v, o)]."""
+    height, block = tile_rows(tile), tile_columns(tile)
+    band = max(1, _PIXELS // out_width)
+    for first in range(0, out_height, band):
+        last = min(first + band, out_height)
+        for i in range(rows):
+            for k in range(0, run, height):
+                for o in range(0, outputs, block):
+                    target = (i * run + k) * outputs + o
+                    total = tile_load(tile, sums, target, outputs)
+                    for h in range(first, last):
+                        source = h * down + i * line + k
+                        grad = start + h * out_width * outputs + o
+                        for v in range(out_width):
+                            total = tile_rank1(total, image, source + v * step, 1, dy, grad + v * outputs)
+                    tile_store(total, sums, target, outputs)
+
+
+def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair, padding: Pair) -> Array:
+    (images, height, width, inputs), (rows, columns, _, outputs) = x_shape, w.shape
+    _, out_height, out_width, _ = dy.shape
+    tall, vectors = sums_sizes(inputs)
+    block = vectors * LANES
+    # Rows and columns of W that one residue class sees, and how far outside dy it may look.
+    top, left = (rows - 1) // stride[0], (columns - 1) // stride[1]
+    reach_down = (height - 1 + padding[0]) // stride[0] + 1
+    reach_right = (width - 1 + padding[1]) // stride[1] + 1
+    line = (left + max(out_width, reach_right)) * outputs
+    past_end = (tall + left + 1) * outputs
+    dx = memory.empty(x_shape)
+    _input(
+        _flat(dy), _flat(w), np.zeros(_up(inputs, block), np.float32), dx.reshape(-1),
+        memory.empty((_up(inputs, block) * (top + 1) * (left + 1) * outputs,)),
+        memory.empty((get_num_threads(), (top + max(out_height, reach_down)) * line + past_end)),
+        (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
+        stride, padding, (top, left, line), shape(tall, vectors, LANES),
+    )  # fmt: skip
+    return dx
+
+
+@parallel_kernel
+def _input(dy, w, bias, dx, packed, scratch, sizes, stride, padding, border, tile):
+    images, height, width, inputs, rows, columns, outputs, out_height, out_width = sizes
+    top, left, line = border
+    block = tile_columns(tile)
+    _clear(scratch)
+    for a in range(stride[0]):
+        for b in range(stride[1]):
+            # Taps i = a, a+s, … of W meet the pixels u with u + p ≡ a: u = s·q + a − p, and dy rows q, q−1, …
+            taps_down = max(0, (rows - a + stride[0] - 1) // stride[0])
+            taps_right = max(0, (columns - b + stride[1] - 1) // stride[1])
+            first_down = max(0, (padding[0] - a + stride[0] - 1) // stride[0])
+            first_right = max(0, (padding[1] - b + stride[1] - 1) // stride[1])
+            u, v = first_down * stride[0] + a - padding[0], first_right * stride[1] + b - padding[1]
+            count_down = max(0, (height - u + stride[0] - 1) // stride[0])
+            count_right = max(0, (width - v + stride[1] - 1) // stride[1])
+            _pack_flipped(w, packed, a, b, stride, taps_down, taps_right, columns, inputs, outputs, block)
+            panel = taps_down * taps_right * outputs * block
+            corner = (top + first_down - taps_down + 1) * line + (left + first_right - taps_right + 1) * outputs
+            for n in prange(images):
+                image = scratch[get_thread_id()]
+                _insert(dy, n * out_height * out_width * outputs, image, top * line + left * outputs, line,
+                        out_height, out_width, outputs, outputs)  # fmt: skip
+                for c in range(0, inputs, block):
+                    _correlate(
+                        image, corner, line, outputs, line,
+                        packed, c // block * panel, taps_down, taps_right * outputs, bias, c,
+                        dx, ((n * height + u) * width + v) * inputs + c,
+                        stride[0] * width * inputs, stride[1] * inputs,
+                        count_down, count_right, min(block, inputs - c), tile,
+                    )  # fmt: skip
+
+
+@kernel
+def _pack_flipped(w, packed, a, b, stride, taps_down, taps_right, columns, inputs, outputs, block):
+    """Every s-th row and column of W from (a, b), in reverse, as panels of `block` *inputs*, zeros to fill."""
+    target = 0
+    for c in range(0, inputs, block):
+        count = min(block, inputs - c)
+        for i in range(taps_down):
+            row = a + (taps_down - 1 - i) * stride[0]
+            for j in range(taps_right):
+                column = b + (taps_right - 1 - j) * stride[1]
+                source = (row * columns + column) * inputs + c
+                for o in range(outputs):
+                    for k in range(count):
+                        packed[target + k] = w[(source + k) * outputs + o]
+                    for k in range(count, block):
+                        packed[target + k] = 0
+                    target += block

@@ -1,0 +1,173 @@
+"""The register tile: a small matrix that lives in the CPU's vector registers. The only file that knows LLVM.
+
+A CPU does arithmetic on vectors: one instruction multiplies and adds `lanes` floats at once (8 with
+AVX2). Its registers are few (16 or 32) but have no delay, while memory has. A kernel is therefore fast
+when it keeps its running sums in registers and reads few numbers for each multiplication. A tile is such
+a set of running sums, `rows` × `vectors` registers of `lanes` floats:
+
+                      lanes     lanes
+                  ┌─────────┬─────────┐
+          row 0   │ ymm0    │ ymm1    │        x[0] ──┐
+          row 1   │ ymm2    │ ymm3    │        x[1]   │  rank1:  tile[p, :] += x[p] · w[:]
+          row 2   │ ymm4    │ ymm5    │        x[2]   │
+          row 3   │ ymm6    │ ymm7    │        x[3] ──┘
+                  └─────────┴─────────┘
+                  w[0 .. 2·lanes)
+
+One `rank1` on this tile reads 4 + 16 floats and does 64 multiplications and additions. A matrix product,
+every pass of a convolution included, is a loop of `rank1`; the loops are in `conv.py` and `linear.py`.
+
+Numba compiles Python through LLVM, a language of simple typed instructions. An `@intrinsic` below is a
+function whose body writes those instructions instead of Python: its first half states the types of the
+arguments and of the result, `emit` appends instructions to the program through the builder `b`.
+Vectors are LLVM values like any other; LLVM gives each its register.
+
+The shape of a tile must be known when the code is compiled. It is passed as an argument of which only
+the *type* counts: a tuple with an int for every row, a float for every vector, a bool for every lane. (A
+closure over constants would do too, but misses Numba's cache.)
+
+The multiply and the add carry LLVM's flag `contract`: the two may become one instruction that rounds
+once (fused multiply-add). The flag allows nothing else: NaN, infinity and the order of sums are kept.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+from numba.np.arrayobj import make_array
+
+Shape = tuple[float, ...]
+
+_FLOAT, _INDEX = ir.FloatType(), ir.IntType(64)
+_CONTRACT = ("contract",)
+
+
+def shape(rows: int, vectors: int, lanes: int) -> Shape:
+    """The shape of a tile as a value whose type carries the three sizes."""
+    return (0,) * rows + (0.0,) * vectors + (False,) * lanes
+
+
+class TileType(types.Type):
+    """Numba's name for a tile of one shape."""
+
+    def __init__(self, rows: int, vectors: int, lanes: int) -> None:
+        self.rows, self.vectors, self.lanes = rows, vectors, lanes
+        super().__init__(name=f"Tile({rows}, {vectors}, {lanes})")
+
+
+@register_model(TileType)
+class TileModel(models.PrimitiveModel):
+    """To LLVM a tile is an array of vectors, row after row."""
+
+    def __init__(self, manager: Any, tile: TileType) -> None:
+        vector = ir.VectorType(_FLOAT, tile.lanes)
+        super().__init__(manager, tile, ir.ArrayType(vector, tile.rows * tile.vectors))
+
+
+def _tile_type(shape: Any) -> TileType:
+    kinds = (types.Integer, types.Float, types.Boolean)
+    return TileType(*(sum(isinstance(t, kind) for t in shape.types) for kind in kinds))
+
+
+@intrinsic
+def tile_rows(typing: Any, shape: Any) -> Any:
+    """Number of rows of a shape. Emits a constant."""
+    rows = _tile_type(shape).rows
+    return types.intp(shape), lambda context, b, signature, args: ir.Constant(_INDEX, rows)
+
+
+@intrinsic
+def tile_columns(typing: Any, shape: Any) -> Any:
+    """Number of columns of a shape, vectors × lanes. Emits a constant."""
+    tile = _tile_type(shape)
+    return types.intp(shape), lambda context, b, signature, args: ir.Constant(
+        _INDEX, tile.vectors * tile.lanes
+    )
+
+
+@intrinsic
+def tile_load(typing: Any, shape: Any, a: Any, offset: Any, stride: Any) -> Any:
+    """tile[p, :] = a[offset + p·stride : … + columns]; stride 0 repeats one row. Emits a load a register."""
+    tile = _tile_type(shape)
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        start = _address(context, b, signature.args[1], args[1], args[2])
+        result = ir.Constant(context.get_value_type(tile), ir.Undefined)
+        for row in range(tile.rows):
+            for vector in range(tile.vectors):
+                source = _vector_pointer(b, start, args[3], row, vector, tile.lanes)
+                loaded = b.load(source, align=_FLOAT_BYTES)
+                result = b.insert_value(result, loaded, row * tile.vectors + vector)
+        return result
+
+    return tile(shape, a, types.intp, types.intp), emit
+
+
+@intrinsic
+def tile_store(typing: Any, tile: Any, a: Any, offset: Any, stride: Any) -> Any:
+    """a[offset + p·stride : … + columns] = tile[p, :]. Emits a store a register."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        start = _address(context, b, signature.args[1], args[1], args[2])
+        for row in range(tile.rows):
+            for vector in range(tile.vectors):
+                target = _vector_pointer(b, start, args[3], row, vector, tile.lanes)
+                value = b.extract_value(args[0], row * tile.vectors + vector)
+                b.store(value, target, align=_FLOAT_BYTES)
+        return context.get_dummy_value()
+
+    return types.void(tile, a, types.intp, types.intp), emit
+
+
+@intrinsic
+def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, x_stride: Any, w: Any, w_offset: Any) -> Any:
+    """tile[p, :] + x[x_offset + p·x_stride] · w[w_offset : … + columns], as a new tile.
+
+    Emits the loads of w, then for each row: load one float, copy it to every lane, and a fused
+    multiply-add a register. The new tile takes the registers of the old.
+    """
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        result, stride = args[0], args[3]
+        x_start = _address(context, b, signature.args[1], args[1], args[2])
+        w_start = _address(context, b, signature.args[4], args[4], args[5])
+        no_stride = ir.Constant(_INDEX, 0)
+        columns = [
+            b.load(_vector_pointer(b, w_start, no_stride, 0, vector, tile.lanes), align=_FLOAT_BYTES)
+            for vector in range(tile.vectors)
+        ]
+        for row in range(tile.rows):
+            source = b.gep(x_start, [b.mul(stride, ir.Constant(_INDEX, row))])
+            factor = _every_lane(b, b.load(source, align=_FLOAT_BYTES), tile.lanes)
+            for vector in range(tile.vectors):
+                index = row * tile.vectors + vector
+                product = b.fmul(factor, columns[vector], flags=_CONTRACT)
+                total = b.fadd(b.extract_value(result, index), product, flags=_CONTRACT)
+                result = b.insert_value(result, total, index)
+        return result
+
+    return tile(tile, x, types.intp, types.intp, w, types.intp), emit
+
+
+# Arrays promise the alignment of one float only: rows of a tile start anywhere.
+_FLOAT_BYTES = 4
+
+
+def _address(context: Any, b: Any, array_type: Any, array: Any, offset: Any) -> Any:
+    """Pointer to the float at `offset` of a flat array."""
+    return b.gep(make_array(array_type)(context, b, array).data, [offset])
+
+
+def _vector_pointer(b: Any, start: Any, stride: Any, row: int, vector: int, lanes: int) -> Any:
+    """Pointer to register (row, vector) of a tile whose rows lie `stride` floats apart."""
+    offset = b.add(b.mul(stride, ir.Constant(_INDEX, row)), ir.Constant(_INDEX, vector * lanes))
+    return b.bitcast(b.gep(start, [offset]), ir.VectorType(_FLOAT, lanes).as_pointer())
+
+
+def _every_lane(b: Any, value: Any, lanes: int) -> Any:
+    """A vector with one float in every lane: put it in lane 0, then shuffle lane 0 everywhere."""
+    undefined = ir.Constant(ir.VectorType(_FLOAT, lanes), ir.Undefined)
+    first = b.insert_element(undefined, value, ir.Constant(cgutils.int32_t, 0))
+    return b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(cgutils.int32_t, lanes), None))
