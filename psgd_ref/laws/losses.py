@@ -14,7 +14,10 @@ from psgd_ref.laws.strategies import seeds
 class Loss(Protocol):
     """A smooth function of a weight vector of n entries, drawn from a seed."""
 
-    n: int
+    @property
+    def n(self) -> int:
+        """Number of weights."""
+        ...
 
     def value(self, w: Array) -> float:
         """L(w)."""
@@ -175,12 +178,5 @@ def smoothness_along(loss: Loss, w: Array, move: Array, points: int = 16) -> flo
 
 
 def quadratics(unit: float = 1.0, largest: int = 6) -> st.SearchStrategy[Quadratic]:
+    """Random quadratics of up to `largest` weights, with minimisers of the size of `unit`."""
     return st.builds(Quadratic, seeds, st.integers(1, largest), st.just(unit))
-
-
-def logistics(unit: float = 1.0, largest: int = 5) -> st.SearchStrategy[Logistic]:
-    return st.builds(Logistic, seeds, st.integers(1, largest), st.just(unit))
-
-
-def perceptrons(unit: float = 1.0) -> st.SearchStrategy[Perceptron]:
-    return st.builds(Perceptron, seeds, st.just(unit))
