@@ -127,7 +127,7 @@ class FixedTargets:
 
 def as_grid(rule: Grid | Targets) -> Grid:
     """The rule itself, or fixed targets as a rule."""
-    return cast(Grid, rule) if hasattr(rule, "fit") else FixedTargets(cast(Targets, rule))
+    return cast(Grid, rule) if hasattr(rule, "fit") else FixedTargets(rule)
 
 
 def with_bits(grid: Grid, bits: int) -> Grid:

@@ -2,11 +2,12 @@
 
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from psgd_ref.core.arguments import whole_number
+from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.data.dataset import Augmentation, Dataset
 from psgd_ref.nn import Model
 from psgd_ref.training.evaluation import accuracy
@@ -60,13 +61,7 @@ def fit(
         for epoch in bar:
             losses = []
             for images, labels in data.batches(rng, batch, augment):
-                loss = model.loss_and_grad(images, labels, smoothing)
-                if not np.isfinite(loss):
-                    raise DivergenceError(_diagnosis(model, optimizer, state))
-                state = optimizer.update(model, state)
-                losses.append(loss)
-            if not np.isfinite(model.w).all():
-                raise DivergenceError(_diagnosis(model, optimizer, state))
+                losses.append(_step(model, optimizer, state, images, labels, smoothing))
             rate = float(np.mean(list(optimizer.effective_rates(model, state).values())))
             right = accuracy(model, data.normalise(data.validation.images), data.validation.labels)
             history.append(Epoch(epoch, rate, float(np.mean(losses)), right))
@@ -74,16 +69,33 @@ def fit(
     return history
 
 
-def _diagnosis(model: Model, optimizer: Optimizer, state: State) -> str:
-    """Say where training left the finite numbers and what to lower."""
-    step, rate = int(state["step"]), optimizer.rate(state)
-    broken = [part.name for part in model.segments if not np.isfinite(model.w[part.span]).all()]
-    if broken:
-        where = f"the weights of {broken[0]} are not finite"
-        at = f"rate {rate:.3g}"
-    else:
-        rates = optimizer.effective_rates(model, state)
-        name = max(rates, key=lambda part: rates[part])
-        where = f"the largest effective rate η·mean(s) is {rates[name]:.3g}, in {name}"
-        at = f"rate {rate:.3g}"
-    return f"training diverged at step {step} ({at}): {where}; lower lr, strength or momentum"
+def _step(
+    model: Model, optimizer: Optimizer, state: State, images: Array, labels: Any, smoothing: float
+) -> float:
+    """One training step; returns the loss of its batch.
+
+    Raises DivergenceError when the loss or a weight is not finite; the weights are then the last finite ones.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        loss = model.loss_and_grad(images, labels, smoothing)
+        if not np.isfinite(loss):
+            raise DivergenceError(_diagnosis(model, optimizer, state, None))
+        before = model.w.copy()
+        optimizer.update(model, state)
+        finite = np.isfinite(model.w)
+        if not finite.all():
+            model.w[...] = before
+            lost = next(part.name for part in model.segments if not finite[part.span].all())
+            raise DivergenceError(_diagnosis(model, optimizer, state, lost))
+    return loss
+
+
+def _diagnosis(model: Model, optimizer: Optimizer, state: State, lost: str | None) -> str:
+    """What happened, at which step and effective rate, in which layer, and what to lower."""
+    rates = optimizer.effective_rates(model, state)
+    name = lost or max(rates, key=lambda part: rates[part])
+    what = f"{name} is not finite" if lost else f"the loss is not finite; {name} has the largest rate"
+    return (
+        f"training diverged at step {int(state['step'])}: {what}, effective rate η·mean(s) = "
+        f"{rates[name]:.3g} (η = {optimizer.rate(state):.3g}); lower lr, strength or momentum"
+    )

@@ -1,0 +1,60 @@
+# Every target does its own set-up: a .venv beside this file, made once.
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-deep check notebooks reproduce bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/installed-base ## make .venv and install the package in it
+
+demo: .venv/installed-base ## SGD against PSGD on digits: a table over bit-widths and a picture in out/demo
+	$(BIN)/psgd-ref demo --out out/demo
+
+test: .venv/installed-test ## run the tests (under five minutes on two cores)
+	$(BIN)/pytest -n 2 --dist worksteal
+
+test-deep: .venv/installed-test ## every law with random seeds and 5,000 examples (hours, not minutes)
+	$(BIN)/psgd-ref verify --examples 5000 --seed random
+
+check: .venv/installed-dev ## lint, format, types, directions of import
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+notebooks: .venv/installed-notebooks ## execute every notebook and keep its outputs
+	$(BIN)/pytest --nbmake --overwrite -n 2 theory notebooks
+	$(BIN)/nbstripout --keep-output --keep-count theory/*.ipynb notebooks/*.ipynb
+
+reproduce: .venv/installed-base ## make the README's table and picture again
+	$(BIN)/psgd-ref demo --out notebooks/demo
+
+bench: .venv/installed-base ## time the kernels, against PyTorch where it is installed
+	$(BIN)/psgd-ref bench
+
+lock: .venv/installed-dev .venv/installed-notebooks ## write the versions that these tests passed with
+	$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean: ## remove .venv and everything that was made
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis out dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "psgd_ref needs Python >= 3.11; $$($(PYTHON) --version) was found. Try: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv .venv
+
+# One stamp for each set of extras; a changed pyproject.toml installs again, nothing else does.
+.venv/installed-base: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-%: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(if $(filter test,$*),test,$(if $(filter dev,$*),dev$(comma)test,$*$(comma)test))]'
+	@touch $@
+
+comma := ,

@@ -1,0 +1,90 @@
+"""The command line: parse, dispatch, print."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from psgd_ref import __version__
+from psgd_ref.core.arguments import whole_number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `psgd-ref` and return its exit status.
+
+    0 on success, 1 when a claim or a run fails, 2 on bad input, 130 when interrupted; bad input is
+    answered in one line that says what was given and what is accepted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.run(options)
+    except (ValueError, OSError) as error:
+        print(f"psgd-ref {options.command}: {error}", file=sys.stderr)
+        return 2
+    except ArithmeticError as error:
+        print(f"psgd-ref {options.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"psgd-ref {options.command}: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="psgd-ref", description="The reference for position-based scaled gradient descent."
+    )
+    parser.add_argument("--version", action="version", version=f"psgd_ref {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser(
+        "demo", help="SGD against PSGD on digits: a table over bit-widths and a picture"
+    )
+    demo.add_argument("--seeds", type=_count, default=5, help="runs of each method (default: %(default)s)")
+    demo.add_argument("--seed", type=_seed, default=0, help="the first run's seed (default: %(default)s)")
+    demo.add_argument("--workers", type=_count, default=None, help="processes (default: one for each core)")
+    demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
+    demo.add_argument("--json", action="store_true", help="print the numbers as JSON instead of the table")
+    demo.add_argument(
+        "--search",
+        action="store_true",
+        help="choose the hyper-parameters anew, on validation images (minutes)",
+    )
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from psgd_ref.experiments import demo
+
+    if options.search:
+        record = demo.search(options.workers)
+        path = demo.save_search(record, options.out)
+        print(json.dumps(record["chosen"], indent=2) if options.json else demo.search_table(record))
+        print(f"search: {path}", file=sys.stderr)
+        return 0
+    result = demo.run(range(options.seed, options.seed + options.seeds), options.workers)
+    paths = demo.save(result, options.out)
+    print(json.dumps(result.as_json(), indent=2) if options.json else result.table())
+    print("\n".join(f"{name}: {path}" for name, path in paths.items()), file=sys.stderr)
+    return 0
+
+
+def _count(text: str) -> int:
+    return _whole(text, 1)
+
+
+def _seed(text: str) -> int:
+    return _whole(text, 0)
+
+
+def _whole(text: str, low: int) -> int:
+    try:
+        return whole_number("it", int(text), low)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= {low}; got {text!r}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

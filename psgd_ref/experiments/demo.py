@@ -1,0 +1,270 @@
+"""The demonstration: SGD against PSGD on the embedded digits, quantized to several widths."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from psgd_ref.compress import MinMaxGrid, MSEGrid, quantize, relative_error
+from psgd_ref.core.arguments import Array
+from psgd_ref.data import Shift, load_digits
+from psgd_ref.experiments.pool import run_all
+from psgd_ref.models import convnet
+from psgd_ref.nn import Model
+from psgd_ref.training import PSGD, SGD, Optimizer, cosine, evaluate, fit
+
+WIDTHS = (8, 4, 3, 2)
+ERROR_WIDTHS = (4, 3, 2)
+COLUMNS = ("full", *(f"W{width}" for width in WIDTHS))
+LAYER = "conv7.weight"
+SEARCH_FILE = "demo_search.json"
+
+# The task is the same for every method. Small batches, moved images and label smoothing keep the
+# gradient noisy to the end, which is what clustering lives on (claim E2).
+CHANNELS = (8, 8, 8, 8, 8, 8, 16)
+EPOCHS = 30
+BATCH = 50
+SMOOTHING = 0.1
+SHIFT = 1
+DECAY = 5e-4
+
+# The search: the same candidates for every method, on seeds that the demonstration does not use.
+SEARCH_RATES = (0.1, 0.3, 1.0, 3.0)
+SEARCH_MOMENTA = (0.0, 0.9)
+SEARCH_SEEDS = (1000, 1001, 1002)
+# A candidate counts only if its full-precision accuracy is within this of the best SGD candidate's.
+FULL_PRECISION_LOSS = 0.01
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to train, by name; `bits` is the width of the targets, None for plain SGD."""
+
+    name: str
+    bits: int | None
+
+    @property
+    def own_column(self) -> str:
+        """The precision that the method is trained for."""
+        return "full" if self.bits is None else f"W{self.bits}"
+
+    def optimizer(self, lr: float, momentum: float, steps: int) -> Optimizer:
+        """With a cosine schedule that ends at 0."""
+        schedule = cosine(lr, steps)
+        if self.bits is None:
+            return SGD(schedule, momentum, DECAY)
+        return PSGD(schedule, momentum, DECAY, grid=MinMaxGrid(self.bits))
+
+
+METHODS = (Method("SGD", None), Method("PSGD → W3", 3), Method("PSGD → W2", 2))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: a method, its hyper-parameters, a seed, and the images it is measured on."""
+
+    method: Method
+    lr: float
+    momentum: float
+    seed: int
+    split: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave: accuracies (0 … 1) and errors relative to Δ²/12, by grid and column."""
+
+    accuracy: dict[str, dict[str, float]]
+    error: dict[str, dict[str, float]]
+    model: Model
+
+
+def train(run: Run) -> Outcome:
+    """Train one model from scratch and measure it, batch norms re-estimated, on both grids."""
+    data = load_digits()
+    model = convnet(widths=CHANNELS, seed=run.seed)
+    steps = EPOCHS * -(-len(data.train) // BATCH)
+    optimizer = run.method.optimizer(run.lr, run.momentum, steps)
+    fit(model, optimizer, data, EPOCHS, BATCH, run.seed, SMOOTHING, Shift(SHIFT), progress=False)
+    grids = {"min-max": MinMaxGrid, "mse": MSEGrid}
+    return Outcome(
+        accuracy={
+            name: evaluate(model, data, WIDTHS, run.split, grid, reestimate=True)
+            for name, grid in grids.items()
+        },
+        error={
+            name: {f"W{bits}": relative_error(model, quantize(model, bits, grid)) for bits in ERROR_WIDTHS}
+            for name, grid in grids.items()
+        },
+        model=model,
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: accuracies (0 … 1) and relative errors, one for each seed, by column."""
+
+    method: str
+    accuracy: dict[str, list[float]]
+    error: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The demonstration's numbers, and the first seed's model of each method for the histograms."""
+
+    seeds: list[int]
+    chosen: dict[str, dict[str, float]]
+    rows: list[Row]
+    seconds: float
+    models: dict[str, Model]
+
+    def table(self) -> str:
+        """The table as Markdown: mean ± standard deviation over seeds, accuracies in per cent."""
+        heads = ["method", "full precision", *COLUMNS[1:], *(f"error W{bits}" for bits in ERROR_WIDTHS)]
+        lines = ["| " + " | ".join(heads) + " |", "|" + "|".join(["---", *["---:"] * (len(heads) - 1)]) + "|"]
+        for row in self.rows:
+            cells = [row.method]
+            cells += [_cell(100 * np.array(row.accuracy[column]), 1) for column in COLUMNS]
+            cells += [_cell(np.array(values), 2) for values in row.error.values()]
+            lines.append("| " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the models, as plain numbers."""
+        return {
+            "seeds": self.seeds,
+            "chosen": self.chosen,
+            "rows": [asdict(row) for row in self.rows],
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def run(seeds: Sequence[int], workers: int | None = None) -> Result:
+    """Train every method with its chosen hyper-parameters for every seed and measure on the test images."""
+    start = perf_counter()
+    chosen = json.loads(resources.files(__package__).joinpath(SEARCH_FILE).read_text())["chosen"]
+    jobs = [
+        Run(method, **chosen[method.name], seed=seed, split="test") for method in METHODS for seed in seeds
+    ]
+    outcomes = run_all(train, jobs, workers, "training")
+    by_method = {
+        method.name: [o for job, o in zip(jobs, outcomes, strict=True) if job.method == method]
+        for method in METHODS
+    }
+    rows = [_row(name, "min-max", found) for name, found in by_method.items()]
+    rows.insert(1, _row("SGD + MSE clipping", "mse", by_method["SGD"]))
+    models = {name: found[0].model for name, found in by_method.items()}
+    return Result(list(seeds), chosen, rows, perf_counter() - start, models)
+
+
+def save(result: Result, folder: Path) -> dict[str, Path]:
+    """Write the table, the numbers and the picture into `folder` and return their paths."""
+    from psgd_ref.figures.demo import draw
+    from psgd_ref.figures.style import save as save_figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    table, numbers = folder / "table.md", folder / "numbers.json"
+    table.write_text(result.table() + "\n", encoding="utf-8")
+    numbers.write_text(json.dumps(result.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    picture, _ = save_figure(draw(result.rows, histograms(result.models)), folder / "demo")
+    return {"table": table, "numbers": numbers, "picture": picture}
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """One layer's weights in units of the step Δ of the grid they are quantized to."""
+
+    method: str
+    bits: int
+    weights: Array
+    codes: Array
+
+
+def histograms(models: dict[str, Model]) -> list[Histogram]:
+    """SGD's layer on the 3-bit grid, and each PSGD layer on its own."""
+    found = []
+    for method in METHODS:
+        model, bits = models[method.name], method.bits or 3
+        tensor = quantize(model, bits).quantized[LAYER]
+        weights = model.segment(LAYER).view(model.w) / tensor.scale
+        found.append(Histogram(method.name, bits, weights.ravel(), tensor.codes.ravel()))
+    return found
+
+
+def search(workers: int | None = None) -> dict[str, Any]:
+    """Choose each method's rate and momentum by one rule, on validation images alone.
+
+    Rule: among the candidates whose full-precision accuracy is within `FULL_PRECISION_LOSS` of SGD's
+    best, the highest mean accuracy over the search seeds at the method's own precision, on the
+    min-max grid; of equals the first. Candidates that diverge count as 0.
+    """
+    candidates = [(lr, momentum) for lr in SEARCH_RATES for momentum in SEARCH_MOMENTA]
+    jobs = [
+        Run(method, lr, momentum, seed, "validation")
+        for method in METHODS
+        for lr, momentum in candidates
+        for seed in SEARCH_SEEDS
+    ]
+    scores = run_all(_score, jobs, workers, "searching")
+    trials = []
+    for method in METHODS:
+        for lr, momentum in candidates:
+            own = [
+                score
+                for job, score in zip(jobs, scores, strict=True)
+                if (job.method, job.lr, job.momentum) == (method, lr, momentum)
+            ]
+            means = {column: float(np.mean([score[column] for score in own])) for column in COLUMNS}
+            trials.append({"method": method.name, "lr": lr, "momentum": momentum, "validation": means})
+    floor = max(t["validation"]["full"] for t in trials if t["method"] == "SGD") - FULL_PRECISION_LOSS
+    chosen = {}
+    for method in METHODS:
+        own = [t for t in trials if t["method"] == method.name and t["validation"]["full"] >= floor]
+        best = max(own, key=lambda t: t["validation"][method.own_column])
+        chosen[method.name] = {"lr": best["lr"], "momentum": best["momentum"]}
+    return {"rule": " ".join((search.__doc__ or "").split()), "chosen": chosen, "trials": trials}
+
+
+def _score(run: Run) -> dict[str, float]:
+    try:
+        return train(run).accuracy["min-max"]
+    except ArithmeticError:
+        return dict.fromkeys(COLUMNS, 0.0)
+
+
+def save_search(record: dict[str, Any], folder: Path) -> Path:
+    """Write the record of a search into `folder` and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / SEARCH_FILE
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def search_table(record: dict[str, Any]) -> str:
+    """Every candidate with its validation accuracies in per cent; the chosen ones are marked."""
+    lines = ["| method | lr | momentum | " + " | ".join(COLUMNS) + " | |", "|---" * (len(COLUMNS) + 4) + "|"]
+    for trial in record["trials"]:
+        picked = {k: trial[k] for k in ("lr", "momentum")} == record["chosen"][trial["method"]]
+        means = " | ".join(f"{100 * trial['validation'][column]:.1f}" for column in COLUMNS)
+        mark = "chosen" if picked else ""
+        lines.append(f"| {trial['method']} | {trial['lr']} | {trial['momentum']} | {means} | {mark} |")
+    return "\n".join(lines)
+
+
+def _row(name: str, grid: str, outcomes: list[Outcome]) -> Row:
+    return Row(
+        name,
+        {column: [outcome.accuracy[grid][column] for outcome in outcomes] for column in COLUMNS},
+        {f"W{bits}": [outcome.error[grid][f"W{bits}"] for outcome in outcomes] for bits in ERROR_WIDTHS},
+    )
+
+
+def _cell(values: Array, digits: int) -> str:
+    spread = f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}"

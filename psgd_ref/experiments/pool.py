@@ -1,0 +1,53 @@
+"""Many independent runs on several processes, one thread each, with a progress bar."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def run_all(
+    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None, title: str
+) -> list[Result]:
+    """Results of `function` for every job, in the order of the jobs.
+
+    workers : processes, one for each core by default; the results do not depend on it
+    `function` is a module's function and a job can be pickled. A failing run ends all with its error.
+    """
+    results: dict[int, Result] = {}
+    count = min(workers or os.cpu_count() or 1, len(jobs))
+    with _one_thread_each(), ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(function, job): i for i, job in enumerate(jobs)}
+        done = as_completed(futures)
+        try:
+            for future in tqdm(done, title, len(jobs), unit="run", disable=not sys.stderr.isatty()):
+                results[futures[future]] = future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [results[i] for i in range(len(jobs))]
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Give processes that are started here one thread: pools on the same cores get in each other's way."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

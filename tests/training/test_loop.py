@@ -1,0 +1,86 @@
+"""Training: it learns, repeats bit for bit, and says what went wrong when it diverges."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from psgd_ref.compress import MinMaxGrid, MSEGrid
+from psgd_ref.data import Shift, load_digits
+from psgd_ref.models import convnet, mlp
+from psgd_ref.training import PSGD, SGD, DivergenceError, accuracy, evaluate, fit
+
+DATA = load_digits()
+
+
+def trained(optimizer, epochs=2, seed=0):
+    model = convnet(widths=(4, 8), seed=seed)
+    history = fit(model, optimizer, DATA, epochs, batch=50, seed=seed, smoothing=0.1, augment=Shift(1))
+    return model, history
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1), PSGD(0.1, grid=MinMaxGrid(3))])
+def test_training_repeats_bit_for_bit(optimizer):
+    (one, first), (two, second) = trained(optimizer), trained(optimizer)
+    assert np.array_equal(one.w, two.w)
+    assert all(np.array_equal(one.buffers[name], two.buffers[name]) for name in one.buffers)
+    assert first == second
+    assert not np.array_equal(one.w, trained(optimizer, seed=1)[0].w)
+
+
+def test_training_learns():
+    _, history = trained(PSGD(0.3, grid=MinMaxGrid(3)), epochs=5)
+    assert history[-1].loss < history[0].loss
+    assert history[-1].validation_accuracy > 0.5
+    assert [epoch.epoch for epoch in history] == [1, 2, 3, 4, 5]
+    assert all(epoch.rate > 0 for epoch in history)
+
+
+def test_divergence_names_step_layer_and_rate():
+    with pytest.raises(DivergenceError, match=r"step \d+: .*fc\d\.(weight|bias).*η·mean\(s\) = .*lower lr"):
+        fit(mlp(), PSGD(1e6, grid=MinMaxGrid(2)), DATA, 1)
+
+
+def test_accuracy_counts():
+    model = mlp((2, 2), seed=0)
+    model.w[...] = [1, 0, 0, 1, 0, 0]
+    images = np.array([[3, 1], [1, 3], [3, 1]], np.float32)
+    assert accuracy(model, images, np.array([0, 1, 1])) == pytest.approx(2 / 3)
+
+
+def test_evaluate_reports_each_width_and_leaves_the_model_alone():
+    model, _ = trained(SGD(0.1))
+    w, buffers = model.w.copy(), {name: value.copy() for name, value in model.buffers.items()}
+    results = evaluate(model, DATA, [8, 2], "validation", MSEGrid, reestimate=True)
+    assert list(results) == ["full", "W8", "W2"]
+    assert results["W8"] > results["W2"]
+    assert np.array_equal(model.w, w)
+    assert all(np.array_equal(model.buffers[name], buffers[name]) for name in buffers)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: fit(mlp(), SGD(), DATA, 0), "epochs"),
+        (lambda: fit(mlp(), SGD(), DATA, 1, batch=0), "batch"),
+        (lambda: fit(mlp(), SGD(), DATA, 1, seed=-1), "seed"),
+        (lambda: fit(mlp((64, 5)), SGD(), DATA, 1), "labels must lie in 0..4"),
+        (lambda: fit(mlp((63, 10)), SGD(), DATA, 1), "63 channels"),
+        (lambda: evaluate(mlp(), DATA, [1]), r"2\.\.16"),
+        (lambda: evaluate(mlp(), DATA, split="all"), "train, validation or test"),
+        (lambda: accuracy(mlp(), np.zeros((0, 64), np.float32), np.zeros(0, int)), "empty"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_models_that_are_not_finite_are_refused():
+    model = mlp()
+    model.w[3] = np.nan
+    with pytest.raises(ValueError, match="NaN"):
+        evaluate(model, DATA, [4])
+    labels = dataclasses.replace(DATA.train, labels=DATA.train.labels + 5)
+    with pytest.raises(ValueError, match="labels"):
+        fit(mlp(), SGD(), dataclasses.replace(DATA, train=labels), 1)
