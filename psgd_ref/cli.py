@@ -56,13 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments import demo
+    from psgd_ref.experiments import demo, demo_search
 
     if options.search:
-        record = demo.search(options.workers)
-        path = demo.save_search(record, options.out)
-        print(json.dumps(record["chosen"], indent=2) if options.json else demo.search_table(record))
-        print(f"search: {path}", file=sys.stderr)
+        record = demo_search.search(options.workers)
+        print(json.dumps(record.as_json(), indent=2) if options.json else record.table())
+        print(f"search: {record.save(options.out)}", file=sys.stderr)
         return 0
     result = demo.run(range(options.seed, options.seed + options.seeds), options.workers)
     paths = demo.save(result, options.out)

@@ -1,7 +1,7 @@
 """The demonstration: SGD against PSGD on the embedded digits, quantized to several widths."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -9,8 +9,9 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from psgd_ref.compress import MinMaxGrid, MSEGrid, quantize, relative_error
+from psgd_ref.compress import Grid, MinMaxGrid, MSEGrid, quantize, relative_error
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments.pool import run_all
@@ -20,8 +21,10 @@ from psgd_ref.training import PSGD, SGD, Optimizer, cosine, evaluate, fit
 
 WIDTHS = (8, 4, 3, 2)
 ERROR_WIDTHS = (4, 3, 2)
+GRIDS: dict[str, Callable[..., Grid]] = {"min-max": MinMaxGrid, "mse": MSEGrid}
 COLUMNS = ("full", *(f"W{width}" for width in WIDTHS))
 LAYER = "conv7.weight"
+# Written by `psgd-ref demo --search`, see `demo_search`.
 SEARCH_FILE = "demo_search.json"
 
 # The task is the same for every method. Small batches, moved images and label smoothing keep the
@@ -32,13 +35,6 @@ BATCH = 50
 SMOOTHING = 0.1
 SHIFT = 1
 DECAY = 5e-4
-
-# The search: the same candidates for every method, on seeds that the demonstration does not use.
-SEARCH_RATES = (0.1, 0.3, 1.0, 3.0)
-SEARCH_MOMENTA = (0.0, 0.9)
-SEARCH_SEEDS = (1000, 1001, 1002)
-# A candidate counts only if its full-precision accuracy is within this of the best SGD candidate's.
-FULL_PRECISION_LOSS = 0.01
 
 
 @dataclass(frozen=True)
@@ -91,18 +87,14 @@ def train(run: Run) -> Outcome:
     steps = EPOCHS * -(-len(data.train) // BATCH)
     optimizer = run.method.optimizer(run.lr, run.momentum, steps)
     fit(model, optimizer, data, EPOCHS, BATCH, run.seed, SMOOTHING, Shift(SHIFT), progress=False)
-    grids = {"min-max": MinMaxGrid, "mse": MSEGrid}
-    return Outcome(
-        accuracy={
-            name: evaluate(model, data, WIDTHS, run.split, grid, reestimate=True)
-            for name, grid in grids.items()
-        },
-        error={
-            name: {f"W{bits}": relative_error(model, quantize(model, bits, grid)) for bits in ERROR_WIDTHS}
-            for name, grid in grids.items()
-        },
-        model=model,
-    )
+    accuracy = {
+        name: evaluate(model, data, WIDTHS, run.split, grid, reestimate=True) for name, grid in GRIDS.items()
+    }
+    error = {
+        name: {f"W{bits}": relative_error(model, quantize(model, bits, grid)) for bits in ERROR_WIDTHS}
+        for name, grid in GRIDS.items()
+    }
+    return Outcome(accuracy, error, model)
 
 
 @dataclass(frozen=True)
@@ -183,7 +175,7 @@ class Histogram:
     method: str
     bits: int
     weights: Array
-    codes: Array
+    codes: npt.NDArray[np.signedinteger]
 
 
 def histograms(models: dict[str, Model]) -> list[Histogram]:
@@ -195,66 +187,6 @@ def histograms(models: dict[str, Model]) -> list[Histogram]:
         weights = model.segment(LAYER).view(model.w) / tensor.scale
         found.append(Histogram(method.name, bits, weights.ravel(), tensor.codes.ravel()))
     return found
-
-
-def search(workers: int | None = None) -> dict[str, Any]:
-    """Choose each method's rate and momentum by one rule, on validation images alone.
-
-    Rule: among the candidates whose full-precision accuracy is within `FULL_PRECISION_LOSS` of SGD's
-    best, the highest mean accuracy over the search seeds at the method's own precision, on the
-    min-max grid; of equals the first. Candidates that diverge count as 0.
-    """
-    candidates = [(lr, momentum) for lr in SEARCH_RATES for momentum in SEARCH_MOMENTA]
-    jobs = [
-        Run(method, lr, momentum, seed, "validation")
-        for method in METHODS
-        for lr, momentum in candidates
-        for seed in SEARCH_SEEDS
-    ]
-    scores = run_all(_score, jobs, workers, "searching")
-    trials = []
-    for method in METHODS:
-        for lr, momentum in candidates:
-            own = [
-                score
-                for job, score in zip(jobs, scores, strict=True)
-                if (job.method, job.lr, job.momentum) == (method, lr, momentum)
-            ]
-            means = {column: float(np.mean([score[column] for score in own])) for column in COLUMNS}
-            trials.append({"method": method.name, "lr": lr, "momentum": momentum, "validation": means})
-    floor = max(t["validation"]["full"] for t in trials if t["method"] == "SGD") - FULL_PRECISION_LOSS
-    chosen = {}
-    for method in METHODS:
-        own = [t for t in trials if t["method"] == method.name and t["validation"]["full"] >= floor]
-        best = max(own, key=lambda t: t["validation"][method.own_column])
-        chosen[method.name] = {"lr": best["lr"], "momentum": best["momentum"]}
-    return {"rule": " ".join((search.__doc__ or "").split()), "chosen": chosen, "trials": trials}
-
-
-def _score(run: Run) -> dict[str, float]:
-    try:
-        return train(run).accuracy["min-max"]
-    except ArithmeticError:
-        return dict.fromkeys(COLUMNS, 0.0)
-
-
-def save_search(record: dict[str, Any], folder: Path) -> Path:
-    """Write the record of a search into `folder` and return its path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / SEARCH_FILE
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return path
-
-
-def search_table(record: dict[str, Any]) -> str:
-    """Every candidate with its validation accuracies in per cent; the chosen ones are marked."""
-    lines = ["| method | lr | momentum | " + " | ".join(COLUMNS) + " | |", "|---" * (len(COLUMNS) + 4) + "|"]
-    for trial in record["trials"]:
-        picked = {k: trial[k] for k in ("lr", "momentum")} == record["chosen"][trial["method"]]
-        means = " | ".join(f"{100 * trial['validation'][column]:.1f}" for column in COLUMNS)
-        mark = "chosen" if picked else ""
-        lines.append(f"| {trial['method']} | {trial['lr']} | {trial['momentum']} | {means} | {mark} |")
-    return "\n".join(lines)
 
 
 def _row(name: str, grid: str, outcomes: list[Outcome]) -> Row:

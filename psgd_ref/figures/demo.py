@@ -28,7 +28,7 @@ def draw(rows: Sequence[Any], histograms: Sequence[Any]) -> Figure:
     """
     with styled():
         figure = plt.figure(figsize=(PAGE, 4.9))
-        upper, lower = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+        upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=(1.15, 1)))
         accuracy, error = upper.subplots(1, 2)
         _lines(accuracy, rows, "accuracy", ("full", "W8", "W4", "W3", "W2"))
         accuracy.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -63,7 +63,7 @@ def _lines(ax: Axes, rows: Sequence[Any], quantity: str, columns: Sequence[str])
 
 def _histogram(ax: Axes, histogram: Any) -> None:
     edge = 2 ** (histogram.bits - 1) - 0.5
-    bins = np.linspace(-edge, edge, int(2 * edge) * 15 + 1)
+    bins = np.linspace(-edge, edge, int(2 * edge) * 15 + 1).tolist()
     ax.hist(histogram.weights, bins, color=BLUE, alpha=0.75, label="full precision")
     levels, counts = np.unique(histogram.codes, return_counts=True)
     ax.vlines(levels, 0.5, counts, color=INK, linewidth=1, label="quantized")
