@@ -92,6 +92,16 @@ def kernel(function: F) -> F:
     return _compiled(function)
 
 
+def body(function: F) -> F:
+    """As `kernel`, for the body of a loop that runs on several threads (`parallel.for_each`)."""
+    return _compiled(function, no_cpython_wrapper=True)
+
+
+def inner(function: F) -> F:
+    """As `kernel`, for functions that only kernels call: their code is put in place of the call."""
+    return _compiled(function, no_cpython_wrapper=True, inline="always")
+
+
 def parallel_kernel(function: F) -> F:
     """As `kernel`, with `prange` loops run by Numba's threads."""
     return _compiled(function, parallel=_ONLY_PRANGE)

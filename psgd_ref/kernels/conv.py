@@ -14,11 +14,12 @@ stride s the pixels u ≡ a, v ≡ b (mod s) see every s-th row and column of W 
 """
 
 import numpy as np
-from numba import get_num_threads, get_thread_id, prange
+from numba import get_num_threads
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.compile import LANES, kernel, parallel_kernel
+from psgd_ref.kernels.compile import LANES, body, inner, kernel
+from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.tile import (
     shape,
     tile_columns,
@@ -69,13 +70,30 @@ def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) 
     past_end = (tall * stride[1] + columns) * inputs
     y = memory.empty((images, out_height, out_width, outputs))
     _forward(
-        _flat(x), _flat(w), _bias(bias, _up(outputs, block)), y.reshape(-1),
-        memory.empty((_up(outputs, block) * rows * columns * inputs,)),
-        memory.empty((get_num_threads(), (height + 2 * padding[0]) * line + past_end)),
+        _flat(x), _bias(bias, _up(outputs, block)), y.reshape(-1), _panels(w, block),
+        _zeros(get_num_threads(), (height + 2 * padding[0]) * line + past_end),
         (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
         stride, padding, shape(tall, vectors, LANES),
     )  # fmt: skip
     return y
+
+
+def _zeros(*shape: int) -> Array:
+    zeros = memory.empty(shape)
+    zeros.fill(0)
+    return zeros
+
+
+def _panels(w: Array, block: int) -> Array:
+    """Weights (i, j, c, o) in the order that tiles read them, (o // block, i, j, c, o % block), zeros to fill."""
+    *taps, outputs = w.shape
+    panels = memory.empty((_up(outputs, block) // block, *taps, block))
+    whole = outputs // block
+    panels[:whole] = np.moveaxis(w[..., : whole * block].reshape(*taps, whole, block), -2, 0)
+    if whole * block != outputs:
+        panels[whole] = 0
+        panels[whole, ..., : outputs % block] = w[..., whole * block :]
+    return panels.reshape(-1)
 
 
 def _flat(a: Array) -> Array:
@@ -89,35 +107,30 @@ def _bias(bias: Array | None, size: int) -> Array:
     return padded
 
 
-@parallel_kernel
-def _forward(x, w, bias, y, packed, scratch, sizes, stride, padding, tile):
-    images, height, width, inputs, rows, columns, outputs, out_height, out_width = sizes
+@kernel
+def _forward(x, bias, y, packed, scratch, sizes, stride, padding, tile):
+    images, _, _, inputs, rows, columns, outputs, _, _ = sizes
+    for_each(images, _forward_image, (x, bias, y, packed, scratch, sizes, stride, padding, tile))
+
+
+@body
+def _forward_image(n, worker, x, bias, y, packed, scratch, sizes, stride, padding, tile):
+    _, height, width, inputs, rows, columns, outputs, out_height, out_width = sizes
     line = (width + 2 * padding[1]) * inputs
     block = tile_columns(tile)
-    panel = rows * columns * inputs * block
-    _pack(w, packed, rows, columns * inputs, outputs, block)
-    _clear(scratch)
-    for n in prange(images):
-        image = scratch[get_thread_id()]
-        _insert(x, n * height * width * inputs, image, padding[0] * line + padding[1] * inputs, line,
-                height, width, inputs, inputs)  # fmt: skip
-        for o in range(0, outputs, block):
-            _correlate(
-                image, 0, stride[0] * line, stride[1] * inputs, line,
-                packed, o // block * panel, rows, columns * inputs, bias, o,
-                y, n * out_height * out_width * outputs + o, out_width * outputs, outputs,
-                out_height, out_width, min(block, outputs - o), tile,
-            )  # fmt: skip
+    image = scratch[worker]
+    _insert(x, n * height * width * inputs, image, padding[0] * line + padding[1] * inputs, line,
+            height, width, inputs, inputs)  # fmt: skip
+    for o in range(0, outputs, block):
+        _correlate(
+            image, 0, stride[0] * line, stride[1] * inputs, line,
+            packed, o * rows * columns * inputs, rows, columns * inputs, bias, o,
+            y, n * out_height * out_width * outputs + o, out_width * outputs, outputs,
+            out_height, out_width, min(block, outputs - o), tile,
+        )  # fmt: skip
 
 
-@kernel
-def _clear(a):
-    flat = a.reshape(-1)
-    for i in range(flat.size):
-        flat[i] = 0
-
-
-@kernel
+@inner
 def _insert(x, start, image, at, line, height, width, channels, padded):
     """Copy an image (height, width, channels) inside the border; its pixels get `padded` channels."""
     for h in range(height):
@@ -132,20 +145,7 @@ def _insert(x, start, image, at, line, height, width, channels, padded):
                     image[at + h * line + v * padded + c] = x[start + (h * width + v) * channels + c]
 
 
-@kernel
-def _pack(w, packed, rows, run, outputs, block):
-    """Weights (rows, run, outputs) as panels of `block` outputs (outputs/block, rows, run, block), zeros to fill."""
-    for o in range(0, outputs, block):
-        count = min(block, outputs - o)
-        for k in range(rows * run):
-            target = o * rows * run + k * block
-            for c in range(count):
-                packed[target + c] = w[k * outputs + o + c]
-            for c in range(count, block):
-                packed[target + c] = 0
-
-
-@kernel
+@inner
 def _correlate(image, start, down, step, line, packed, panel, rows, run, bias, o, y, at, y_down, y_step,
                out_height, out_width, count, tile):  # fmt: skip
     """y[h, v, :count] = bias + Σ_{i<rows, k<run} image[start + h·down + v·step + i·line + k] · panel[i, k, :].
@@ -188,55 +188,58 @@ def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pai
     run = _up(columns * inputs, tall)
     padded = _up(outputs, vectors * LANES)
     parts = min(PARTS, images)
-    sums = memory.empty((parts, rows * run * padded))
+    dw = memory.empty(w_shape)
     _weights(
-        _flat(dy), _flat(x), sums,
-        memory.empty((get_num_threads(), (height + 2 * padding[0]) * (width + 2 * padding[1]) * inputs + run)),
-        memory.empty((get_num_threads(), out_height * out_width * padded)),
+        _flat(dy), _flat(x), dw.reshape(-1), memory.empty((parts, rows * run * padded)),
+        _zeros(get_num_threads(), (height + 2 * padding[0]) * (width + 2 * padding[1]) * inputs + run),
+        _zeros(get_num_threads(), out_height * out_width * padded),
         (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
         stride, padding, (run, padded), shape(tall, vectors, LANES),
     )  # fmt: skip
-    dw = memory.empty(w_shape)
-    _sum_parts(sums, dw.reshape(-1), rows, columns * inputs, run, outputs, padded)
     return dw
 
 
-@parallel_kernel
-def _weights(dy, x, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile):
-    images, height, width, inputs, rows, columns, outputs, out_height, out_width = sizes
+@kernel
+def _weights(dy, x, dw, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile):
+    _, _, _, inputs, rows, columns, outputs, _, _ = sizes
+    run, padded = padded_sizes
+    arguments = (dy, x, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile)
+    for_each(len(parts), _weights_part, arguments)
+    for_each(rows, _sum_parts, (parts, dw, columns * inputs, run, outputs, padded))
+
+
+@body
+def _weights_part(part, worker, dy, x, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile):
+    images, height, width, inputs, rows, _, outputs, out_height, out_width = sizes
     run, padded = padded_sizes
     line = (width + 2 * padding[1]) * inputs
     pixels = out_height * out_width
-    _clear(scratch_x)
-    _clear(scratch_dy)
-    for part in prange(len(parts)):
-        image, grad, sums = scratch_x[get_thread_id()], scratch_dy[get_thread_id()], parts[part]
-        _clear(sums)
-        for n in range(images * part // len(parts), images * (part + 1) // len(parts)):
-            _insert(x, n * height * width * inputs, image, padding[0] * line + padding[1] * inputs, line,
-                    height, width, inputs, inputs)  # fmt: skip
-            source, start = dy, n * pixels * outputs
-            if padded != outputs:
-                _insert(dy, start, grad, 0, out_width * padded, out_height, out_width, outputs, padded)
-                source, start = grad, 0
-            _accumulate(image, stride[0] * line, stride[1] * inputs, line, source, start,
-                        sums, rows, run, out_height, out_width, padded, tile)  # fmt: skip
+    image, grad, sums = scratch_x[worker], scratch_dy[worker], parts[part]
+    sums[:] = 0
+    for n in range(images * part // len(parts), images * (part + 1) // len(parts)):
+        _insert(x, n * height * width * inputs, image, padding[0] * line + padding[1] * inputs, line,
+                height, width, inputs, inputs)  # fmt: skip
+        source, start = dy, n * pixels * outputs
+        if padded != outputs:
+            _insert(dy, start, grad, 0, out_width * padded, out_height, out_width, outputs, padded)
+            source, start = grad, 0
+        _accumulate(image, stride[0] * line, stride[1] * inputs, line, source, start,
+                    sums, rows, run, out_height, out_width, padded, tile)  # fmt: skip
 
 
-@parallel_kernel
-def _sum_parts(parts, dw, rows, run, padded_run, outputs, padded_outputs):
-    """dw = Σ parts, in order, without the filling."""
-    for i in prange(rows):
-        for k in range(run):
-            target, source = (i * run + k) * outputs, (i * padded_run + k) * padded_outputs
+@body
+def _sum_parts(i, worker, parts, dw, run, padded_run, outputs, padded_outputs):
+    """dw[i] = Σ parts[:, i], in order, without the filling."""
+    for k in range(run):
+        target, source = (i * run + k) * outputs, (i * padded_run + k) * padded_outputs
+        for o in range(outputs):
+            dw[target + o] = parts[0, source + o]
+        for part in range(1, len(parts)):
             for o in range(outputs):
-                dw[target + o] = parts[0, source + o]
-            for part in range(1, len(parts)):
-                for o in range(outputs):
-                    dw[target + o] += parts[part, source + o]
+                dw[target + o] += parts[part, source + o]
 
 
-@kernel
+@inner
 def _accumulate(image, down, step, line, dy, start, sums, rows, run, out_height, out_width, outputs, tile):
     """sums[i, k, o] += Σ_{h,v} image[h·down + v·step + i·line + k] · dy[start + (h, v, o)]."""
     height, block = tile_rows(tile), tile_columns(tile)
@@ -261,70 +264,53 @@ def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair,
     _, out_height, out_width, _ = dy.shape
     tall, vectors = sums_sizes(inputs)
     block = vectors * LANES
-    # Rows and columns of W that one residue class sees, and how far outside dy it may look.
+    # Taps of W that one residue class sees, less one: how far above and left of dy it looks.
     top, left = (rows - 1) // stride[0], (columns - 1) // stride[1]
-    reach_down = (height - 1 + padding[0]) // stride[0] + 1
-    reach_right = (width - 1 + padding[1]) // stride[1] + 1
-    line = (left + max(out_width, reach_right)) * outputs
+    down = max(out_height, (height - 1 + padding[0]) // stride[0] + 1)
+    right = max(out_width, (width - 1 + padding[1]) // stride[1] + 1)
+    line = (left + right) * outputs
     past_end = (tall + left + 1) * outputs
+    scratch = _zeros(get_num_threads(), (top + down) * line + past_end)
+    bias = np.zeros(_up(inputs, block), np.float32)
     dx = memory.empty(x_shape)
-    _input(
-        _flat(dy), _flat(w), np.zeros(_up(inputs, block), np.float32), dx.reshape(-1),
-        memory.empty((_up(inputs, block) * (top + 1) * (left + 1) * outputs,)),
-        memory.empty((get_num_threads(), (top + max(out_height, reach_down)) * line + past_end)),
-        (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
-        stride, padding, (top, left, line), shape(tall, vectors, LANES),
-    )  # fmt: skip
+    sizes = (images, height, width, inputs, rows, columns, outputs, out_height, out_width)
+    for a, b in np.ndindex(stride):
+        taps = w[a :: stride[0], b :: stride[1]]
+        panels = _panels(taps[::-1, ::-1].swapaxes(2, 3), block)
+        _input(
+            _flat(dy), bias, dx.reshape(-1), panels, scratch, sizes, stride, padding, (top, left, line),
+            (a, b), taps.shape[:2], shape(tall, vectors, LANES),
+        )  # fmt: skip
     return dx
 
 
-@parallel_kernel
-def _input(dy, w, bias, dx, packed, scratch, sizes, stride, padding, border, tile):
-    images, height, width, inputs, rows, columns, outputs, out_height, out_width = sizes
+@kernel
+def _input(dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile):
+    for_each(sizes[0], _input_image,
+             (dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile))  # fmt: skip
+
+
+@body
+def _input_image(n, worker, dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile):
+    """The pixels u of dx with u + p ≡ residue (mod s): u = s·q + residue − p sees the rows q, q−1, … of dy."""
+    _, height, width, inputs, _, _, outputs, out_height, out_width = sizes
+    first_down = max(0, -((residue[0] - padding[0]) // stride[0]))
+    first_right = max(0, -((residue[1] - padding[1]) // stride[1]))
+    u = first_down * stride[0] + residue[0] - padding[0]
+    v = first_right * stride[1] + residue[1] - padding[1]
     top, left, line = border
     block = tile_columns(tile)
-    _clear(scratch)
-    for a in range(stride[0]):
-        for b in range(stride[1]):
-            # Taps i = a, a+s, … of W meet the pixels u with u + p ≡ a: u = s·q + a − p, and dy rows q, q−1, …
-            taps_down = max(0, (rows - a + stride[0] - 1) // stride[0])
-            taps_right = max(0, (columns - b + stride[1] - 1) // stride[1])
-            first_down = max(0, (padding[0] - a + stride[0] - 1) // stride[0])
-            first_right = max(0, (padding[1] - b + stride[1] - 1) // stride[1])
-            u, v = first_down * stride[0] + a - padding[0], first_right * stride[1] + b - padding[1]
-            count_down = max(0, (height - u + stride[0] - 1) // stride[0])
-            count_right = max(0, (width - v + stride[1] - 1) // stride[1])
-            _pack_flipped(w, packed, a, b, stride, taps_down, taps_right, columns, inputs, outputs, block)
-            panel = taps_down * taps_right * outputs * block
-            corner = (top + first_down - taps_down + 1) * line + (left + first_right - taps_right + 1) * outputs
-            for n in prange(images):
-                image = scratch[get_thread_id()]
-                _insert(dy, n * out_height * out_width * outputs, image, top * line + left * outputs, line,
-                        out_height, out_width, outputs, outputs)  # fmt: skip
-                for c in range(0, inputs, block):
-                    _correlate(
-                        image, corner, line, outputs, line,
-                        packed, c // block * panel, taps_down, taps_right * outputs, bias, c,
-                        dx, ((n * height + u) * width + v) * inputs + c,
-                        stride[0] * width * inputs, stride[1] * inputs,
-                        count_down, count_right, min(block, inputs - c), tile,
-                    )  # fmt: skip
-
-
-@kernel
-def _pack_flipped(w, packed, a, b, stride, taps_down, taps_right, columns, inputs, outputs, block):
-    """Every s-th row and column of W from (a, b), in reverse, as panels of `block` *inputs*, zeros to fill."""
-    target = 0
+    image = scratch[worker]
+    _insert(dy, n * out_height * out_width * outputs, image, top * line + left * outputs, line,
+            out_height, out_width, outputs, outputs)  # fmt: skip
+    corner = (top + first_down - taps[0] + 1) * line + (left + first_right - taps[1] + 1) * outputs
     for c in range(0, inputs, block):
-        count = min(block, inputs - c)
-        for i in range(taps_down):
-            row = a + (taps_down - 1 - i) * stride[0]
-            for j in range(taps_right):
-                column = b + (taps_right - 1 - j) * stride[1]
-                source = (row * columns + column) * inputs + c
-                for o in range(outputs):
-                    for k in range(count):
-                        packed[target + k] = w[(source + k) * outputs + o]
-                    for k in range(count, block):
-                        packed[target + k] = 0
-                    target += block
+        _correlate(
+            image, corner, line, outputs, line,
+            packed, c * taps[0] * taps[1] * outputs, taps[0], taps[1] * outputs, bias, c,
+            dx, ((n * height + u) * width + v) * inputs + c,
+            stride[0] * width * inputs, stride[1] * inputs,
+            -((u - height) // stride[0]), -((v - width) // stride[1]), min(block, inputs - c), tile,
+        )  # fmt: skip
+
+
