@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,12 +53,28 @@ def _parser() -> argparse.ArgumentParser:
         help="choose the hyper-parameters anew, on validation images (minutes)",
     )
     demo.set_defaults(run=_demo)
+
+    verify = commands.add_parser("verify", help="check every claim of the ledger on this machine")
+    verify.add_argument("--claim", action="append", metavar="ID", help="only this claim, as B2; repeatable")
+    verify.add_argument(
+        "--examples",
+        type=_count,
+        default=100,
+        help="inputs to try for a cheap property, fewer for a simulation (default: %(default)s)",
+    )
+    verify.add_argument(
+        "--seed", type=_seed_or_random, default=0, help="of the search, or 'random' (default: %(default)s)"
+    )
+    verify.add_argument("--json", action="store_true", help="print a list of objects instead of lines")
+    verify.set_defaults(run=_verify)
     return parser
 
 
 def _demo(options: argparse.Namespace) -> int:
     from psgd_ref.experiments import demo, demo_search
 
+    # A folder that cannot be made is found out before minutes of work, not after.
+    options.out.mkdir(parents=True, exist_ok=True)
     if options.search:
         record = demo_search.search(options.workers)
         print(json.dumps(record.as_json(), indent=2) if options.json else record.table())
@@ -70,12 +87,23 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
+def _verify(options: argparse.Namespace) -> int:
+    from psgd_ref.laws.verify import verify
+
+    return verify(options.claim, options.examples, options.seed, options.json)
+
+
 def _count(text: str) -> int:
     return _whole(text, 1)
 
 
 def _seed(text: str) -> int:
     return _whole(text, 0)
+
+
+def _seed_or_random(text: str) -> int:
+    # A number in either case, so that the summary can say how to repeat the run.
+    return secrets.randbelow(2**32) if text == "random" else _whole(text, 0)
 
 
 def _whole(text: str, low: int) -> int:

@@ -23,6 +23,7 @@ from psgd_ref.laws.trial import Trial
 _lattices = setups(uniform_grids(lattice=True), cap=False)
 _smooth_lattices = setups(uniform_grids(lattice=True), eps="positive", cap=False)
 _several = setups(target_sets(several=True), cap=False)
+_smooth = setups(target_sets(several=True), eps="positive", cap=False)
 
 # Monte-Carlo checks allow 6 standard errors: one false alarm in 5·10⁸ draws of a normal variable.
 _SIGMAS = 6.0
@@ -57,7 +58,7 @@ def pointwise(subject: Subject, trial: Trial) -> None:
         trial.true(factors[0] > 1, "neighbourhoods of targets are stretched")
         trial.true(subject.formulas.volume_factor(wall, warp) < 1, "cell walls are compressed")
 
-    @trial.refutes(at=placed(_several, beyond=0.0))
+    @trial.refutes(at=placed(_smooth, beyond=0.0))
     def preserved(at: Placed) -> None:
         """Det DF = 1 at every point, under the volume strength."""
         warp = subject.warp(at.setting.targets, at.setting.eps, "volume")
@@ -170,9 +171,7 @@ def change_of_variables(subject: Subject, trial: Trial) -> None:
         trial.within(cumulative[-1] - cumulative[0] - 1, 1e-6, "the push-forward keeps mass 1")
         trial.true(np.diff(y) > -1e-9 * image, "the image of an interval is an interval")
 
-    smooth = setups(target_sets(several=True), eps="positive", cap=False)
-
-    @trial.holds(cost=5, setting=smooth, n=st.integers(2, 3), seed=seeds)
+    @trial.holds(cost=5, setting=_smooth, n=st.integers(2, 3), seed=seeds)
     def balls(setting: Setting, n: int, seed: int) -> None:
         rng = np.random.default_rng(seed)
         warp = subject.warp(setting.targets, setting.eps, setting.strength)

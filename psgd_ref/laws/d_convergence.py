@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from psgd_ref.core import UniformGrid, position_scale
 from psgd_ref.core.arguments import Array
+from psgd_ref.laws import rounding
 from psgd_ref.laws.ledger import claim
 from psgd_ref.laws.losses import Logistic, Loss, Perceptron, Quadratic, smoothness_along
 from psgd_ref.laws.strategies import Placed, Setting, placed, powers, seeds, setups, target_sets
@@ -175,7 +176,11 @@ def noise(subject: Subject, trial: Trial) -> None:
         g, noise = np.random.default_rng(seed).standard_normal((2, w.size)) / (lr * setting.strength)
         steps = [subject.psgd_step(w, g + sign * noise, lr, setting.warp) for sign in (-1, 1, 0)]
         size = np.abs(w) + lr * setting.warp.scale(w) * (np.abs(g) + np.abs(noise))
-        trial.within((steps[0] + steps[1]) / 2 - steps[2], 1e-15 * 16 * size, "the step stays unbiased")
+        trial.within(
+            (steps[0] + steps[1]) / 2 - steps[2],
+            16 * rounding.UNIT * size + rounding.TINY,
+            "the step stays unbiased",
+        )
 
     smooth = setups(target_sets(several=True), eps="positive", cap=True)
     numbers = {"share": st.floats(0.3, 1.0), "level": powers(-1, 1), "steps": st.integers(20, 60)}

@@ -1,0 +1,35 @@
+"""The ledger of claims as laws that this library, and anybody's implementation, can be held to.
+
+Every law is a plain function of a subject and a trial, with Hypothesis inside: `check()` runs them all.
+"""
+
+from psgd_ref.laws import (  # noqa: F401  (each chapter enters its claims into the ledger, in this order)
+    a_warp,
+    b_flow,
+    c_volume,
+    d_convergence,
+    d_fixed_points,
+    e_clustering,
+    f_sharpness,
+    g_pruning,
+    h_quantizers,
+)
+from psgd_ref.laws.ledger import LEDGER, Claim, ledger_table
+from psgd_ref.laws.report import Outcome, Report, check
+from psgd_ref.laws.subject import Formulas, Subject, reference, register
+from psgd_ref.laws.trial import LawBrokenError, Trial
+
+__all__ = [
+    "LEDGER",
+    "Claim",
+    "Formulas",
+    "LawBrokenError",
+    "Outcome",
+    "Report",
+    "Subject",
+    "Trial",
+    "check",
+    "ledger_table",
+    "reference",
+    "register",
+]
