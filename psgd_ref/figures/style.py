@@ -38,7 +38,7 @@ COLORMAP = "cividis"
 # `Any`, because newer matplotlib types the keys of its settings one by one and older ones do not.
 RC: Any = {
     "figure.figsize": (COLUMN, 2.4),
-    "figure.dpi": 110,
+    "figure.dpi": 100,
     "figure.constrained_layout.use": True,
     "savefig.dpi": 200,
     "font.family": "DejaVu Sans",

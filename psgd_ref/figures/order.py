@@ -1,0 +1,34 @@
+"""How an error shrinks with the step size: log-log, with the straight lines of whole orders to compare."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.figures import style
+
+MARKERS = "os^Dv"
+
+
+def order(ax: Axes, rates: Array, gaps: Mapping[str, Array], slope: int, unit: str = "gap") -> None:
+    """Draw each gap against the step size, and one grey line ∝ η^slope through the first gap's last point.
+
+    rates : η, shape (m,); gaps : name → positive errors, shape (m,)
+    """
+    first = next(iter(gaps.values()))
+    guide = first[-1] * (rates / rates[-1]) ** slope
+    ax.loglog(rates, guide, color=style.FAINT, linestyle="-", linewidth=4, label=f"slope {slope}")
+    for marker, (name, gap) in zip(MARKERS, gaps.items(), strict=False):
+        ax.loglog(rates, gap, marker=marker, label=name)
+    ax.set(xlabel=r"step size $\eta$", ylabel=unit)
+    # Over less than two decades matplotlib would label minor ticks, which then overlap.
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.legend(loc="lower right")
+
+
+def fitted_order(rates: Array, gap: Array) -> float:
+    """The slope of ln gap against ln η by least squares."""
+    return float(np.polyfit(np.log(rates), np.log(gap), 1)[0])
