@@ -86,7 +86,7 @@ def _mirror_between_targets(w: Array, g: Array, lr: float, warp: Warp) -> Array:
         x = np.where(d > half, d / half - 1, np.log(d / half)) - t
         beyond = half * np.where(x > 0, 1 + x, np.exp(x))
     moved = np.where(np.isinf(half), grown, np.where(np.isinf(gap), beyond, across))
-    # On a wall rounding may put d an ulp above half the gap: only beyond the outermost target is that outside.
+    # On a wall rounding may put d an ulp above half the gap; only past the outermost target is that outside.
     inside = (grown <= half) & ((d <= half) | np.isfinite(gap))
     return np.asarray(targets.value(position) + side * np.where(inside, grown, moved))
 

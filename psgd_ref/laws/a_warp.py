@@ -274,7 +274,7 @@ def cap(subject: Subject, trial: Trial) -> None:
         change, size = rise(problem[1], problem[0], share)
         trial.at_most(change, 0.0, 1e-12 * size, "with the cap the loss falls from far outside")
 
-    @trial.refutes(cost=2, problem=problems, share=st.floats(0, 1))
+    @trial.refutes(problem=problems, share=st.floats(0, 1))
     def descent_without_cap(problem: tuple[Setting, Quadratic], share: float) -> None:
         """Without the cap, too, the loss falls from far outside."""
         setting = problem[0]

@@ -171,8 +171,8 @@ def squared_error(subject: Subject, trial: Trial) -> None:
 @claim(
     "E4",
     "Weight decay",
-    "unscaled decay κ with T = {0}, ε = 0 is LASSO of strength κ/λ: the fixed point is the soft threshold; on "
-    "a grid it holds weights d = κ|w|/(λ|g|) off nonzero targets, on the zero side",
+    "unscaled decay κ with T = {0}, ε = 0 is LASSO of strength κ/λ: the fixed point is the soft threshold; "
+    "on a grid it holds weights d = κ|w|/(λ|g|) off nonzero targets, on the zero side",
     tests=("psgd_step", "formulas.soft_threshold", "formulas.decay_equilibrium"),
 )
 def weight_decay(subject: Subject, trial: Trial) -> None:

@@ -65,8 +65,8 @@ def quantizer(subject: Subject, trial: Trial) -> None:
     "H2",
     "Quantizers of others",
     "ACIQ: α*/b = W(3·4^M); Bayesian Bits with open gates equals plain b-bit rounding up to ties; "
-    "AdaptivFloat <n,e> has 2^(n−1) magnitudes with zero; LSQ's step gradient is v̄−v inside, −Q_n / Q_p outside, "
-    "times 1/√(N·Q_p)",
+    "AdaptivFloat <n,e> has 2^(n−1) magnitudes with zero; LSQ's step gradient is v̄−v inside, −Q_n / Q_p "
+    "outside, times 1/√(N·Q_p)",
     source="Banner 2019, van Baalen 2020, Tambe 2019, Esser 2020; first two closed forms ours",
     tests=("laplace_clip", "nested_rounding", "adaptive_magnitudes", "step_gradient"),
     needs=("laplace_clip", "nested_rounding", "adaptive_magnitudes", "step_gradient"),

@@ -37,36 +37,35 @@ class Trial:
 
     def holds(self, cost: float = 1, **inputs: SearchStrategy[Any]) -> Callable[[Body], None]:
         """Decorator: run the body at once on drawn inputs; a broken one is shrunk and raised."""
+        return functools.partial(self._search, max(1, round(self.examples / cost)), inputs)
 
-        def run(body: Body) -> None:
-            # Explicit settings, never a profile: a library must not touch its user's Hypothesis.
-            settings = hypothesis.settings(
-                max_examples=max(1, round(self.examples / cost)),
-                deadline=None,
-                database=None,
-                derandomize=False,
-                print_blob=False,
-                report_multiple_bugs=False,
-                phases=[Phase.generate, Phase.target, Phase.shrink],
-                suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-            )
-            test = settings(hypothesis.given(**inputs)(self._recorded(body)))
-            if self.seed is not None:
-                test = hypothesis.seed(self.seed)(test)
-            test()
+    def _search(self, examples: int, inputs: dict[str, SearchStrategy[Any]], body: Body) -> None:
+        # Explicit settings, never a profile: a library must not touch its user's Hypothesis.
+        settings = hypothesis.settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            derandomize=False,
+            print_blob=False,
+            report_multiple_bugs=False,
+            phases=[Phase.generate, Phase.target, Phase.shrink],
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        )
+        test = settings(hypothesis.given(**inputs)(self._recorded(body)))
+        if self.seed is not None:
+            test = hypothesis.seed(self.seed)(test)
+        test()
 
-        return run
-
-    def refutes(self, cost: float = 1, **inputs: SearchStrategy[Any]) -> Callable[[Body], None]:
+    def refutes(self, **inputs: SearchStrategy[Any]) -> Callable[[Body], None]:
         """Decorator: the body states something false; find, shrink and keep its counter-example.
 
-        Raises LawBrokenError when the search finds none.
+        The search ends at the first one, so it may be long. Raises LawBrokenError when it finds none.
         """
 
         def run(body: Body) -> None:
             worst = self.worst
             try:
-                self.holds(cost, **inputs)(body)
+                self._search(max(self.examples, 500), inputs, body)
             except LawBrokenError as found:
                 self.counterexample = describe(found)
                 self.worst = worst
@@ -77,16 +76,8 @@ class Trial:
 
     def within(self, error: npt.ArrayLike, allowed: npt.ArrayLike, statement: str) -> None:
         """Require |error| ≤ allowed, entry by entry, and record the largest share |error|/allowed."""
-        error, allowed = np.abs(np.asarray(error, dtype=float)), np.asarray(allowed, dtype=float)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            share = np.where(error == 0, 0.0, error / allowed)
-        worst = float(share.max(initial=0.0))
-        if not worst <= 1:  # also catches NaN
-            at = int(np.argmax(np.where(np.isnan(share), np.inf, share)))
-            off, most = (np.broadcast_to(x, share.shape).flat[at] for x in (error, allowed))
-            raise LawBrokenError(f"{statement}: off by {off:.6g}, at most {most:.3g} is allowed")
-        self.worst = max(self.worst, worst)
-        self._scores[statement] = max(self._scores.get(statement, 0.0), worst)
+        size = np.abs(np.asarray(error, dtype=float))
+        self._judge(size, np.asarray(allowed, dtype=float), f"{statement}: off by")
 
     def at_most(
         self, value: npt.ArrayLike, bound: npt.ArrayLike, rounding: npt.ArrayLike, statement: str
@@ -94,7 +85,20 @@ class Trial:
         """Require value ≤ bound up to rounding, and record the largest share (value − rounding)/bound."""
         value, bound = np.asarray(value, dtype=float), np.asarray(bound, dtype=float)
         excess = value - np.asarray(rounding, dtype=float)
-        self.within(np.maximum(excess, 0), np.where(excess <= 0, 1.0, np.maximum(bound, 0)), statement)
+        fine = excess <= 0
+        excess, bound = np.where(fine, 0.0, excess), np.where(fine, 1.0, np.maximum(bound, 0.0))
+        self._judge(excess, bound, f"{statement}: the smaller side is")
+
+    def _judge(self, size: npt.NDArray[np.float64], most: npt.NDArray[np.float64], statement: str) -> None:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            share = np.where(size == 0, 0.0, size / most)
+        worst = float(share.max(initial=0.0))
+        if not worst <= 1:  # also catches NaN
+            at = int(np.argmax(np.where(np.isnan(share), np.inf, share)))
+            found, limit = (np.broadcast_to(x, share.shape).flat[at] for x in (size, most))
+            raise LawBrokenError(f"{statement} {found:.6g}, where at most {limit:.3g} is allowed")
+        self.worst = max(self.worst, worst)
+        self._scores[statement] = max(self._scores.get(statement, 0.0), worst)
 
     def true(self, condition: npt.ArrayLike, statement: str) -> None:
         """Require a condition that has no size, everywhere."""
@@ -114,5 +118,6 @@ class Trial:
 
 
 def describe(broken: BaseException) -> str:
-    """The message of a broken law and the input that Hypothesis shrank it to."""
-    return "\n".join([str(broken), *getattr(broken, "__notes__", [])])
+    """The message of a broken law and the input that Hypothesis shrank it to, without its statistics."""
+    notes = [note.split("Highest target score")[0].strip() for note in getattr(broken, "__notes__", [])]
+    return "\n".join([str(broken), *filter(None, notes)])

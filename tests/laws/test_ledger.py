@@ -1,0 +1,122 @@
+"""The ledger is complete and in order, and every law runs and can say how close it came."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from psgd_ref.core import bounds, clustering, curvature, reparametrisation, scale
+from psgd_ref.laws import LEDGER, Formulas, Subject, Trial, check, ledger_table, reference, register
+from psgd_ref.laws.ledger import claim
+from psgd_ref.laws.subject import _registered
+from tests.meta.right import PARTS
+
+CHAPTERS = {"A": 5, "B": 4, "C": 5, "D": 7, "E": 4, "F": 3, "G": 2, "H": 2}
+IDS = [f"{letter}{number}" for letter, count in CHAPTERS.items() for number in range(1, count + 1)]
+ROOT = Path(__file__).parents[2]
+
+
+def test_complete_and_in_order():
+    assert list(LEDGER) == IDS
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_entry(id):
+    entry = LEDGER[id]
+    assert entry.id == id
+    assert entry.title
+    assert entry.statement
+    assert entry.source
+    assert entry.truth == ("refuted" if id == "C1" else "holds")
+    assert re.fullmatch(rf"theory/0[1-8]_[a-z]+\.ipynb#{id}", entry.notebook)
+    parts = {*Subject.__dataclass_fields__, *(f"formulas.{name}" for name in Formulas.__dataclass_fields__)}
+    assert set(entry.tests) <= parts
+    assert entry.tests
+    assert entry.law.__doc__
+
+
+def test_every_part_of_a_subject_is_tested():
+    tested = {part for entry in LEDGER.values() for part in entry.tests}
+    names = {f"formulas.{name}" for name in Formulas.__dataclass_fields__}
+    assert {*Subject.__dataclass_fields__} - {"name", "formulas"} <= tested
+    # Parts that a law uses to set up a step, and so would fail with, without naming them as its subject.
+    assert names - tested == {"formulas.second_order_coefficient", "formulas.box_bound"}
+
+
+def test_formulas_are_the_ones_in_core():
+    modules = (bounds, clustering, curvature, reparametrisation, scale)
+    for name in Formulas.__dataclass_fields__:
+        assert any(getattr(module, name, None) is getattr(Formulas(), name) for module in modules)
+
+
+@pytest.mark.parametrize("id", [id for id in IDS if id != "H2"])
+def test_law_holds(id):
+    outcome = check(claims=[id], examples=20).outcomes[0]
+    assert outcome.status == ("refuted as stated" if id == "C1" else "holds"), outcome.counterexample
+    assert outcome.cases > 0
+    assert 0 < outcome.worst <= 1
+
+
+def test_the_counterexample_of_c1_is_shrunk():
+    shown = check(claims=["C1"], examples=60).outcomes[0].counterexample
+    assert "det DF(w) = 1" in shown
+    assert "array([0.])" in shown  # one weight, on the target at zero
+
+
+def test_same_seed_same_cases():
+    runs = [check(claims=["B2"], examples=30, seed=seed).outcomes[0] for seed in (5, 5, 6)]
+    assert (runs[0].cases, runs[0].worst) == (runs[1].cases, runs[1].worst)
+    assert runs[2].status == "holds"
+
+
+def test_the_users_hypothesis_profile_is_left_alone():
+    before = settings.get_current_profile_name(), settings().max_examples
+    check(claims=["A3"], examples=3)
+    assert (settings.get_current_profile_name(), settings().max_examples) == before
+
+
+def test_registered_parts_reach_the_reference(monkeypatch):
+    monkeypatch.setattr("psgd_ref.laws.subject._registered", dict(_registered))
+    assert check(claims=["H2"], examples=2).outcomes[0].status == "not here yet"
+    register(**PARTS)
+    assert reference().laplace_clip is PARTS["laplace_clip"]
+    assert check(claims=["H2"], examples=2).outcomes[0].status == "holds"
+
+
+def test_refusals():
+    with pytest.raises(ValueError, match="no part nearst; its parts are name, warp"):
+        register(nearst=None)
+    with pytest.raises(ValueError, match=r"no claim Z1; the ledger has A1, A2"):
+        check(claims=["A1", "Z1"])
+    with pytest.raises(ValueError, match="examples must be a whole number >= 1; got 0"):
+        check(claims=["A1"], examples=0)
+    with pytest.raises(ValueError, match="A1 is in the ledger already"):
+        claim("A1", "again", "again", tests=("warp",))(lambda subject, trial: None)
+
+
+def test_margins():
+    trial = Trial()
+    trial.within([0.0, -0.5], [0.0, 2.0], "small enough")
+    assert trial.worst == 0.25
+    trial.at_most(3.0, 4.0, 0.0, "below")
+    assert trial.worst == 0.75
+    for error, allowed in ((1.0, 0.5), (np.nan, 1.0), (1e-300, 0.0)):
+        with pytest.raises(AssertionError, match="too large: off by"):
+            trial.within(error, allowed, "too large")
+    with pytest.raises(AssertionError, match="above"):
+        trial.at_most(1.0, -1.0, 0.5, "above")
+    assert trial.worst == 0.75
+
+
+def test_table_of_the_readme():
+    text = (ROOT / "theory" / "README.md").read_text()
+    assert ledger_table() in text, "theory/README.md is stale: paste the output of ledger_table() into it"
+
+
+def test_anchors_exist_in_the_notebooks():
+    for entry in LEDGER.values():
+        path = ROOT / entry.notebook.split("#")[0]
+        if path.exists():
+            assert re.search(rf"\b{entry.id}\b", path.read_text()), f"{path.name} does not mention {entry.id}"

@@ -1,0 +1,257 @@
+"""Deliberately wrong subjects, one or more for every claim: mistakes that people make, by name."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from psgd_ref.core import (
+    UniformGrid,
+    Warp,
+    bounds,
+    curvature,
+    mirror_step,
+    position_scale,
+    psgd_step,
+    reparametrisation,
+    warped_step,
+)
+from psgd_ref.core.scale import cell_length
+from psgd_ref.laws import Subject
+
+RIGHT = Subject()
+
+
+# Warps
+
+
+class InverseForgetsEps(Warp):
+    def _distance(self, length, reach):
+        return self.strength / 4 * length**2
+
+
+class JumpsAtWalls(Warp):
+    """The constant c(w̄) counts the targets instead of making f continuous."""
+
+    def __init__(self, targets, eps=0.0, strength=1.0, cap=False):
+        super().__init__(targets, eps, strength, cap)
+        self.images = targets.respaced(lambda gap: cell_length(gap, eps, self.strength) + 1)
+
+
+class SlopeIsInverseScale(Warp):
+    def derivative(self, w):
+        with np.errstate(divide="ignore"):
+            return 1 / self.scale(w)
+
+
+class IgnoresCap(Warp):
+    def __init__(self, targets, eps=0.0, strength=1.0, cap=False):
+        super().__init__(targets, eps, strength, cap=False)
+
+
+class VolumeStrengthOfZeroEps(Warp):
+    def __init__(self, targets, eps=0.0, strength=1.0, cap=False):
+        super().__init__(targets, eps, 8 / targets.mean_gap() if strength == "volume" else strength, cap)
+
+
+class Flat(Warp):
+    """The identity: it does preserve volume pointwise."""
+
+    def __call__(self, w):
+        return np.asarray(w)
+
+    def inverse(self, y):
+        return np.asarray(y)
+
+    def derivative(self, w):
+        return np.ones_like(w)
+
+    def scale(self, w):
+        return np.ones_like(w)
+
+
+# Scales
+
+
+def squared_distance(w, targets, eps=0.0, strength=1.0, cap=False):
+    d = w - targets.nearest(w)
+    return (1.0 if isinstance(strength, str) else strength) * (d**2 + eps)
+
+
+def constant(w, targets, eps=0.0, strength=1.0, cap=False):
+    return np.ones_like(w)
+
+
+def without_cap(w, targets, eps=0.0, strength=1.0, cap=False):
+    return position_scale(w, targets, eps, strength, cap=False)
+
+
+def arithmetic_mean(w, targets, eps=0.0, strength=1.0, cap=False):
+    return position_scale(w, targets, eps, "mean-one" if isinstance(strength, str) else strength, cap)
+
+
+# Steps
+
+
+def missing_eps(w, g, lr, warp):
+    return w - lr * (warp.scale(w) - warp.strength * warp.eps) * g
+
+
+def hidden_eps(w, g, lr, warp):
+    return w - lr * (warp.scale(w) + 1e-3 * warp.strength * np.minimum(warp.targets.mean_gap(), 1e3)) * g
+
+
+def scaled_by_slope(w, g, lr, warp):
+    """f′ where 1/f′² belongs."""
+    return w - lr * np.minimum(warp.derivative(w), 1e6) * g
+
+
+def scaled_by_root(w, g, lr, warp):
+    """1/f′ where 1/f′² belongs."""
+    return w - lr * np.sqrt(warp.scale(w)) * g
+
+
+def squared(w, g, lr, warp):
+    d = w - warp.targets.nearest(w)
+    return w - lr * warp.strength * (d**2 + warp.eps) * g
+
+
+def ascends(w, g, lr, warp):
+    return w + lr * warp.scale(w) * g
+
+
+def five_times(w, g, lr, warp):
+    return psgd_step(w, 5 * g, lr, warp)
+
+
+def does_not_move(w, g, lr, warp):
+    return w
+
+
+def decays(w, g, lr, warp):
+    return psgd_step(w, g, lr, warp) * (1 - 1e-3 * lr)
+
+
+def sign_of_gradient(w, g, lr, warp):
+    """Like Adam: not linear in g, so biased by noise."""
+    return w - lr * warp.scale(w) * np.sign(g)
+
+
+def remainder_of_wrong_sign(w, g, lr, warp):
+    return 2 * psgd_step(w, g, lr, warp) - warped_step(w, g, lr, warp)
+
+
+def warped_without_root(w, g, lr, warp):
+    return warp.inverse(warp(w) - lr * g)
+
+
+def warped_at_half_rate(w, g, lr, warp):
+    return warped_step(w, g, lr / 2, warp)
+
+
+# Quantizers
+
+
+def floor(w, targets):
+    if isinstance(targets, UniformGrid):
+        reach = np.inf if targets.levels is None else targets.levels
+        return np.clip(np.floor(w / targets.step), -reach, reach).astype(w.dtype) * targets.step
+    return targets.nearest(w)
+
+
+def half_up(w, targets):
+    """Ties upwards instead of to the even place: not odd."""
+    if isinstance(targets, UniformGrid):
+        reach = np.inf if targets.levels is None else targets.levels
+        return (np.clip(np.floor(w / targets.step + 0.5), -reach, reach) * targets.step).astype(w.dtype)
+    return targets.nearest(w)
+
+
+# Formulas
+
+
+def metric_of_rows(jacobian):
+    """(JJᵀ)⁻¹ in place of (JᵀJ)⁻¹: the same for an elementwise warp."""
+    back = np.linalg.inv(jacobian)
+    return back.T @ back
+
+
+def without_second_term(hessian, gradient, w, warp):
+    return curvature.warped_hessian(hessian, 0 * gradient, w, warp)
+
+
+def without_half(hessian, gradient, shift):
+    return float(gradient @ shift + shift @ hessian @ shift)
+
+
+def _with(**formulas):
+    return RIGHT.with_formulas(**formulas)
+
+
+def _step(step):
+    return replace(RIGHT, psgd_step=step)
+
+
+WRONG = {
+    "A1": [replace(RIGHT, warp=InverseForgetsEps), replace(RIGHT, warp=JumpsAtWalls)],
+    "A2": [
+        replace(RIGHT, scale=squared_distance),
+        replace(RIGHT, warp=SlopeIsInverseScale),
+        _with(general_scale=metric_of_rows),
+    ],
+    "A3": [replace(RIGHT, scale=constant), replace(RIGHT, scale=squared_distance)],
+    "A4": [replace(RIGHT, scale=constant), replace(RIGHT, scale=arithmetic_mean)],
+    "A5": [replace(RIGHT, scale=without_cap), replace(RIGHT, warp=IgnoresCap), _step(five_times)],
+    "B1": [
+        _step(scaled_by_root),
+        replace(RIGHT, warped_step=warped_without_root),
+        _with(general_scale=metric_of_rows),
+    ],
+    "B2": [
+        replace(RIGHT, warped_step=remainder_of_wrong_sign),
+        _step(missing_eps),
+        _with(warp_remainder=lambda *a: bounds.warp_remainder(*a) / 2),
+    ],
+    "B3": [
+        replace(RIGHT, mirror_step=warped_step),
+        replace(RIGHT, warped_step=remainder_of_wrong_sign),
+        _with(second_order_coefficient=lambda name: 0.25),
+        _with(decay_ratio=lambda t, name: 1 - t),
+    ],
+    "B4": [_step(decays), replace(RIGHT, scale=squared_distance)],
+    "C1": [replace(RIGHT, warp=Flat), _with(volume_factor=lambda w, warp: 1.0)],
+    "C2": [replace(RIGHT, warp=VolumeStrengthOfZeroEps)],
+    "C3": [
+        _with(volume_strength=lambda targets, eps: 8 / targets.mean_gap()),
+        replace(RIGHT, scale=arithmetic_mean),
+    ],
+    "C4": [replace(RIGHT, warp=SlopeIsInverseScale)],
+    "C5": [replace(RIGHT, scale=arithmetic_mean)],
+    "D1": [_step(five_times), _step(ascends), _step(scaled_by_slope), _step(does_not_move)],
+    "D2": [_step(does_not_move), _with(rate_bound=lambda gap, lr, steps: gap / (lr * steps) / 50)],
+    "D3": [
+        _step(missing_eps),
+        _step(scaled_by_root),
+        _with(pl_rate=lambda lr, eps, strength, pl: 1 - 4 * lr * eps * strength * pl),
+    ],
+    "D4": [
+        _step(sign_of_gradient),
+        _with(stochastic_bound=lambda gap, lr, steps, *noise: bounds.rate_bound(gap, lr, steps)),
+    ],
+    "D5": [_step(missing_eps), _step(hidden_eps), _step(decays)],
+    "D6": [_step(hidden_eps), _step(scaled_by_root), replace(RIGHT, mirror_step=does_not_move)],
+    "D7": [_step(five_times), _step(ascends)],
+    "E1": [_step(warped_step), replace(RIGHT, mirror_step=psgd_step), _step(squared)],
+    "E2": [_step(warped_step), replace(RIGHT, mirror_step=psgd_step)],
+    "E3": [_step(mirror_step), _with(expected_squared_error=lambda half, eps: half**2 / 3)],
+    "E4": [_step(squared), _with(soft_threshold=lambda c, threshold: np.where(np.abs(c) > threshold, c, 0))],
+    "F1": [_with(warped_hessian=without_second_term), replace(RIGHT, warp=InverseForgetsEps)],
+    "F2": [_step(scaled_by_root), _step(missing_eps)],
+    "F3": [_with(quantization_loss=without_half), replace(RIGHT, nearest=floor)],
+    "G1": [
+        replace(RIGHT, warped_step=warped_at_half_rate),
+        replace(RIGHT, warped_step=psgd_step),
+        _with(powerpropagation_scale=lambda w, a: a * reparametrisation.powerpropagation_scale(w, a)),
+    ],
+    "G2": [_with(difference_of_squares_scale=lambda w, uv: 4 * np.hypot(w, uv))],
+    "H1": [replace(RIGHT, nearest=floor), replace(RIGHT, nearest=half_up)],
+}
