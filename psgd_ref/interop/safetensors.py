@@ -1,0 +1,82 @@
+"""Weights in safetensors files, as PyTorch writes and reads them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from psgd_ref.interop.state_dict import load_state_dict, state_dict
+from psgd_ref.nn import Model
+
+# Tensors of a checkpoint that are not the model's: the optimiser's and the loop's.
+OWN = "psgd_ref."
+
+
+def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write parameters and running statistics in PyTorch's names and layouts (see `state_dict`).
+
+    The file appears whole or not at all. Raises OSError when it cannot be written.
+    """
+    write(Path(path), state_dict(model), {})
+
+
+def load_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
+    """Read parameters and running statistics from a safetensors file. Modifies `model`.
+
+    path : a PyTorch state dict of the same structure, or a checkpoint of `psgd-ref train`
+    Raises ValueError for a file that is not safetensors, and one that lists every missing, unknown or
+    misshapen tensor (nothing is loaded then); OSError for one that cannot be read.
+    """
+    tensors, _ = read(Path(path))
+    try:
+        load_state_dict(model, {name: t for name, t in tensors.items() if not name.startswith(OWN)})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
+    """All tensors and the metadata of a safetensors file; ValueError when it is malformed."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; a safetensors file is accepted")
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, TypeError, KeyError, AttributeError) as error:
+        # NumPy has no bfloat16; the library then fails on the name of the dtype.
+        raise ValueError(f"{path} is not a safetensors file of NumPy's dtypes: {error}") from None
+
+
+def write(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: dict[str, str]) -> None:
+    """Write a safetensors file so that at every moment either the old one or the new one is there whole.
+
+    Written beside its place, forced to the disk, then renamed, which is atomic; the name is forced too.
+    """
+    content = to_bytes({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, metadata)
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Only POSIX can open a folder, and only there does a rename need it to survive a loss of power.
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

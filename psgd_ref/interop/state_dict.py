@@ -1,0 +1,80 @@
+"""A model as PyTorch's state dict: its names, its layouts, its running statistics."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn import Model
+
+# Ours (HWIO, IO) to PyTorch's (OIHW, OI) and back, by number of axes; vectors stay as they are.
+TO_PYTORCH = {4: (3, 2, 0, 1), 2: (1, 0)}
+FROM_PYTORCH = {4: (2, 3, 1, 0), 2: (1, 0)}
+# PyTorch counts the batches that a batch norm has seen; with a fixed momentum nothing reads the count.
+IGNORED = "num_batches_tracked"
+# What DataParallel puts before every name.
+WRAPPER = "module."
+
+
+def state_dict(model: Model) -> dict[str, Array]:
+    """Parameters and running statistics by PyTorch's names: convolutions OIHW, linear weights (out, in).
+
+    Copies, in the dtype of the model (statistics float32). PyTorch's models of the same structure load
+    them with `strict=True`; `num_batches_tracked` is not among them and not needed there.
+    """
+    tensors = {part.name: _permuted(part.view(model.w), TO_PYTORCH) for part in model.segments}
+    return tensors | {name: buffer.copy() for name, buffer in model.buffers.items()}
+
+
+def load_state_dict(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Copy a state dict in PyTorch's names and layouts into the model. Modifies `model`.
+
+    tensors : every parameter and running statistic of the model, any floating dtype; names may all
+              begin with "module.", and `num_batches_tracked` is passed over
+    Raises ValueError that lists every missing, unknown or misshapen tensor; nothing is loaded then.
+    """
+    given = _plain_names(tensors)
+    own = {part.name: part.view(model.w) for part in model.segments} | model.buffers
+    problems = [f"{name}: missing, the model has {_shape(own[name])}" for name in own if name not in given]
+    problems += [f"{name}: unknown, {given[name].shape} given" for name in given if name not in own]
+    problems += [
+        f"{name}: {problem}"
+        for name in own
+        if name in given and (problem := _problem(given[name], _shape(own[name])))
+    ]
+    if problems:
+        raise ValueError(f"{len(problems)} of the tensors do not fit the model: {'; '.join(problems)}")
+    for name, view in own.items():
+        view[...] = _permuted(given[name], FROM_PYTORCH)
+
+
+def _permuted(tensor: npt.NDArray[Any], order: dict[int, tuple[int, ...]]) -> Array:
+    return np.array(tensor.transpose(order.get(tensor.ndim, range(tensor.ndim))), order="C")
+
+
+def _shape(view: Array) -> tuple[int, ...]:
+    """The shape of our tensor in PyTorch's layout."""
+    order = TO_PYTORCH.get(view.ndim, range(view.ndim))
+    return tuple(view.shape[axis] for axis in order)
+
+
+def _plain_names(tensors: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    wrapped = all(name.startswith(WRAPPER) for name in tensors)
+    return {
+        name.removeprefix(WRAPPER) if wrapped else name: tensor
+        for name, tensor in tensors.items()
+        if name.rpartition(".")[2] != IGNORED
+    }
+
+
+def _problem(tensor: npt.NDArray[Any], shape: tuple[int, ...]) -> str | None:
+    """Why a tensor cannot be copied into one of that shape, or None."""
+    if tensor.shape != shape:
+        return f"shape {tensor.shape} given, the model has {shape}"
+    if tensor.dtype.kind != "f":
+        return f"dtype {tensor.dtype} given, floating numbers are accepted"
+    if not np.isfinite(tensor).all():
+        return "holds NaN or infinity"
+    return None

@@ -1,0 +1,161 @@
+"""State dicts and safetensors files: layouts, round trips, and refusals that load nothing."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from psgd_ref.interop import load_safetensors, load_state_dict, save_safetensors, state_dict
+from psgd_ref.models import convnet, mlp, resnet, vgg
+
+MODELS = {
+    "mlp": lambda seed: mlp((6, 5, 3), seed),
+    "convnet": lambda seed: convnet(2, (3, 4), 3, seed),
+    "resnet": lambda seed: resnet(14, 7, seed, width=4),
+    "vgg": lambda seed: vgg(11, 5, seed, width=4),
+}
+
+
+def with_statistics(build, seed):
+    model, rng = build(seed), np.random.default_rng(seed)
+    model.w[...] = rng.normal(size=model.w.size)
+    for buffer in model.buffers.values():
+        buffer[...] = rng.uniform(0.5, 2, buffer.shape)
+    return model
+
+
+def bits(model):
+    return model.w.tobytes(), {name: buffer.tobytes() for name, buffer in model.buffers.items()}
+
+
+@pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
+def test_what_is_saved_comes_back_bit_for_bit(build, tmp_path):
+    model, other = with_statistics(build, 0), with_statistics(build, 1)
+    assert bits(model) != bits(other)
+    save_safetensors(model, tmp_path / "model.safetensors")
+    load_safetensors(other, tmp_path / "model.safetensors")
+    assert bits(model) == bits(other)
+    assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_linear_weights_are_outputs_by_inputs():
+    model = with_statistics(MODELS["mlp"], 0)
+    tensors, x = state_dict(model), np.random.default_rng(2).normal(size=(4, 6)).astype(np.float32)
+    hidden = np.maximum(x @ tensors["fc1.weight"].T + tensors["fc1.bias"], 0)
+    assert np.allclose(model.forward(x), hidden @ tensors["fc2.weight"].T + tensors["fc2.bias"], atol=1e-5)
+
+
+def test_convolution_weights_are_oihw():
+    tensors = state_dict(convnet(2, (3, 4), 3))
+    assert tensors["conv2.weight"].shape == (4, 3, 3, 3)
+    model = convnet(2, (3, 4), 3)
+    weight = np.random.default_rng(0).normal(size=(3, 2, 3, 3))
+    load_state_dict(model, tensors | {"conv1.weight": weight})
+    ours = model.segment("conv1.weight").view(model.w)
+    for o, i, row, column in [(0, 1, 2, 0), (2, 0, 1, 2)]:
+        assert ours[row, column, i, o] == np.float32(weight[o, i, row, column])
+
+
+def test_names_are_those_of_the_official_resnet():
+    names = set(state_dict(resnet(32, 100)))
+    blocks = [f"layer{s}.{b}" for s in (1, 2, 3) for b in range(5)]
+    norms = ["bn1", *(f"{b}.bn{k}" for b in blocks for k in (1, 2)), "layer2.0.downsample.1"]
+    norms.append("layer3.0.downsample.1")
+    expected = {"conv1.weight", "fc.weight", "fc.bias"}
+    expected |= {f"{b}.conv{k}.weight" for b in blocks for k in (1, 2)}
+    expected |= {"layer2.0.downsample.0.weight", "layer3.0.downsample.0.weight"}
+    expected |= {f"{n}.{part}" for n in norms for part in ("weight", "bias", "running_mean", "running_var")}
+    assert names == expected
+
+
+def test_batch_counts_wrappers_and_other_float_dtypes_are_accepted(tmp_path):
+    model, other = with_statistics(MODELS["convnet"], 0), with_statistics(MODELS["convnet"], 1)
+    tensors = {f"module.{name}": t.astype(np.float64) for name, t in state_dict(model).items()}
+    tensors["module.bn1.num_batches_tracked"] = np.array(12)
+    save_file(tensors, tmp_path / "wrapped.safetensors")
+    load_safetensors(other, tmp_path / "wrapped.safetensors")
+    assert bits(model) == bits(other)
+
+
+def spoilt(change):
+    tensors = state_dict(with_statistics(MODELS["convnet"], 0))
+    change(tensors)
+    return tensors
+
+
+@pytest.mark.parametrize(
+    ("change", "messages"),
+    [
+        (lambda t: t.pop("conv1.weight"), [r"1 of the tensors", r"conv1.weight: missing.*\(3, 2, 3, 3\)"]),
+        (lambda t: t.update({"extra": np.zeros(2)}), [r"extra: unknown, \(2,\) given"]),
+        (
+            lambda t: t.update({"fc.weight": t["fc.weight"].T, "bn1.running_var": np.ones(9)}),
+            [r"2 of", r"fc.weight: shape \(4, 3\) given, the model has \(3, 4\)", r"bn1.running_var: shape"],
+        ),
+        (lambda t: t.update({"fc.bias": np.zeros(3, int)}), ["fc.bias: dtype int64"]),
+        (lambda t: t.update({"fc.bias": np.full(3, np.nan)}), ["fc.bias: holds NaN"]),
+    ],
+)
+def test_a_mismatch_is_named_and_nothing_is_loaded(change, messages, tmp_path):
+    model = with_statistics(MODELS["convnet"], 1)
+    before = bits(model)
+    path = tmp_path / "spoilt.safetensors"
+    save_file({name: np.ascontiguousarray(t) for name, t in spoilt(change).items()}, path)
+    for message in messages:
+        with pytest.raises(ValueError, match=f"spoilt.safetensors: .*{message}"):
+            load_safetensors(model, path)
+    assert bits(model) == before
+
+
+def test_files_that_are_not_safetensors_are_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_safetensors(mlp(), path)
+    whole = path.read_bytes()
+    for content in (b"", b"x" * 100, whole[:-1], whole[:20], whole + b"\0"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"model.safetensors is not a safetensors file"):
+            load_safetensors(mlp(), path)
+    header = b'{"fc1.weight":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
+    with pytest.raises(ValueError, match="NumPy's dtypes"):
+        load_safetensors(mlp(), path)
+    with pytest.raises(OSError, match="no file"):
+        load_safetensors(mlp(), tmp_path / "nothing")
+    with pytest.raises(OSError, match="is a folder"):
+        load_safetensors(mlp(), tmp_path)
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    save_safetensors(mlp(seed=0), path)
+    before = path.read_bytes()
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_safetensors(mlp(seed=1), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_pytorch_gives_the_same_logits():
+    torch = pytest.importorskip("torch")
+    model = with_statistics(MODELS["convnet"], 0)
+    net = torch.nn.Sequential()
+    inputs = 2
+    for k, width in ((1, 3), (2, 4)):
+        if k == 2:
+            net.add_module("pool", torch.nn.MaxPool2d(2))
+        net.add_module(f"conv{k}", torch.nn.Conv2d(inputs, width, 3, padding=1, bias=False))
+        net.add_module(f"bn{k}", torch.nn.BatchNorm2d(width))
+        net.add_module(f"relu{k}", torch.nn.ReLU())
+        inputs = width
+    net.add_module("mean", torch.nn.AdaptiveAvgPool2d(1))
+    net.add_module("flatten", torch.nn.Flatten())
+    net.add_module("fc", torch.nn.Linear(4, 3))
+    net.load_state_dict({name: torch.from_numpy(t) for name, t in state_dict(model).items()}, strict=True)
+    x = np.random.default_rng(0).normal(size=(5, 8, 8, 2)).astype(np.float32)
+    with torch.no_grad():
+        theirs = net.eval()(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).numpy()
+    assert np.allclose(model.forward(x), theirs, rtol=1e-4, atol=1e-5)
