@@ -37,6 +37,9 @@ SHIFT = 1
 DECAY = 5e-4
 
 
+Options = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Method:
     """A way to train, by name; `bits` is the width of the targets, None for plain SGD."""
@@ -49,12 +52,13 @@ class Method:
         """The precision that the method is trained for."""
         return "full" if self.bits is None else f"W{self.bits}"
 
-    def optimizer(self, lr: float, momentum: float, steps: int) -> Optimizer:
-        """With a cosine schedule that ends at 0."""
-        schedule = cosine(lr, steps)
+    def optimizer(self, options: Options, steps: int) -> Optimizer:
+        """With a cosine schedule that ends at 0; the options are those of `SGD` or `PSGD`."""
+        fixed = {"decay": DECAY, **options}
+        schedule = cosine(fixed.pop("lr"), steps)
         if self.bits is None:
-            return SGD(schedule, momentum, DECAY)
-        return PSGD(schedule, momentum, DECAY, grid=MinMaxGrid(self.bits))
+            return SGD(schedule, **fixed)
+        return PSGD(schedule, grid=MinMaxGrid(self.bits), **fixed)
 
 
 METHODS = (Method("SGD", None), Method("PSGD → W3", 3), Method("PSGD → W2", 2))
@@ -65,8 +69,7 @@ class Run:
     """One training run: a method, its hyper-parameters, a seed, and the images it is measured on."""
 
     method: Method
-    lr: float
-    momentum: float
+    options: Options
     seed: int
     split: str
 
@@ -85,7 +88,7 @@ def train(run: Run) -> Outcome:
     data = load_digits()
     model = convnet(widths=CHANNELS, seed=run.seed)
     steps = EPOCHS * -(-len(data.train) // BATCH)
-    optimizer = run.method.optimizer(run.lr, run.momentum, steps)
+    optimizer = run.method.optimizer(run.options, steps)
     fit(model, optimizer, data, EPOCHS, BATCH, run.seed, SMOOTHING, Shift(SHIFT), progress=False)
     accuracy = {
         name: evaluate(model, data, WIDTHS, run.split, grid, reestimate=True) for name, grid in GRIDS.items()
@@ -111,7 +114,7 @@ class Result:
     """The demonstration's numbers, and the first seed's model of each method for the histograms."""
 
     seeds: list[int]
-    chosen: dict[str, dict[str, float]]
+    chosen: dict[str, Options]
     rows: list[Row]
     seconds: float
     models: dict[str, Model]
@@ -141,9 +144,7 @@ def run(seeds: Sequence[int], workers: int | None = None) -> Result:
     """Train every method with its chosen hyper-parameters for every seed and measure on the test images."""
     start = perf_counter()
     chosen = json.loads(resources.files(__package__).joinpath(SEARCH_FILE).read_text())["chosen"]
-    jobs = [
-        Run(method, **chosen[method.name], seed=seed, split="test") for method in METHODS for seed in seeds
-    ]
+    jobs = [Run(method, chosen[method.name], seed, "test") for method in METHODS for seed in seeds]
     outcomes = run_all(train, jobs, workers, "training")
     by_method = {
         method.name: [o for job, o in zip(jobs, outcomes, strict=True) if job.method == method]

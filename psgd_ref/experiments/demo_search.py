@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.demo import COLUMNS, METHODS, SEARCH_FILE, Method, Run, train
+from psgd_ref.experiments.demo import COLUMNS, METHODS, SEARCH_FILE, Method, Options, Run, train
 from psgd_ref.experiments.pool import run_all
 
-# The same candidates for every method, on seeds that the demonstration does not use.
-CANDIDATES = [(lr, momentum) for lr in (0.1, 0.3, 1.0, 3.0) for momentum in (0.0, 0.9)]
+# The same number of candidates for every method: three rates, two momenta, and two values of what
+# else matters to it, the decay for SGD and ε for PSGD. The seeds are not those of the demonstration.
+RATES, MOMENTA = (0.1, 0.3, 1.0), (0.0, 0.9)
+SGD_DECAYS, PSGD_EPSILONS = (5e-4, 1e-4), (0.0, 0.01)
 SEEDS = (1000, 1001, 1002)
 RULE = (
     "Each method takes the candidate with the highest mean validation accuracy at the precision it is "
@@ -27,8 +29,7 @@ class Trial:
     """A candidate with its validation accuracies (0 … 1) by column, means over the search seeds."""
 
     method: str
-    lr: float
-    momentum: float
+    options: Options
     validation: dict[str, float]
 
 
@@ -37,7 +38,7 @@ class Search:
     """All trials, and the hyper-parameters that the rule chose for each method."""
 
     trials: list[Trial]
-    chosen: dict[str, dict[str, float]]
+    chosen: dict[str, Options]
 
     def save(self, folder: Path) -> Path:
         """Write the record into `folder` and return its path."""
@@ -52,45 +53,50 @@ class Search:
 
     def table(self) -> str:
         """Every candidate as a line of Markdown, accuracies in per cent, the chosen ones marked."""
-        heads = ["method", "lr", "momentum", *COLUMNS, ""]
+        heads = ["method", "options", *COLUMNS, ""]
         lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
         for trial in self.trials:
-            options = {"lr": trial.lr, "momentum": trial.momentum}
-            mark = "chosen" if options == self.chosen[trial.method] else ""
+            options = ", ".join(f"{name} {value:g}" for name, value in trial.options.items())
             means = [f"{100 * trial.validation[column]:.1f}" for column in COLUMNS]
-            cells = [trial.method, f"{trial.lr}", f"{trial.momentum}", *means, mark]
-            lines.append("| " + " | ".join(cells) + " |")
+            mark = "chosen" if trial.options == self.chosen.get(trial.method) else ""
+            lines.append("| " + " | ".join([trial.method, options, *means, mark]) + " |")
         return "\n".join(lines)
+
+
+def candidates(method: Method) -> list[Options]:
+    """The options to try for a method, the same number for each."""
+    name, values = ("decay", SGD_DECAYS) if method.bits is None else ("eps", PSGD_EPSILONS)
+    return [
+        {"lr": lr, "momentum": momentum, name: value}
+        for lr in RATES
+        for momentum in MOMENTA
+        for value in values
+    ]
 
 
 def search(workers: int | None = None) -> Search:
     """Train every candidate of every method and choose by `RULE`."""
-    grouped = [(method, lr, momentum) for method in METHODS for lr, momentum in CANDIDATES]
-    jobs = [Run(*candidate, seed, "validation") for candidate in grouped for seed in SEEDS]
+    grouped = [(method, options) for method in METHODS for options in candidates(method)]
+    jobs = [Run(method, options, seed, "validation") for method, options in grouped for seed in SEEDS]
     scores = iter(run_all(_score, jobs, workers, "searching"))
-    trials = []
-    for method, lr, momentum in grouped:
+    trials: list[Trial] = []
+    for method, options in grouped:
         runs = [next(scores) for _ in SEEDS]
         means = {column: float(np.mean([run[column] for run in runs])) for column in COLUMNS}
-        trials.append(Trial(method.name, lr, momentum, means))
+        trials.append(Trial(method.name, options, means))
     return Search(trials, choose(trials))
 
 
-def choose(trials: list[Trial]) -> dict[str, dict[str, float]]:
-    """The hyper-parameters of each method by `RULE`.
-
-    Raises ValueError when no candidate of a method keeps full precision.
-    """
+def choose(trials: list[Trial]) -> dict[str, Options]:
+    """The options of each method by `RULE`; a method that never keeps full precision is left out."""
     floor = max(t.validation["full"] for t in trials if t.method == METHODS[0].name) - FULL_PRECISION_LOSS
-    return {method.name: _best(method, trials, floor) for method in METHODS}
+    found = {method.name: _best(method, trials, floor) for method in METHODS}
+    return {name: options for name, options in found.items() if options is not None}
 
 
-def _best(method: Method, trials: list[Trial], floor: float) -> dict[str, float]:
+def _best(method: Method, trials: list[Trial], floor: float) -> Options | None:
     own = [t for t in trials if t.method == method.name and t.validation["full"] >= floor]
-    if not own:
-        raise ValueError(f"no candidate of {method.name} reaches {floor:.1%} at full precision")
-    best = max(own, key=lambda trial: trial.validation[method.own_column])
-    return {"lr": best.lr, "momentum": best.momentum}
+    return max(own, key=lambda trial: trial.validation[method.own_column]).options if own else None
 
 
 def _score(run: Run) -> dict[str, float]:
