@@ -82,6 +82,6 @@ def ledger_table() -> str:
     rows = ["| claim | title | statement | source | truth |", "|---|---|---|---|---|"]
     for entry in LEDGER.values():
         link = f"[{entry.id}]({entry.notebook.removeprefix('theory/')})"
-        statement = entry.statement.replace("|", "\\|")
+        statement = entry.statement.replace("|", "\\|").replace("<", "&lt;")
         rows.append(f"| {link} | {entry.title} | {statement} | {entry.source} | {entry.truth} |")
     return "\n".join(rows) + "\n"
