@@ -9,6 +9,7 @@ from psgd_ref.nn.model import Model
 from psgd_ref.nn.norm import BatchNorm
 from psgd_ref.nn.parameters import Parameter, Segment
 from psgd_ref.nn.pool import AvgPool2d, GlobalAvgPool, MaxPool2d
+from psgd_ref.nn.weighted import Weighted
 
 __all__ = [
     "AvgPool2d",
@@ -25,4 +26,5 @@ __all__ = [
     "Residual",
     "Segment",
     "Sequential",
+    "Weighted",
 ]

@@ -2,27 +2,23 @@
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
-from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
 from psgd_ref.nn.shapes import channels, floats
+from psgd_ref.nn.weighted import Weighted
 
 
-class Linear(Layer):
+class Linear(Weighted):
     """y = x W + b; x (N, inputs), W (inputs, outputs), b (outputs,)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         self.weight = Parameter((inputs, outputs), "weight", he_normal(inputs))
         self.bias = Parameter((outputs,), "bias", zeros)
 
-    def parameters(self) -> dict[str, Parameter]:
-        return {"weight": self.weight, "bias": self.bias}
-
-    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+    def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
         channels("input of a linear layer", floats("input of a linear layer", x, "NI"), self.weight.shape[0])
-        return kernels.linear(x, self.weight.value, self.bias.value), x if training else None
+        return kernels.linear(x, weight, bias)
 
-    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        dx, dw = kernels.linear_backward(dy, cache, self.weight.value, need_dx)
-        self.weight.grad[...] = dw
-        self.bias.grad[...] = kernels.channel_sum(dy)
-        return dx
+    def product_backward(
+        self, dy: Array, x: Array, weight: Array, need_dx: bool
+    ) -> tuple[Array | None, Array]:
+        return kernels.linear_backward(dy, x, weight, need_dx)

@@ -37,6 +37,20 @@ class Model:
         self.w, self.g = w, np.zeros_like(w)
         bind(self.net, self.segments, self.w, self.g)
 
+    def lay_out_again(self) -> None:
+        """Renew `w`, `g` and `segments` after layers have gained or lost parameters. Modifies the model.
+
+        Parameters that stay (by name) keep their values, new ones take their initial value.
+        """
+        kept = {segment.name: segment.view(self.w) for segment in self.segments}
+        self.segments = lay_out(self.net)
+        rng = np.random.default_rng(0)
+        values = [
+            kept[name].ravel() if name in kept else parameter.initial(rng, parameter.shape).ravel()
+            for name, parameter in named_parameters(self.net)
+        ]
+        self.bind(np.concatenate(values).astype(self.w.dtype))
+
     def copy(self) -> "Model":
         """An independent model of the same structure, parameters and statistics."""
         twin = copy.copy(self)

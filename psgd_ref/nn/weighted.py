@@ -1,0 +1,67 @@
+"""What layers with a weight share: their parameters, and the quantizers that they may hold."""
+
+from psgd_ref import kernels
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn.layer import Cache, Layer
+from psgd_ref.nn.parameters import Parameter
+
+
+class Weighted(Layer):
+    """y = product(x, W) + b, where a quantizer may stand before x and another before W.
+
+    bias             : None for a layer without one
+    weight_quantizer, input_quantizer : layers that keep the shape of what they are given, or None
+
+    A quantizer is a layer like any other: it acts in training and in evaluation, has a backward pass
+    and may have parameters (after it is put in or taken out, `Model.lay_out_again`). Which one it is
+    does not matter here. Subclasses say what `product` is.
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+    weight_quantizer: Layer | None = None
+    input_quantizer: Layer | None = None
+
+    def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
+        """The layer's output; ValueError for an x that does not fit."""
+        raise NotImplementedError
+
+    def product_backward(
+        self, dy: Array, x: Array, weight: Array, need_dx: bool
+    ) -> tuple[Array | None, Array]:
+        """Gradients of `product` by x (None unless needed) and by the weight."""
+        raise NotImplementedError
+
+    def parameters(self) -> dict[str, Parameter]:
+        return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
+
+    def children(self) -> dict[str, Layer]:
+        held = {"weight_quantizer": self.weight_quantizer, "input_quantizer": self.input_quantizer}
+        return {name: quantizer for name, quantizer in held.items() if quantizer is not None}
+
+    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        x, x_cache = _forward(self.input_quantizer, x, training)
+        weight, weight_cache = _forward(self.weight_quantizer, self.weight.value, training)
+        y = self.product(x, weight, None if self.bias is None else self.bias.value)
+        return y, (x, weight, x_cache, weight_cache) if training else None
+
+    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        x, weight, x_cache, weight_cache = cache
+        # A quantizer's own parameters need the gradient of its output, whoever needs that of its input.
+        dx, dw = self.product_backward(dy, x, weight, need_dx or self.input_quantizer is not None)
+        self.weight.grad[...] = _backward(self.weight_quantizer, dw, weight_cache)
+        if self.bias is not None:
+            self.bias.grad[...] = kernels.channel_sum(dy)
+        return None if dx is None else _backward(self.input_quantizer, dx, x_cache)
+
+
+def _forward(quantizer: Layer | None, x: Array, training: bool) -> tuple[Array, Cache]:
+    return (x, None) if quantizer is None else quantizer.forward(x, training)
+
+
+def _backward(quantizer: Layer | None, dy: Array, cache: Cache) -> Array:
+    if quantizer is None:
+        return dy
+    dx = quantizer.backward(dy, cache)
+    assert dx is not None
+    return dx
