@@ -9,8 +9,8 @@ import os
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+import numba
 import numpy as np
-from numba.core import config
 
 from psgd_ref.kernels import reference
 
@@ -23,7 +23,7 @@ def _backend() -> str:
     if chosen not in ("tile", "reference"):
         raise ValueError(f"PSGD_REF_KERNELS must be 'tile' or 'reference'; got {chosen!r}")
     # Without Numba's compiler the tile kernels cannot run at all.
-    return "reference" if config.DISABLE_JIT else chosen
+    return "reference" if getattr(numba.config, "DISABLE_JIT", False) else chosen
 
 
 BACKEND = _backend()
@@ -42,28 +42,45 @@ def _choose(compiled: Callable[P, R], oracle: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-avg_pool2d = reference.avg_pool2d
-avg_pool2d_backward = reference.avg_pool2d_backward
-batch_norm_backward = reference.batch_norm_backward
-batch_norm_eval = reference.batch_norm_eval
-batch_norm_train = reference.batch_norm_train
-channel_sum = reference.channel_sum
-conv2d = reference.conv2d
-conv2d_backward = reference.conv2d_backward
-global_avg_pool = reference.global_avg_pool
-global_avg_pool_backward = reference.global_avg_pool_backward
-linear = reference.linear
-linear_backward = reference.linear_backward
-max_pool2d = reference.max_pool2d
-max_pool2d_backward = reference.max_pool2d_backward
-relu = reference.relu
-relu_backward = reference.relu_backward
+if BACKEND == "reference":
+    from psgd_ref.kernels.reference import (
+        avg_pool2d,
+        avg_pool2d_backward,
+        batch_norm_backward,
+        batch_norm_eval,
+        batch_norm_train,
+        channel_sum,
+        conv2d,
+        conv2d_backward,
+        global_avg_pool,
+        global_avg_pool_backward,
+        linear,
+        linear_backward,
+        max_pool2d,
+        max_pool2d_backward,
+        relu,
+        relu_backward,
+    )
+else:
+    from psgd_ref.kernels import activation, conv, norm, pool
+    from psgd_ref.kernels import linear as _linear
 
-if BACKEND == "tile":
-    from psgd_ref.kernels import conv
-
+    avg_pool2d = _choose(pool.avg_pool2d, reference.avg_pool2d)
+    avg_pool2d_backward = _choose(pool.avg_pool2d_backward, reference.avg_pool2d_backward)
+    batch_norm_backward = _choose(norm.batch_norm_backward, reference.batch_norm_backward)
+    batch_norm_eval = _choose(norm.batch_norm_eval, reference.batch_norm_eval)
+    batch_norm_train = _choose(norm.batch_norm_train, reference.batch_norm_train)
+    channel_sum = _choose(norm.channel_sum, reference.channel_sum)
     conv2d = _choose(conv.conv2d, reference.conv2d)
     conv2d_backward = _choose(conv.conv2d_backward, reference.conv2d_backward)
+    global_avg_pool = _choose(pool.global_avg_pool, reference.global_avg_pool)
+    global_avg_pool_backward = _choose(pool.global_avg_pool_backward, reference.global_avg_pool_backward)
+    linear = _choose(_linear.linear, reference.linear)
+    linear_backward = _choose(_linear.linear_backward, reference.linear_backward)
+    max_pool2d = _choose(pool.max_pool2d, reference.max_pool2d)
+    max_pool2d_backward = _choose(pool.max_pool2d_backward, reference.max_pool2d_backward)
+    relu = _choose(activation.relu, reference.relu)
+    relu_backward = _choose(activation.relu_backward, reference.relu_backward)
 
 __all__ = [
     "avg_pool2d",

@@ -9,18 +9,20 @@ lanes. An edit moves to a new folder and compiles afresh.
 import hashlib
 import os
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 import numba
 import numpy as np
-from numba.core import config, event
+from numba.core import event
 
-F = TypeVar("F", bound=Callable[..., Any])
+config: Any = numba.config  # its attributes are made from the environment at run time
+
+Function = Callable[..., Any]
+Compiled = Any  # a Numba dispatcher
 
 
 def cpu_features() -> set[str]:
@@ -47,7 +49,7 @@ LANES = lanes()
 
 
 def cache_folder() -> Path:
-    """Where compiled kernels live: PSGD_REF_CACHE, or psgd_ref under XDG_CACHE_HOME or ~/.cache; then the hash."""
+    """Where compiled kernels live: under PSGD_REF_CACHE, else psgd_ref in XDG_CACHE_HOME or ~/.cache."""
     chosen = os.environ.get("PSGD_REF_CACHE")
     user = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(chosen or os.path.join(user, "psgd_ref")) / f"kernels-{_fingerprint()}"
@@ -75,7 +77,13 @@ CACHE = cache_folder()
 _CACHING = _writable(CACHE)
 
 
-_OPTIONS = {"cache": _CACHING, "error_model": "numpy", "fastmath": {"contract"}, "nogil": True, "no_cfunc_wrapper": True}
+_OPTIONS = {
+    "cache": _CACHING,
+    "error_model": "numpy",
+    "fastmath": {"contract"},
+    "nogil": True,
+    "no_cfunc_wrapper": True,
+}
 # Only `prange` runs in parallel: Numba would also turn array assignments into parallel loops, each of
 # which costs a second of compilation.
 _ONLY_PRANGE = dict.fromkeys(
@@ -83,7 +91,7 @@ _ONLY_PRANGE = dict.fromkeys(
 ) | {"prange": True}
 
 
-def kernel(function: F) -> F:
+def kernel(function: Function) -> Compiled:
     """Compile on first use, for one thread, with the cache and the flags of this package.
 
     `contract` lets a multiply and an add round once; NaN, ±inf and the order of sums stay as written.
@@ -92,22 +100,22 @@ def kernel(function: F) -> F:
     return _compiled(function)
 
 
-def body(function: F) -> F:
+def body(function: Function) -> Compiled:
     """As `kernel`, for the body of a loop that runs on several threads (`parallel.for_each`)."""
     return _compiled(function, no_cpython_wrapper=True)
 
 
-def inner(function: F) -> F:
+def inner(function: Function) -> Compiled:
     """As `kernel`, for functions that only kernels call: their code is put in place of the call."""
     return _compiled(function, no_cpython_wrapper=True, inline="always")
 
 
-def parallel_kernel(function: F) -> F:
+def parallel_kernel(function: Function) -> Compiled:
     """As `kernel`, with `prange` loops run by Numba's threads."""
     return _compiled(function, parallel=_ONLY_PRANGE)
 
 
-def _compiled(function: F, **options: Any) -> F:
+def _compiled(function: Function, **options: Any) -> Compiled:
     previous = config.CACHE_DIR
     config.CACHE_DIR = str(CACHE)  # read when `cache=True` is met; other users of Numba keep theirs
     try:
@@ -116,7 +124,7 @@ def _compiled(function: F, **options: Any) -> F:
         config.CACHE_DIR = previous
 
 
-class _Announcer(event.Listener):  # type: ignore[misc]
+class _Announcer(event.Listener):
     """Says once, on stderr, why the first step takes seconds."""
 
     def __init__(self) -> None:

@@ -18,20 +18,11 @@ from numba import get_num_threads
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.compile import LANES, body, inner, kernel
+from psgd_ref.kernels.blocks import flat, gradient_shape, height_width, store_part, sums_shape, up
+from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import for_each
-from psgd_ref.kernels.tile import (
-    shape,
-    tile_columns,
-    tile_load,
-    tile_rank1,
-    tile_rows,
-    tile_store,
-)
-
-Pair = tuple[int, int]
-# Rows and vectors of a tile.
-Sizes = tuple[int, int]
+from psgd_ref.kernels.reference import Pair
+from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 
 # Weight gradients are summed in so many parts, whatever the number of threads, then the parts in order:
 # the bits do not depend on the threads.
@@ -40,40 +31,22 @@ PARTS = 16
 _PIXELS = 128
 
 
-def _up(size: int, step: int) -> int:
-    return -(-size // step) * step
-
-
-def sums_sizes(channels: int) -> Sizes:
-    """Tile of output pixels × channels. As many registers as leave room for the operands."""
-    if LANES == 16:
-        return 8, 1 if channels <= LANES else 2
-    return (8, 1) if channels <= LANES else (4, 2)
-
-
-def weights_sizes(channels: int) -> Sizes:
-    """Tile of (j, c) × output channels for the weight gradient."""
-    if LANES == 16:
-        return (24, 1) if channels <= LANES else (12, 2)
-    return (12, 1) if channels <= LANES else (6, 2)
-
-
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
     """As `reference.conv2d`."""
     (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w.shape
     out_height = (height + 2 * padding[0] - rows) // stride[0] + 1
     out_width = (width + 2 * padding[1] - columns) // stride[1] + 1
-    tall, vectors = sums_sizes(outputs)
-    block = vectors * LANES
+    tile = sums_shape(outputs)
+    tall, block = height_width(tile)
     line = (width + 2 * padding[1]) * inputs
     # A tile may start at the last pixel and reads on to its full height; those sums are not stored.
     past_end = (tall * stride[1] + columns) * inputs
     y = memory.empty((images, out_height, out_width, outputs))
     _forward(
-        _flat(x), _bias(bias, _up(outputs, block)), y.reshape(-1), _panels(w, block),
+        flat(x), _bias(bias, up(outputs, block)), y.reshape(-1), _panels(w, block),
         _zeros(get_num_threads(), (height + 2 * padding[0]) * line + past_end),
         (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
-        stride, padding, shape(tall, vectors, LANES),
+        stride, padding, tile,
     )  # fmt: skip
     return y
 
@@ -85,19 +58,15 @@ def _zeros(*shape: int) -> Array:
 
 
 def _panels(w: Array, block: int) -> Array:
-    """Weights (i, j, c, o) in the order that tiles read them, (o // block, i, j, c, o % block), zeros to fill."""
+    """Weights (i, j, c, o) in the order tiles read them, (o // block, i, j, c, o % block); zeros fill."""
     *taps, outputs = w.shape
-    panels = memory.empty((_up(outputs, block) // block, *taps, block))
+    panels = memory.empty((up(outputs, block) // block, *taps, block))
     whole = outputs // block
     panels[:whole] = np.moveaxis(w[..., : whole * block].reshape(*taps, whole, block), -2, 0)
     if whole * block != outputs:
         panels[whole] = 0
         panels[whole, ..., : outputs % block] = w[..., whole * block :]
     return panels.reshape(-1)
-
-
-def _flat(a: Array) -> Array:
-    return np.ascontiguousarray(a).reshape(-1)
 
 
 def _bias(bias: Array | None, size: int) -> Array:
@@ -109,8 +78,7 @@ def _bias(bias: Array | None, size: int) -> Array:
 
 @kernel
 def _forward(x, bias, y, packed, scratch, sizes, stride, padding, tile):
-    images, _, _, inputs, rows, columns, outputs, _, _ = sizes
-    for_each(images, _forward_image, (x, bias, y, packed, scratch, sizes, stride, padding, tile))
+    for_each(sizes[0], _forward_image, (x, bias, y, packed, scratch, sizes, stride, padding, tile))
 
 
 @body
@@ -134,23 +102,21 @@ def _forward_image(n, worker, x, bias, y, packed, scratch, sizes, stride, paddin
 def _insert(x, start, image, at, line, height, width, channels, padded):
     """Copy an image (height, width, channels) inside the border; its pixels get `padded` channels."""
     for h in range(height):
+        source, target = start + h * width * channels, at + h * line
         if padded == channels:
-            source = start + h * width * channels
-            target = at + h * line
-            for i in range(width * channels):
-                image[target + i] = x[source + i]
+            image[target : target + width * channels] = x[source : source + width * channels]
         else:
             for v in range(width):
                 for c in range(channels):
-                    image[at + h * line + v * padded + c] = x[start + (h * width + v) * channels + c]
+                    image[target + v * padded + c] = x[source + v * channels + c]
 
 
 @inner
 def _correlate(image, start, down, step, line, packed, panel, rows, run, bias, o, y, at, y_down, y_step,
                out_height, out_width, count, tile):  # fmt: skip
-    """y[h, v, :count] = bias + Σ_{i<rows, k<run} image[start + h·down + v·step + i·line + k] · panel[i, k, :].
+    """The convolution of one image for one block of output channels; y has strides `y_down` and `y_step`.
 
-    The convolution of one image for one block of output channels; y has strides `y_down` and `y_step`.
+    y[h, v, :count] = bias + Σ_{i<rows, k<run} image[start + h·down + v·step + i·line + k] · panel[i, k, :]
     """
     height, block = tile_rows(tile), tile_columns(tile)
     for h in range(out_height):
@@ -162,15 +128,7 @@ def _correlate(image, start, down, step, line, packed, panel, rows, run, bias, o
                 weights = panel + i * run * block
                 for k in range(run):
                     sums = tile_rank1(sums, image, source + k, step, packed, weights + k * block)
-            target = at + h * y_down + v * y_step
-            if count == block and v + height <= out_width:
-                tile_store(sums, y, target, y_step)
-            else:
-                edge = np.empty(height * block, np.float32)
-                tile_store(sums, edge, 0, block)
-                for p in range(min(height, out_width - v)):
-                    for c in range(count):
-                        y[target + p * y_step + c] = edge[p * block + c]
+            store_part(sums, tile, y, at + h * y_down + v * y_step, y_step, out_width - v, count)
 
 
 def conv2d_backward(
@@ -184,17 +142,17 @@ def conv2d_backward(
 def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
     (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w_shape
     _, out_height, out_width, _ = dy.shape
-    tall, vectors = weights_sizes(outputs)
-    run = _up(columns * inputs, tall)
-    padded = _up(outputs, vectors * LANES)
+    tile = gradient_shape(outputs)
+    tall, block = height_width(tile)
+    run, padded = up(columns * inputs, tall), up(outputs, block)
     parts = min(PARTS, images)
     dw = memory.empty(w_shape)
     _weights(
-        _flat(dy), _flat(x), dw.reshape(-1), memory.empty((parts, rows * run * padded)),
+        flat(dy), flat(x), dw.reshape(-1), memory.empty((parts, rows * run * padded)),
         _zeros(get_num_threads(), (height + 2 * padding[0]) * (width + 2 * padding[1]) * inputs + run),
         _zeros(get_num_threads(), out_height * out_width * padded),
         (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
-        stride, padding, (run, padded), shape(tall, vectors, LANES),
+        stride, padding, (run, padded), tile,
     )  # fmt: skip
     return dw
 
@@ -209,7 +167,9 @@ def _weights(dy, x, dw, parts, scratch_x, scratch_dy, sizes, stride, padding, pa
 
 
 @body
-def _weights_part(part, worker, dy, x, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile):
+def _weights_part(
+    part, worker, dy, x, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile
+):
     images, height, width, inputs, rows, _, outputs, out_height, out_width = sizes
     run, padded = padded_sizes
     line = (width + 2 * padding[1]) * inputs
@@ -262,8 +222,8 @@ def _accumulate(image, down, step, line, dy, start, sums, rows, run, out_height,
 def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair, padding: Pair) -> Array:
     (images, height, width, inputs), (rows, columns, _, outputs) = x_shape, w.shape
     _, out_height, out_width, _ = dy.shape
-    tall, vectors = sums_sizes(inputs)
-    block = vectors * LANES
+    tile = sums_shape(inputs)
+    tall, block = height_width(tile)
     # Taps of W that one residue class sees, less one: how far above and left of dy it looks.
     top, left = (rows - 1) // stride[0], (columns - 1) // stride[1]
     down = max(out_height, (height - 1 + padding[0]) // stride[0] + 1)
@@ -271,28 +231,30 @@ def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair,
     line = (left + right) * outputs
     past_end = (tall + left + 1) * outputs
     scratch = _zeros(get_num_threads(), (top + down) * line + past_end)
-    bias = np.zeros(_up(inputs, block), np.float32)
+    bias = np.zeros(up(inputs, block), np.float32)
     dx = memory.empty(x_shape)
     sizes = (images, height, width, inputs, rows, columns, outputs, out_height, out_width)
     for a, b in np.ndindex(stride):
         taps = w[a :: stride[0], b :: stride[1]]
         panels = _panels(taps[::-1, ::-1].swapaxes(2, 3), block)
         _input(
-            _flat(dy), bias, dx.reshape(-1), panels, scratch, sizes, stride, padding, (top, left, line),
-            (a, b), taps.shape[:2], shape(tall, vectors, LANES),
+            flat(dy), bias, dx.reshape(-1), panels, scratch, sizes, stride, padding, (top, left, line),
+            (a, b), taps.shape[:2], tile,
         )  # fmt: skip
     return dx
 
 
 @kernel
 def _input(dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile):
-    for_each(sizes[0], _input_image,
-             (dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile))  # fmt: skip
+    arguments = (dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile)
+    for_each(sizes[0], _input_image, arguments)
 
 
 @body
-def _input_image(n, worker, dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile):
-    """The pixels u of dx with u + p ≡ residue (mod s): u = s·q + residue − p sees the rows q, q−1, … of dy."""
+def _input_image(
+    n, worker, dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile
+):
+    """The pixels u = s·q + residue − p of dx, which see the rows q, q−1, … of dy."""
     _, height, width, inputs, _, _, outputs, out_height, out_width = sizes
     first_down = max(0, -((residue[0] - padding[0]) // stride[0]))
     first_right = max(0, -((residue[1] - padding[1]) // stride[1]))
@@ -312,5 +274,3 @@ def _input_image(n, worker, dy, bias, dx, packed, scratch, sizes, stride, paddin
             stride[0] * width * inputs, stride[1] * inputs,
             -((u - height) // stride[0]), -((v - width) // stride[1]), min(block, inputs - c), tile,
         )  # fmt: skip
-
-

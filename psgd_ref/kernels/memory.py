@@ -8,11 +8,10 @@ view of it is alive, which its reference count tells: nobody has to give it back
 import sys
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-
-from psgd_ref.core.arguments import Array
 
 # Vector loads that straddle two cache lines take twice as long.
 _ALIGNMENT = 64
@@ -37,7 +36,7 @@ class Pool:
     created_bytes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Array:
+    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Any:
         """An array of arbitrary content, C-contiguous; large ones start on a cache line.
 
         shape : sizes; dtype : any. As `numpy.empty`, only faster the second time.
@@ -74,9 +73,7 @@ class Pool:
     def _let_go(self) -> None:
         oldest = self.requests - _PATIENCE
         for size, buffers in self.buffers.items():
-            self.buffers[size] = [
-                b for b in buffers if b.last_used > oldest or _references(b) != _IDLE
-            ]
+            self.buffers[size] = [b for b in buffers if b.last_used > oldest or _references(b) != _IDLE]
 
 
 def _size_class(size: int) -> int:

@@ -12,7 +12,8 @@ that need: a function of fixed type that unpacks the arguments (`tile.py` explai
 from typing import Any
 
 from llvmlite import ir
-from numba import get_thread_id, prange, types
+from numba import prange, types
+from numba.np.ufunc.parallel import get_thread_id
 from numba.core import cgutils
 from numba.extending import intrinsic
 

@@ -1,0 +1,57 @@
+"""How arrays are cut into tiles: the sizes of tiles, rounding up to whole tiles, and the ragged edge."""
+
+import numpy as np
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.kernels.compile import LANES, inner
+from psgd_ref.kernels.tile import Shape, shape, tile_columns, tile_rows, tile_store
+
+ZERO = np.float32(0)
+
+
+def sums_shape(columns: int) -> Shape:
+    """Tile for sums of products: as many registers as leave room for one row of factors.
+
+    With 16 registers 4 × 2 is the best use of two loads and two multiply-adds a cycle. AVX-512 has 32 and
+    lanes enough for 16 channels in one vector, where a second would be filling.
+    """
+    if LANES == 16:
+        return shape(8, 1 if columns <= LANES else 2, LANES)
+    return shape(4, 2, LANES)
+
+
+def gradient_shape(columns: int) -> Shape:
+    """Tile for the weight gradient, taller because its rows lie next to each other."""
+    if LANES == 16:
+        return shape(24, 1, LANES) if columns <= LANES else shape(12, 2, LANES)
+    return shape(6, 2, LANES)
+
+
+def height_width(tile: Shape) -> tuple[int, int]:
+    """Rows and columns of a tile."""
+    kinds = [type(size) for size in tile]
+    return kinds.count(int), kinds.count(float) * kinds.count(bool)
+
+
+def up(size: int, step: int) -> int:
+    """The least multiple of `step` that is not less than `size`."""
+    return -(-size // step) * step
+
+
+def flat(a: Array) -> Array:
+    """The array as one line, copied only if it is not contiguous."""
+    return np.ascontiguousarray(a).reshape(-1)
+
+
+@inner
+def store_part(tile, shape, y, target, stride, rows, columns):
+    """Store the first `rows` and `columns` of a tile at y[target + p·stride + c]."""
+    height, block = tile_rows(shape), tile_columns(shape)
+    if rows >= height and columns >= block:
+        tile_store(tile, y, target, stride)
+    else:
+        edge = np.empty(height * block, np.float32)
+        tile_store(tile, edge, 0, block)
+        for p in range(min(height, rows)):
+            for c in range(min(block, columns)):
+                y[target + p * stride + c] = edge[p * block + c]
