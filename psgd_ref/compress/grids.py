@@ -1,15 +1,14 @@
-"""Grids: rules that choose the targets of a tensor from its values."""
+"""What a grid is: a rule that chooses the targets of a tensor from its values."""
 
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core import Targets, UniformGrid
-from psgd_ref.core.arguments import Array, real_array, whole_number
+from psgd_ref.core.arguments import Array, real_number, whole_number
 
 # Below this no step is chosen, so that w/Δ and 8/Δ stay finite in float32.
 SMALLEST_STEP = 1e-30
@@ -34,7 +33,7 @@ class Grid(Protocol):
 
 
 @dataclass(frozen=True)
-class _UniformRule:
+class UniformRule:
     """What grids with evenly spaced levels share; levels are ±(2^(bits−1) − 1) and all between.
 
     bits        : 2 … 16
@@ -58,58 +57,21 @@ class _UniformRule:
 
 
 @dataclass(frozen=True)
-class MinMaxGrid(_UniformRule):
-    """Δ = max|w| / (2^(b−1) − 1): the largest weight is the outermost level (restricted range).
+class ClipGrid(UniformRule):
+    """The grid whose outermost level is `clip`, whatever the values: one that was chosen elsewhere.
 
-    bits 2 … 16. Raises ValueError for other bits and for weights that are not finite.
-    Source: the paper, Eq. (8) (numbering from memory), and the official code.
+    clip : ≥ 0, in the unit of the weights; bits 2 … 16. Raises ValueError for others.
     """
 
-    def fit(self, w: npt.ArrayLike) -> UniformGrid:
-        """The grid of a tensor, taken as a whole."""
-        return self.with_range(float(np.abs(real_array("w", w)).max(initial=0.0)))
+    clip: float = 1.0
 
-
-@dataclass(frozen=True)
-class MSEGrid(_UniformRule):
-    """The step Δ that makes Σ (w − Q(w))² least, weights beyond the outermost level clipped to it.
-
-    bits 2 … 16. A scan of 100 clipping values from max|w| down, refined twice around the best.
-    Raises ValueError for other bits and for weights that are not finite.
-    """
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        real_number("clip", self.clip)
 
     def fit(self, w: npt.ArrayLike) -> UniformGrid:
-        """The grid of a tensor, taken as a whole."""
-        magnitudes = np.sort(np.abs(real_array("w", w)).ravel().astype(np.float64))
-        largest = float(magnitudes.max(initial=0.0))
-        if largest <= self.levels * SMALLEST_STEP:
-            return self.with_range(largest)
-        sums = _Sums(magnitudes, self.levels)
-        low, high = 0.0, largest
-        best = largest
-        for _ in range(3):
-            candidates = np.linspace(high, low, 100, endpoint=False)
-            best = float(candidates[np.argmin([sums.squared_error(c) for c in candidates])])
-            width = (high - low) / 100
-            low, high = max(best - width, 0.0), min(best + width, largest)
-        return self.with_range(best)
-
-
-class _Sums:
-    """Squared error of any symmetric uniform grid on sorted magnitudes, from running sums."""
-
-    def __init__(self, magnitudes: Array, levels: int) -> None:
-        self.magnitudes, self.levels = magnitudes, levels
-        self.first = np.concatenate([[0.0], np.cumsum(magnitudes)])
-        self.second = float(np.sum(magnitudes**2))
-
-    def squared_error(self, largest: float) -> float:
-        """Σ (|w| − Q)² = Σ w² − 2 Σ Q|w| + Σ Q², cell by cell."""
-        level = np.arange(self.levels + 1) * (largest / self.levels)
-        walls = np.searchsorted(self.magnitudes, (level[1:] + level[:-1]) / 2)
-        edge = np.concatenate([[0], walls, [self.magnitudes.size]])
-        inside, count = np.diff(self.first[edge]), np.diff(edge)
-        return float(self.second - 2 * level @ inside + level**2 @ count)
+        """The grid, without a look at the values."""
+        return self.with_range(self.clip)
 
 
 @dataclass(frozen=True)
