@@ -5,22 +5,60 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from psgd_ref.data.dataset import Augmentation
+
+Images = npt.NDArray[np.uint8]
+
 
 @dataclass(frozen=True)
 class Shift:
-    """Move every image by up to `pixels` along each axis, zeros coming in at the border.
+    """Move every image by up to `pixels` along each axis: a random crop of the padded image.
 
+    reflect : what comes in at the border is the image mirrored, as in the official code, not zeros
     Takes and gives (N, H, W, C); each image draws its own move, uniform in −pixels … pixels.
     """
 
     pixels: int = 1
+    reflect: bool = False
 
-    def __call__(self, images: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    def __call__(self, images: Images, rng: np.random.Generator) -> Images:
         count, height, width, _ = images.shape
         p = self.pixels
-        padded = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)))
+        border = ((0, 0), (p, p), (p, p), (0, 0))
+        padded = np.pad(images, border, "reflect") if self.reflect else np.pad(images, border)
         top, left = rng.integers(0, 2 * p + 1, (2, count))
-        rows = top[:, None, None] + np.arange(height)[:, None]
-        columns = left[:, None, None] + np.arange(width)
-        shifted: npt.NDArray[np.uint8] = padded[np.arange(count)[:, None, None], rows, columns]
-        return shifted
+        # A view of every crop there is; each image takes one, so only whole rows of pixels are copied.
+        crops = np.lib.stride_tricks.sliding_window_view(padded, (height, width), (1, 2))
+        return np.ascontiguousarray(crops[np.arange(count), top, left].transpose(0, 2, 3, 1))
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror every image left to right with probability one half; takes and gives (N, H, W, C)."""
+
+    def __call__(self, images: Images, rng: np.random.Generator) -> Images:
+        chosen = rng.random(len(images)) < 0.5
+        flipped = images.copy()
+        flipped[chosen] = images[chosen, :, ::-1]
+        return flipped
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One change after the other."""
+
+    parts: tuple[Augmentation, ...]
+
+    def __call__(self, images: Images, rng: np.random.Generator) -> Images:
+        for part in self.parts:
+            images = part(images, rng)
+        return images
+
+
+# By the names of the command line. "crop" is the usual recipe for CIFAR, "crop-reflect" the official code's.
+RECIPES: dict[str, Augmentation | None] = {
+    "none": None,
+    "shift": Shift(1),
+    "crop": Chain((Shift(4), Flip())),
+    "crop-reflect": Chain((Shift(4, reflect=True), Flip())),
+}

@@ -11,9 +11,8 @@ from importlib import resources
 import numpy as np
 
 from psgd_ref.data.dataset import Dataset, Split
+from psgd_ref.data.split import SPLIT_SEED
 
-# One split for everybody: the seed is part of the data set, not a choice of an experiment.
-SPLIT_SEED = 2020
 VALIDATION, TEST = 300, 497
 
 

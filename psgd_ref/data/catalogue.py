@@ -1,0 +1,142 @@
+"""The data sets by name: what there is, where it lies, and loading it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pooch
+
+from psgd_ref.core.arguments import choice
+from psgd_ref.data.dataset import Dataset
+from psgd_ref.data.digits import load_digits
+from psgd_ref.data.download import download
+from psgd_ref.data.moons import load_moons
+from psgd_ref.data.signals import load_signals
+from psgd_ref.data.source import Source
+from psgd_ref.data.sources import SOURCES
+from psgd_ref.data.split import hold_out
+
+# Made or embedded: no file, no network.
+BUILT_IN: dict[str, Callable[[], Dataset]] = {
+    "digits": load_digits,
+    "moons": load_moons,
+    "signals": load_signals,
+}
+NAMES = (*BUILT_IN, *SOURCES)
+# Training images of a downloaded set that are kept for validation.
+VALIDATION = 5000
+
+
+def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
+    """Where downloaded sets live: the given folder, else PSGD_REF_DATA, else `data` in the user's cache."""
+    chosen = folder or os.environ.get("PSGD_REF_DATA")
+    return Path(chosen) if chosen else Path(pooch.os_cache("psgd_ref")) / "data"
+
+
+def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
+    """The data set of that name: digits, moons, signals, mnist, fashion-mnist, cifar10 or cifar100.
+
+    folder : where downloaded sets live (see `data_folder`). What lies there in its canonical layout is
+             used as it is; only what is missing is fetched.
+    5,000 of the training images of a downloaded set become its validation images.
+    Raises ValueError for another name and for malformed files; errors of fetching as `download`.
+    """
+    choice("data set", name, NAMES)
+    if name in BUILT_IN:
+        return BUILT_IN[name]()
+    source = SOURCES[name]
+    train, test = source.read(_present(source, data_folder(folder)))
+    return hold_out(name, source.classes, train, test, VALIDATION)
+
+
+def fetch(name: str, folder: str | os.PathLike[str] | None = None) -> Path | None:
+    """Make sure that the files of a data set are there; returns their place, None when it has none.
+
+    Raises ValueError for another name and for a wrong checksum, ConnectionError when no mirror answers.
+    """
+    choice("data set", name, NAMES)
+    return None if name in BUILT_IN else _present(SOURCES[name], data_folder(folder))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the catalogue.
+
+    train, test : numbers of images; train includes those for validation
+    megabytes   : to download, 10⁶ bytes; 0 for built-in sets
+    place       : where it lies, None when it is not there yet or needs no file
+    """
+
+    name: str
+    classes: int
+    shape: tuple[int, ...]
+    train: int
+    test: int
+    megabytes: float
+    place: Path | None
+
+    @property
+    def state(self) -> str:
+        """In words: built in, its place, or not fetched."""
+        return "built in" if self.megabytes == 0 else str(self.place or "not fetched")
+
+
+def entries(folder: str | os.PathLike[str] | None = None) -> list[Entry]:
+    """Every data set, with the place where it lies in the folder."""
+    found = []
+    for name, build in BUILT_IN.items():
+        data = build()
+        count = len(data.train) + len(data.validation)
+        found.append(Entry(name, data.classes, data.train.images.shape[1:], count, len(data.test), 0, None))
+    for source in SOURCES.values():
+        size = sum(remote.size for remote in source.files) / 1e6
+        place = source.find(data_folder(folder))
+        found.append(Entry(source.name, source.classes, source.shape, *source.counts, size, place))
+    return found
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check found.
+
+    published : files that have their published checksum
+    own       : whether some files are in another form (unpacked, or made by somebody) that has none
+    """
+
+    data: Dataset
+    place: Path | None
+    published: list[str]
+    own: bool
+
+
+def check(name: str, folder: str | os.PathLike[str] | None = None) -> Check:
+    """Read a data set from its place, nothing fetched, and compare files with the published checksums.
+
+    Raises ValueError for a wrong checksum or a malformed file, FileNotFoundError when it is not there.
+    """
+    choice("data set", name, NAMES)
+    if name in BUILT_IN:
+        return Check(BUILT_IN[name](), None, [], own=False)
+    source, base = SOURCES[name], data_folder(folder)
+    place = source.find(base)
+    if place is None:
+        raise FileNotFoundError(f"{name} is not in {base}; `psgd-ref data fetch {name}` downloads it")
+    published = []
+    for remote in source.files:
+        path = place / remote.name if place.is_dir() else place
+        if not path.exists():
+            continue
+        if (found := pooch.file_hash(str(path))) != remote.sha256:
+            raise ValueError(f"{path} has SHA-256 {found}; {remote.sha256} is published")
+        published.append(remote.name)
+    return Check(load(name, folder), place, published, own=len(published) < len(source.files))
+
+
+def _present(source: Source, folder: Path) -> Path:
+    found = source.find(folder)
+    if found is None:
+        download(source, folder)
+        found = source.find(folder)
+        assert found is not None
+    return found

@@ -1,0 +1,96 @@
+"""Downloading: from the first mirror that answers, going on where an earlier try stopped, checked."""
+
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pooch
+
+from psgd_ref.data.source import Remote, Source
+
+# Seconds until a server that does not answer, or falls silent, counts as gone.
+TIMEOUT = (10, 30)
+# What is written at a time; a broken connection loses at most this much of what came.
+CHUNK = 2**13
+
+
+def download(source: Source, folder: Path, progress: bool | None = None) -> Path:
+    """Download what is missing of a data set into folder/name and return that folder.
+
+    progress : show a bar on standard error; by default when a person watches
+    Interrupted, it leaves `FILE.part`, from which the next call goes on. Raises ValueError when what
+    came does not have the published checksum (it is deleted), ConnectionError that says what to put
+    where when no mirror answers, OSError when the disk refuses.
+    """
+    place = folder / source.name
+    for remote in source.files:
+        _fetch_file(source, remote, place, sys.stderr.isatty() if progress is None else progress)
+    return place
+
+
+def _fetch_file(source: Source, remote: Remote, place: Path, progress: bool) -> None:
+    problems: list[Exception] = []
+    for mirror in source.mirrors:
+        downloader = _Resumed(place / f"{remote.name}.part", remote.size, progress)
+        while True:
+            before = downloader.present
+            try:
+                pooch.retrieve(
+                    mirror + remote.name, f"sha256:{remote.sha256}", remote.name, place, downloader=downloader
+                )
+                return
+            except ValueError as error:
+                problems.append(error)
+                # A bad beginning from an earlier try may be to blame: once more from the start.
+                if before == 0:
+                    break
+            except OSError as error:
+                # Only the operating system's errors have a number: the disk's, not the network's.
+                if error.errno is not None:
+                    raise
+                problems.append(error)
+                if downloader.present <= before:
+                    break
+    mismatch = next((problem for problem in problems if isinstance(problem, ValueError)), None)
+    if mismatch is not None:
+        raise ValueError(f"{remote.name} from {' and '.join(source.mirrors)} is refused: {mismatch}")
+    raise ConnectionError(_advice(source, place, problems[-1]))
+
+
+class _Resumed:
+    """A downloader for pooch that keeps what came in `part` and asks for the rest only."""
+
+    def __init__(self, part: Path, size: int, progress: bool) -> None:
+        self.part, self.size, self.progress = part, size, progress
+
+    @property
+    def present(self) -> int:
+        """Bytes that are here already."""
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def __call__(self, url: str, output_file: str, _: Any) -> None:
+        if self.present < self.size:
+            with self.part.open("ab") as file, ExitStack() as stack:
+
+                def begin(response: Any, *args: Any, **kwargs: Any) -> None:
+                    # pooch leaves the connection open when it breaks.
+                    stack.callback(response.close)
+                    if response.status_code != 206:
+                        file.truncate(0)
+
+                # Bytes as they are published: no server may pack or unpack them on the way.
+                headers = {"Range": f"bytes={self.present}-", "Accept-Encoding": "identity"}
+                pooch.HTTPDownloader(
+                    self.progress, CHUNK, headers=headers, timeout=TIMEOUT, hooks={"response": begin}
+                )(url, file, None)
+        os.replace(self.part, output_file)
+
+
+def _advice(source: Source, place: Path, problem: Exception) -> str:
+    names = ", ".join(f"{remote.name} ({remote.size / 1e6:.1f} MB)" for remote in source.files)
+    return (
+        f"{source.name} could not be downloaded ({problem}). Put {names} from "
+        f"{' or '.join(source.mirrors)} into {place}"
+    )
