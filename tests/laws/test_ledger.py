@@ -72,9 +72,9 @@ def test_same_seed_same_cases():
 
 
 def test_the_users_hypothesis_profile_is_left_alone():
-    before = settings.get_current_profile_name(), settings().max_examples
+    before = settings.default
     check(claims=["A3"], examples=3)
-    assert (settings.get_current_profile_name(), settings().max_examples) == before
+    assert settings.default is before
 
 
 def test_registered_parts_reach_the_reference(monkeypatch):
