@@ -16,7 +16,7 @@ def convnet(
     seed: int = 0,
     dtype: npt.DTypeLike = np.float32,
 ) -> Model:
-    """3×3 convolutions with batch norm and ReLU, a 2×2 max-pool before the last, mean, linear.
+    """3×3 convolutions with batch norm and ReLU, a 2×2 max-pool halfway, mean, linear.
 
     channels : of the input images (N, H, W, channels), H and W ≥ 2
     widths   : channels of each convolution
@@ -26,10 +26,10 @@ def convnet(
     layers: dict[str, Layer] = {}
     inputs = whole_number("channels", channels, 1)
     for i, width in enumerate(widths, 1):
-        if i == len(widths) > 1:
-            layers["pool"] = MaxPool2d(2)
         layers[f"conv{i}"] = Conv2d(inputs, whole_number("width", width, 1), 3, padding=1)
         layers[f"bn{i}"] = BatchNorm(width, relu=True)
+        if i == (len(widths) + 1) // 2 < len(widths):
+            layers["pool"] = MaxPool2d(2)
         inputs = width
     layers["mean"] = GlobalAvgPool()
     layers["fc"] = Linear(inputs, whole_number("classes", classes, 2))
