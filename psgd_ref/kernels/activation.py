@@ -11,14 +11,14 @@ _CHUNK = 8192
 
 def relu(x: Array) -> Array:
     """As `reference.relu`."""
-    y = memory.empty(x.shape)
+    y: Array = memory.empty(x.shape)
     _relu(flat(x), y.reshape(-1))
     return y
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
     """As `reference.relu_backward`."""
-    dx = memory.empty(dy.shape)
+    dx: Array = memory.empty(dy.shape)
     _relu_backward(flat(dy), flat(y), dx.reshape(-1))
     return dx
 

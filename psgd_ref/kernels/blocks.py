@@ -12,12 +12,12 @@ ZERO = np.float32(0)
 def sums_shape(columns: int) -> Shape:
     """Tile for sums of products: as many registers as leave room for one row of factors.
 
-    With 16 registers 4 × 2 is the best use of two loads and two multiply-adds a cycle. AVX-512 has 32 and
-    lanes enough for 16 channels in one vector, where a second would be filling.
+    With 16 registers 6 × 2 leaves two for the row and one for a factor. AVX-512 has 32, but each row also
+    takes an address register; and 16 channels fit in one of its vectors.
     """
     if LANES == 16:
         return shape(8, 1 if columns <= LANES else 2, LANES)
-    return shape(4, 2, LANES)
+    return shape(6, 2, LANES)
 
 
 def gradient_shape(columns: int) -> Shape:
@@ -44,14 +44,14 @@ def flat(a: Array) -> Array:
 
 
 @inner
-def store_part(tile, shape, y, target, stride, rows, columns):
-    """Store the first `rows` and `columns` of a tile at y[target + p·stride + c]."""
+def store_columns(tile, shape, y, target, rows, columns):
+    """Store the first `columns` of a tile at y[target + rows[p] + c]; `rows` is an array."""
     height, block = tile_rows(shape), tile_columns(shape)
-    if rows >= height and columns >= block:
-        tile_store(tile, y, target, stride)
+    if columns >= block:
+        tile_store(tile, y, target, rows)
     else:
-        edge = np.empty(height * block, np.float32)
-        tile_store(tile, edge, 0, block)
-        for p in range(min(height, rows)):
-            for c in range(min(block, columns)):
-                y[target + p * stride + c] = edge[p * block + c]
+        whole = np.empty(height * block, np.float32)
+        tile_store(tile, whole, 0, block)
+        for p in range(height):
+            for c in range(columns):
+                y[target + rows[p] + c] = whole[p * block + c]

@@ -119,7 +119,8 @@ def _compiled(function: Function, **options: Any) -> Compiled:
     previous = config.CACHE_DIR
     config.CACHE_DIR = str(CACHE)  # read when `cache=True` is met; other users of Numba keep theirs
     try:
-        return numba.njit(function, **_OPTIONS, **options)  # type: ignore[no-any-return]
+        njit: Any = numba.njit  # its stub does not know all options
+        return njit(function, **_OPTIONS, **options)
     finally:
         config.CACHE_DIR = previous
 

@@ -1,134 +1,53 @@
 """Convolution: forward, gradient of the input, gradient of the weights. NHWC, HWIO, float32.
 
-    forward   y[h,w,o]  = b[o] + Σ_{i,j,c} x[h·s+i−p, w·s+j−p, c] · W[i,j,c,o]
+    forward   y[h,w,o]    = b[o] + Σ_{i,j,c} x[h·s+i−p, w·s+j−p, c] · W[i,j,c,o]
     weights   dW[i,j,c,o] = Σ_{h,w} x[h·s+i−p, w·s+j−p, c] · dy[h,w,o]
-    input     dx[u,v,c] = Σ over the (i,h), (j,w) with h·s+i−p = u, w·s+j−p = v of dy[h,w,o] · W[i,j,c,o]
+    input     dx[u,v,c]   = Σ over the i, j, h, w with h·s+i−p = u, w·s+j−p = v of Σ_o dy[h,w,o] · W[i,j,c,o]
 
-Each kernel works on one image at a time, copied into a scratch with a zero border, which stays in the
-thread's cache. The border makes every size, stride and padding the same case, and in it the products of
-a line (j, c) lie next to each other. Channels that become tile columns are padded to whole tiles, in the
-scratch and in the packed weights; so nothing has remainders but the last store.
+An image is copied into a scratch with a zero border, which stays in the thread's cache. The border makes
+every size, stride and padding the same case, and in it the products of a line (j, c) lie next to each
+other: a pixel is one offset into the scratch, and the sum over (i, j, c) runs over `rows` lines of `run`
+numbers from there. Weights are packed in panels as wide as a tile, zeros filling the last.
 
-Stride 1 makes the gradient of the input a forward convolution of dy with flipped, transposed weights. At
-stride s the pixels u ≡ a, v ≡ b (mod s) see every s-th row and column of W only: s² small convolutions.
+At stride 1 the gradient of the input is a forward convolution of dy with flipped, transposed weights. At
+stride s the pixels u ≡ a, v ≡ b (mod s) see every s-th row and column of W: s² small convolutions.
 """
+
+from functools import lru_cache
 
 import numpy as np
 from numba import get_num_threads
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import flat, gradient_shape, height_width, store_part, sums_shape, up
+from psgd_ref.kernels.blocks import flat, gradient_shape, height_width, store_columns, sums_shape, up
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import for_each
-from psgd_ref.kernels.reference import Pair
+from psgd_ref.kernels.reference import Indices, Pair
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 
 # Weight gradients are summed in so many parts, whatever the number of threads, then the parts in order:
 # the bits do not depend on the threads.
 PARTS = 16
-# Rows of an image that the weight gradient takes at a time, so that both operands stay in the L1 cache.
-_PIXELS = 128
+# Pixels that the weight gradient takes at a time, so that both operands stay in the L1 cache.
+_BAND = 128
 
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
     """As `reference.conv2d`."""
     (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w.shape
-    out_height = (height + 2 * padding[0] - rows) // stride[0] + 1
-    out_width = (width + 2 * padding[1] - columns) // stride[1] + 1
-    tile = sums_shape(outputs)
-    tall, block = height_width(tile)
+    size = (
+        (height + 2 * padding[0] - rows) // stride[0] + 1,
+        (width + 2 * padding[1] - columns) // stride[1] + 1,
+    )
     line = (width + 2 * padding[1]) * inputs
-    # A tile may start at the last pixel and reads on to its full height; those sums are not stored.
-    past_end = (tall * stride[1] + columns) * inputs
-    y = memory.empty((images, out_height, out_width, outputs))
-    _forward(
-        flat(x), _bias(bias, up(outputs, block)), y.reshape(-1), _panels(w, block),
-        _zeros(get_num_threads(), (height + 2 * padding[0]) * line + past_end),
-        (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
-        stride, padding, tile,
+    y: Array = memory.empty((images, *size, outputs))
+    _correlate(
+        x, w, bias, y, scratch=((height + 2 * padding[0]) * line, line, padding[0] * line + padding[1] * inputs),
+        size=size, reads=_pixels(size, stride[0] * line, stride[1] * inputs), read_start=0,
+        writes=_pixels(size, size[1] * outputs, outputs), write_start=0,
     )  # fmt: skip
     return y
-
-
-def _zeros(*shape: int) -> Array:
-    zeros = memory.empty(shape)
-    zeros.fill(0)
-    return zeros
-
-
-def _panels(w: Array, block: int) -> Array:
-    """Weights (i, j, c, o) in the order tiles read them, (o // block, i, j, c, o % block); zeros fill."""
-    *taps, outputs = w.shape
-    panels = memory.empty((up(outputs, block) // block, *taps, block))
-    whole = outputs // block
-    panels[:whole] = np.moveaxis(w[..., : whole * block].reshape(*taps, whole, block), -2, 0)
-    if whole * block != outputs:
-        panels[whole] = 0
-        panels[whole, ..., : outputs % block] = w[..., whole * block :]
-    return panels.reshape(-1)
-
-
-def _bias(bias: Array | None, size: int) -> Array:
-    padded = np.zeros(size, np.float32)
-    if bias is not None:
-        padded[: bias.size] = bias
-    return padded
-
-
-@kernel
-def _forward(x, bias, y, packed, scratch, sizes, stride, padding, tile):
-    for_each(sizes[0], _forward_image, (x, bias, y, packed, scratch, sizes, stride, padding, tile))
-
-
-@body
-def _forward_image(n, worker, x, bias, y, packed, scratch, sizes, stride, padding, tile):
-    _, height, width, inputs, rows, columns, outputs, out_height, out_width = sizes
-    line = (width + 2 * padding[1]) * inputs
-    block = tile_columns(tile)
-    image = scratch[worker]
-    _insert(x, n * height * width * inputs, image, padding[0] * line + padding[1] * inputs, line,
-            height, width, inputs, inputs)  # fmt: skip
-    for o in range(0, outputs, block):
-        _correlate(
-            image, 0, stride[0] * line, stride[1] * inputs, line,
-            packed, o * rows * columns * inputs, rows, columns * inputs, bias, o,
-            y, n * out_height * out_width * outputs + o, out_width * outputs, outputs,
-            out_height, out_width, min(block, outputs - o), tile,
-        )  # fmt: skip
-
-
-@inner
-def _insert(x, start, image, at, line, height, width, channels, padded):
-    """Copy an image (height, width, channels) inside the border; its pixels get `padded` channels."""
-    for h in range(height):
-        source, target = start + h * width * channels, at + h * line
-        if padded == channels:
-            image[target : target + width * channels] = x[source : source + width * channels]
-        else:
-            for v in range(width):
-                for c in range(channels):
-                    image[target + v * padded + c] = x[source + v * channels + c]
-
-
-@inner
-def _correlate(image, start, down, step, line, packed, panel, rows, run, bias, o, y, at, y_down, y_step,
-               out_height, out_width, count, tile):  # fmt: skip
-    """The convolution of one image for one block of output channels; y has strides `y_down` and `y_step`.
-
-    y[h, v, :count] = bias + Σ_{i<rows, k<run} image[start + h·down + v·step + i·line + k] · panel[i, k, :]
-    """
-    height, block = tile_rows(tile), tile_columns(tile)
-    for h in range(out_height):
-        for v in range(0, out_width, height):
-            sums = tile_load(tile, bias, o, 0)
-            corner = start + h * down + v * step
-            for i in range(rows):
-                source = corner + i * line
-                weights = panel + i * run * block
-                for k in range(run):
-                    sums = tile_rank1(sums, image, source + k, step, packed, weights + k * block)
-            store_part(sums, tile, y, at + h * y_down + v * y_step, y_step, out_width - v, count)
 
 
 def conv2d_backward(
@@ -139,138 +58,195 @@ def conv2d_backward(
     return (_input_gradient(dy, x.shape, w, stride, padding) if need_dx else None), dw
 
 
+def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair, padding: Pair) -> Array:
+    (_, height, width, inputs), (_, *out, outputs) = x_shape, dy.shape
+    # Rows and columns of dy above and left of the pixel q, and how far q goes beyond dy.
+    before = [(w.shape[i] - 1) // stride[i] for i in (0, 1)]
+    lines, columns = (
+        before[i] + max(out[i], (x_shape[1 + i] - 1 + padding[i]) // stride[i] + 1) for i in (0, 1)
+    )
+    line = columns * outputs
+    dx: Array = memory.empty(x_shape)
+    for residue in np.ndindex(stride):
+        taps = w[residue[0] :: stride[0], residue[1] :: stride[1]][::-1, ::-1].swapaxes(2, 3)
+        # Along each axis the pixels u = s·q + residue − p ≥ 0 see dy[q], dy[q − 1], … as often as there are taps.
+        q = [max(0, -((residue[i] - padding[i]) // stride[i])) for i in (0, 1)]
+        u, v = (stride[i] * q[i] + residue[i] - padding[i] for i in (0, 1))
+        size = (-((u - height) // stride[0]), -((v - width) // stride[1]))
+        corner = [before[i] + q[i] - taps.shape[i] + 1 for i in (0, 1)]
+        if min(size) > 0:
+            _correlate(
+                dy, taps, None, dx, scratch=(lines * line, line, before[0] * line + before[1] * outputs),
+                size=size, reads=_pixels(size, line, outputs), read_start=corner[0] * line + corner[1] * outputs,
+                writes=_pixels(size, stride[0] * width * inputs, stride[1] * inputs),
+                write_start=(u * width + v) * inputs,
+            )  # fmt: skip
+    return dx
+
+
 def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
     (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w_shape
-    _, out_height, out_width, _ = dy.shape
-    tile = gradient_shape(outputs)
-    tall, block = height_width(tile)
+    size = (dy.shape[1], dy.shape[2])
+    tall, block = height_width(gradient_shape(outputs))
     run, padded = up(columns * inputs, tall), up(outputs, block)
-    parts = min(PARTS, images)
-    dw = memory.empty(w_shape)
+    line = (width + 2 * padding[1]) * inputs
+    dw: Array = memory.empty(w_shape)
     _weights(
-        flat(dy), flat(x), dw.reshape(-1), memory.empty((parts, rows * run * padded)),
-        _zeros(get_num_threads(), (height + 2 * padding[0]) * (width + 2 * padding[1]) * inputs + run),
-        _zeros(get_num_threads(), out_height * out_width * padded),
-        (images, height, width, inputs, rows, columns, outputs, out_height, out_width),
-        stride, padding, (run, padded), tile,
+        flat(dy), flat(x), dw.reshape(-1), memory.empty((min(PARTS, images), rows * run * padded)),
+        # The last tile of a line reads on beyond it; those rows of the sum are left out.
+        _zeros(get_num_threads(), (height + 2 * padding[0]) * line + run),
+        _zeros(get_num_threads(), size[0] * size[1] * padded),
+        _pixels(size, stride[0] * line, stride[1] * inputs), size[0] * size[1],
+        (images, height, width * inputs, outputs), (line, padding[0] * line + padding[1] * inputs),
+        (rows, columns * inputs, run, padded), gradient_shape(outputs),
     )  # fmt: skip
     return dw
 
 
+# A multiple of the height of every tile for sums.
+_REPEATS = 24
+
+
+@lru_cache(maxsize=1024)
+def _pixels(size: Pair, down: int, right: int) -> Indices:
+    """Offset of every pixel of an image, h·down + v·right, the last one repeated to fill any tile."""
+    offsets = np.add.outer(np.arange(size[0]) * down, np.arange(size[1]) * right).ravel()
+    return np.pad(offsets, (0, -len(offsets) % _REPEATS), mode="edge")
+
+
+def _zeros(*shape: int) -> Array:
+    zeros: Array = memory.empty(shape)
+    zeros.fill(0)
+    return zeros
+
+
+def _panels(w: Array, block: int) -> Array:
+    """Weights (i, j, c, o) in the order tiles read them, (o // block, i, j, c, o % block); zeros fill."""
+    *taps, outputs = w.shape
+    panels: Array = memory.empty((up(outputs, block) // block, *taps, block))
+    whole = outputs // block
+    panels[:whole] = np.moveaxis(w[..., : whole * block].reshape(*taps, whole, block), -2, 0)
+    if whole * block != outputs:
+        panels[whole] = 0
+        panels[whole, ..., : outputs % block] = w[..., whole * block :]
+    return panels.reshape(-1)
+
+
+def _correlate(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    y: Array,
+    scratch: tuple[int, int, int],
+    size: Pair,
+    reads: Indices,
+    read_start: int,
+    writes: Indices,
+    write_start: int,
+) -> None:
+    """y[n, write_start + writes[p] + o] = b[o] + Σ_{i,j,c} bordered x[n, read_start + reads[p] + (i, j, c)] · W.
+
+    scratch : size of a bordered image, length of its lines, offset of x in it
+    size    : of the image whose pixels p are
+    """
+    (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w.shape
+    tile = sums_shape(outputs)
+    _, block = height_width(tile)
+    first = np.zeros(up(outputs, block), np.float32)
+    if bias is not None:
+        first[:outputs] = bias
+    scratch_size, line, at = scratch
+    _sums(
+        flat(x), _panels(w, block), first, y.reshape(-1), _zeros(get_num_threads(), scratch_size),
+        reads, writes, size[0] * size[1], (images, height, width * inputs, y[0].size), (line, at), (read_start, write_start),
+        (rows, columns * inputs, outputs), tile,
+    )  # fmt: skip
+
+
 @kernel
-def _weights(dy, x, dw, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile):
-    _, _, _, inputs, rows, columns, outputs, _, _ = sizes
-    run, padded = padded_sizes
-    arguments = (dy, x, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile)
+def _sums(x, panels, bias, y, scratch, reads, writes, pixels, sizes, border, starts, taps, tile):
+    arguments = (x, panels, bias, y, scratch, reads, writes, pixels, sizes, border, starts, taps, tile)
+    for_each(sizes[0], _sums_image, arguments)
+
+
+@body
+def _sums_image(
+    n, worker, x, panels, bias, y, scratch, reads, writes, pixels, sizes, border, starts, taps, tile
+):
+    """The convolution of image n, one block of output channels and one tile of pixels after the other."""
+    _, height, width, y_size = sizes
+    rows, run, outputs = taps
+    tall, block = tile_rows(tile), tile_columns(tile)
+    image = scratch[worker]
+    _insert(x, n, height, width, image, border)
+    for o in range(0, outputs, block):
+        for pixel in range(0, pixels, tall):
+            # The tile's rows are any pixels, those of the next line too.
+            rows_read, rows_written = reads[pixel : pixel + tall], writes[pixel : pixel + tall]
+            sums = tile_load(tile, bias, o, 0)
+            for i in range(rows):
+                source, weights = starts[0] + i * border[0], (o * rows + i * block) * run
+                for k in range(run):
+                    sums = tile_rank1(sums, image, source + k, rows_read, panels, weights + k * block)
+            store_columns(sums, tile, y, n * y_size + starts[1] + o, rows_written, outputs - o)
+
+
+@inner
+def _insert(x, n, height, width, image, border):
+    """Copy image n (lines of `width` numbers) inside the border."""
+    line, at = border
+    for h in range(height):
+        source = (n * height + h) * width
+        image[at + h * line : at + h * line + width] = x[source : source + width]
+
+
+@kernel
+def _weights(dy, x, dw, parts, scratch_x, scratch_dy, reads, pixels, sizes, border, taps, tile):
+    arguments = (dy, x, parts, scratch_x, scratch_dy, reads, pixels, sizes, border, taps, tile)
     for_each(len(parts), _weights_part, arguments)
-    for_each(rows, _sum_parts, (parts, dw, columns * inputs, run, outputs, padded))
+    for_each(taps[0], _sum_parts, (parts, dw, taps, sizes[3]))
 
 
 @body
 def _weights_part(
-    part, worker, dy, x, parts, scratch_x, scratch_dy, sizes, stride, padding, padded_sizes, tile
+    part, worker, dy, x, parts, scratch_x, scratch_dy, reads, pixels, sizes, border, taps, tile
 ):
-    images, height, width, inputs, rows, _, outputs, out_height, out_width = sizes
-    run, padded = padded_sizes
-    line = (width + 2 * padding[1]) * inputs
-    pixels = out_height * out_width
-    image, grad, sums = scratch_x[worker], scratch_dy[worker], parts[part]
+    """The weight gradient of some images: parts[part, i, k, o] = Σ x[pixel + (i, k)] · dy[pixel, o]."""
+    images, height, width, outputs = sizes
+    rows, _, run, padded = taps
+    tall, block = tile_rows(tile), tile_columns(tile)
+    image, gradient, sums = scratch_x[worker], scratch_dy[worker], parts[part]
     sums[:] = 0
     for n in range(images * part // len(parts), images * (part + 1) // len(parts)):
-        _insert(x, n * height * width * inputs, image, padding[0] * line + padding[1] * inputs, line,
-                height, width, inputs, inputs)  # fmt: skip
+        _insert(x, n, height, width, image, border)
         source, start = dy, n * pixels * outputs
         if padded != outputs:
-            _insert(dy, start, grad, 0, out_width * padded, out_height, out_width, outputs, padded)
-            source, start = grad, 0
-        _accumulate(image, stride[0] * line, stride[1] * inputs, line, source, start,
-                    sums, rows, run, out_height, out_width, padded, tile)  # fmt: skip
+            for p in range(pixels):
+                for o in range(outputs):
+                    gradient[p * padded + o] = dy[start + p * outputs + o]
+            source, start = gradient, 0
+        for band in range(0, pixels, _BAND):
+            for i in range(rows):
+                for k in range(0, run, tall):
+                    corner = i * border[0] + k
+                    for o in range(0, padded, block):
+                        target = (i * run + k) * padded + o
+                        total = tile_load(tile, sums, target, padded)
+                        for p in range(band, min(band + _BAND, pixels)):
+                            total = tile_rank1(
+                                total, image, corner + reads[p], 1, source, start + p * padded + o
+                            )
+                        tile_store(total, sums, target, padded)
 
 
 @body
-def _sum_parts(i, worker, parts, dw, run, padded_run, outputs, padded_outputs):
+def _sum_parts(i, worker, parts, dw, taps, outputs):
     """dw[i] = Σ parts[:, i], in order, without the filling."""
+    _, run, padded_run, padded = taps
     for k in range(run):
-        target, source = (i * run + k) * outputs, (i * padded_run + k) * padded_outputs
+        target, source = (i * run + k) * outputs, (i * padded_run + k) * padded
         for o in range(outputs):
             dw[target + o] = parts[0, source + o]
         for part in range(1, len(parts)):
             for o in range(outputs):
                 dw[target + o] += parts[part, source + o]
-
-
-@inner
-def _accumulate(image, down, step, line, dy, start, sums, rows, run, out_height, out_width, outputs, tile):
-    """sums[i, k, o] += Σ_{h,v} image[h·down + v·step + i·line + k] · dy[start + (h, v, o)]."""
-    height, block = tile_rows(tile), tile_columns(tile)
-    band = max(1, _PIXELS // out_width)
-    for first in range(0, out_height, band):
-        last = min(first + band, out_height)
-        for i in range(rows):
-            for k in range(0, run, height):
-                for o in range(0, outputs, block):
-                    target = (i * run + k) * outputs + o
-                    total = tile_load(tile, sums, target, outputs)
-                    for h in range(first, last):
-                        source = h * down + i * line + k
-                        grad = start + h * out_width * outputs + o
-                        for v in range(out_width):
-                            total = tile_rank1(total, image, source + v * step, 1, dy, grad + v * outputs)
-                    tile_store(total, sums, target, outputs)
-
-
-def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair, padding: Pair) -> Array:
-    (images, height, width, inputs), (rows, columns, _, outputs) = x_shape, w.shape
-    _, out_height, out_width, _ = dy.shape
-    tile = sums_shape(inputs)
-    tall, block = height_width(tile)
-    # Taps of W that one residue class sees, less one: how far above and left of dy it looks.
-    top, left = (rows - 1) // stride[0], (columns - 1) // stride[1]
-    down = max(out_height, (height - 1 + padding[0]) // stride[0] + 1)
-    right = max(out_width, (width - 1 + padding[1]) // stride[1] + 1)
-    line = (left + right) * outputs
-    past_end = (tall + left + 1) * outputs
-    scratch = _zeros(get_num_threads(), (top + down) * line + past_end)
-    bias = np.zeros(up(inputs, block), np.float32)
-    dx = memory.empty(x_shape)
-    sizes = (images, height, width, inputs, rows, columns, outputs, out_height, out_width)
-    for a, b in np.ndindex(stride):
-        taps = w[a :: stride[0], b :: stride[1]]
-        panels = _panels(taps[::-1, ::-1].swapaxes(2, 3), block)
-        _input(
-            flat(dy), bias, dx.reshape(-1), panels, scratch, sizes, stride, padding, (top, left, line),
-            (a, b), taps.shape[:2], tile,
-        )  # fmt: skip
-    return dx
-
-
-@kernel
-def _input(dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile):
-    arguments = (dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile)
-    for_each(sizes[0], _input_image, arguments)
-
-
-@body
-def _input_image(
-    n, worker, dy, bias, dx, packed, scratch, sizes, stride, padding, border, residue, taps, tile
-):
-    """The pixels u = s·q + residue − p of dx, which see the rows q, q−1, … of dy."""
-    _, height, width, inputs, _, _, outputs, out_height, out_width = sizes
-    first_down = max(0, -((residue[0] - padding[0]) // stride[0]))
-    first_right = max(0, -((residue[1] - padding[1]) // stride[1]))
-    u = first_down * stride[0] + residue[0] - padding[0]
-    v = first_right * stride[1] + residue[1] - padding[1]
-    top, left, line = border
-    block = tile_columns(tile)
-    image = scratch[worker]
-    _insert(dy, n * out_height * out_width * outputs, image, top * line + left * outputs, line,
-            out_height, out_width, outputs, outputs)  # fmt: skip
-    corner = (top + first_down - taps[0] + 1) * line + (left + first_right - taps[1] + 1) * outputs
-    for c in range(0, inputs, block):
-        _correlate(
-            image, corner, line, outputs, line,
-            packed, c * taps[0] * taps[1] * outputs, taps[0], taps[1] * outputs, bias, c,
-            dx, ((n * height + u) * width + v) * inputs + c,
-            stride[0] * width * inputs, stride[1] * inputs,
-            -((u - height) // stride[0]), -((v - width) // stride[1]), min(block, inputs - c), tile,
-        )  # fmt: skip

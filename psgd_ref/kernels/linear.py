@@ -13,15 +13,15 @@ from numba import get_num_threads
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import ZERO, store_part, sums_shape
+from psgd_ref.kernels.blocks import ZERO, store_columns, sums_shape
 from psgd_ref.kernels.compile import LANES, body, kernel
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows
 
 # Rows of C in one turn of a thread.
-_BAND = 64
-# Rows of the tallest tile, and columns of the widest.
-_TALLEST, _WIDEST = 8, 2 * LANES
+_BAND = 96
+# Columns of the widest tile.
+_WIDEST = 2 * LANES
 
 
 def linear(x: Array, w: Array, bias: Array | None) -> Array:
@@ -36,9 +36,7 @@ def linear_backward(dy: Array, x: Array, w: Array, need_dx: bool = True) -> tupl
 
 def _product(a: Array, b: Array, bias: Array | None) -> Array:
     (rows, depth), (_, columns) = a.shape, b.shape
-    if rows < _TALLEST:  # a whole tile of rows must exist in memory
-        return _product(np.pad(a, ((0, _TALLEST - rows), (0, 0))), b, bias)[:rows]
-    c = memory.empty((rows, columns))
+    c: Array = memory.empty((rows, columns))
     start = np.zeros(columns + _WIDEST, np.float32)
     if bias is not None:
         start[:columns] = bias
@@ -79,12 +77,13 @@ def _multiply_band(index, worker, a, b, bias, c, scratch, sizes, a_steps, b_step
         for i in range(count):
             line[i] = b[source + i * b_steps[1]]
         line[count:] = ZERO
-    last_row = min(rows, first_row + _BAND)
-    for row in range(first_row, last_row, height):
-        # The last tile starts early enough to be whole; it computes some rows a second time.
-        row = min(row, rows - height)  # noqa: PLW2901
+    # Where a tile's rows lie in A and in C. The last tile repeats the last row.
+    reads, writes = np.empty(height, np.intp), np.empty(height, np.intp)
+    for start in range(first_row, min(rows, first_row + _BAND), height):
+        for p in range(height):
+            row = min(start + p, rows - 1)
+            reads[p], writes[p] = row * a_steps[0], row * columns
         total = tile_load(tile, bias, first, 0)
         for k in range(depth):
-            source = row * a_steps[0] + k * a_steps[1]
-            total = tile_rank1(total, a, source, a_steps[0], panel, k * block)
-        store_part(total, tile, c, row * columns + first, columns, height, count)
+            total = tile_rank1(total, a, k * a_steps[1], reads, panel, k * block)
+        store_columns(total, tile, c, first, writes, count)

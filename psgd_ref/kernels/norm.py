@@ -54,7 +54,7 @@ def batch_norm_eval(
     relu: bool,
 ) -> Array:
     """As `reference.batch_norm_eval`."""
-    y = memory.empty(x.shape)
+    y: Array = memory.empty(x.shape)
     _eval(
         flat(x), _NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta),
         flat(mean), flat(var), float(eps), relu, layout(x.size, x.shape[-1]),

@@ -13,9 +13,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import prange, types
-from numba.np.ufunc.parallel import get_thread_id
 from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.ufunc.parallel import get_thread_id
 
 from psgd_ref.kernels.compile import parallel_kernel
 

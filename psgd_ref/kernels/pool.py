@@ -31,7 +31,7 @@ def max_pool2d_backward(
     dy: Array, winner: Indices, x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
 ) -> Array:
     """As `reference.max_pool2d_backward`."""
-    dx = memory.empty(x_shape)
+    dx: Array = memory.empty(x_shape)
     winner = np.ascontiguousarray(winner, np.int32)
     _max_backward(np.ascontiguousarray(dy), winner, dx, size, stride, padding)
     return dx
@@ -39,7 +39,7 @@ def max_pool2d_backward(
 
 def avg_pool2d(x: Array, size: Pair, stride: Pair, padding: Pair) -> Array:
     """As `reference.avg_pool2d`."""
-    y = memory.empty(_pooled(x.shape, size, stride, padding))
+    y: Array = memory.empty(_pooled(x.shape, size, stride, padding))
     _avg(np.ascontiguousarray(x), y, size, stride, padding)
     return y
 
@@ -48,7 +48,7 @@ def avg_pool2d_backward(
     dy: Array, x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair
 ) -> Array:
     """As `reference.avg_pool2d_backward`."""
-    dx = memory.empty(x_shape)
+    dx: Array = memory.empty(x_shape)
     _avg_backward(np.ascontiguousarray(dy), dx, size, stride, padding)
     return dx
 

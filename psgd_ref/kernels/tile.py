@@ -34,7 +34,6 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import make_array
 
@@ -75,72 +74,71 @@ def _tile_type(shape: Any) -> TileType:
 def tile_rows(typing: Any, shape: Any) -> Any:
     """Number of rows of a shape. Emits a constant."""
     rows = _tile_type(shape).rows
-    return types.intp(shape), lambda context, b, signature, args: ir.Constant(_INDEX, rows)
+    return types.intp(shape), lambda context, b, signature, args: _INDEX(rows)
 
 
 @intrinsic
 def tile_columns(typing: Any, shape: Any) -> Any:
     """Number of columns of a shape, vectors × lanes. Emits a constant."""
     tile = _tile_type(shape)
-    return types.intp(shape), lambda context, b, signature, args: ir.Constant(
-        _INDEX, tile.vectors * tile.lanes
-    )
+    return types.intp(shape), lambda context, b, signature, args: _INDEX(tile.vectors * tile.lanes)
 
 
 @intrinsic
-def tile_load(typing: Any, shape: Any, a: Any, offset: Any, stride: Any) -> Any:
-    """tile[p, :] = a[offset + p·stride : … + columns]; stride 0 repeats one row. Emits a load a register."""
+def tile_load(typing: Any, shape: Any, a: Any, offset: Any, rows: Any) -> Any:
+    """tile[p, :] = a[offset + row p : … + columns]. Emits a load a register.
+
+    rows : where the rows lie; either an array with the offset of each, or one number, the distance from
+    each to the next (0 repeats one row).
+    """
     tile = _tile_type(shape)
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
         start = _address(context, b, signature.args[1], args[1], args[2])
         result = ir.Constant(context.get_value_type(tile), ir.Undefined)
-        for row in range(tile.rows):
+        for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
             for vector in range(tile.vectors):
-                source = _vector_pointer(b, start, args[3], row, vector, tile.lanes)
-                loaded = b.load(source, align=_FLOAT_BYTES)
+                loaded = b.load(_vector_pointer(b, start, row_offset, vector, tile), align=_FLOAT_BYTES)
                 result = b.insert_value(result, loaded, row * tile.vectors + vector)
         return result
 
-    return tile(shape, a, types.intp, types.intp), emit
+    return tile(shape, a, types.intp, rows), emit
 
 
 @intrinsic
-def tile_store(typing: Any, tile: Any, a: Any, offset: Any, stride: Any) -> Any:
-    """a[offset + p·stride : … + columns] = tile[p, :]. Emits a store a register."""
+def tile_store(typing: Any, tile: Any, a: Any, offset: Any, rows: Any) -> Any:
+    """a[offset + row p : … + columns] = tile[p, :]; rows as in `tile_load`. Emits a store a register."""
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
         start = _address(context, b, signature.args[1], args[1], args[2])
-        for row in range(tile.rows):
+        for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
             for vector in range(tile.vectors):
-                target = _vector_pointer(b, start, args[3], row, vector, tile.lanes)
                 value = b.extract_value(args[0], row * tile.vectors + vector)
-                b.store(value, target, align=_FLOAT_BYTES)
+                b.store(value, _vector_pointer(b, start, row_offset, vector, tile), align=_FLOAT_BYTES)
         return context.get_dummy_value()
 
-    return types.void(tile, a, types.intp, types.intp), emit
+    return types.void(tile, a, types.intp, rows), emit
 
 
 @intrinsic
-def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, x_stride: Any, w: Any, w_offset: Any) -> Any:
-    """tile[p, :] + x[x_offset + p·x_stride] · w[w_offset : … + columns], as a new tile.
+def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, rows: Any, w: Any, w_offset: Any) -> Any:
+    """tile[p, :] + x[x_offset + row p] · w[w_offset : … + columns], as a new tile; rows as in `tile_load`.
 
     Emits the loads of w, then for each row: load one float, copy it to every lane, and a fused
     multiply-add a register. The new tile takes the registers of the old.
     """
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        result, stride = args[0], args[3]
+        result = args[0]
         x_start = _address(context, b, signature.args[1], args[1], args[2])
         w_start = _address(context, b, signature.args[4], args[4], args[5])
-        no_stride = ir.Constant(_INDEX, 0)
         columns = [
-            b.load(_vector_pointer(b, w_start, no_stride, 0, vector, tile.lanes), align=_FLOAT_BYTES)
+            b.load(_vector_pointer(b, w_start, _INDEX(0), vector, tile), align=_FLOAT_BYTES)
             for vector in range(tile.vectors)
         ]
-        for row in range(tile.rows):
-            source = b.gep(x_start, [b.mul(stride, ir.Constant(_INDEX, row))])
-            factor = _every_lane(b, b.load(source, align=_FLOAT_BYTES), tile.lanes)
+        for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
+            factor = b.load(b.gep(x_start, [row_offset]), align=_FLOAT_BYTES)
+            factor = _every_lane(b, factor, tile.lanes)
             for vector in range(tile.vectors):
                 index = row * tile.vectors + vector
                 product = b.fmul(factor, columns[vector], flags=_CONTRACT)
@@ -148,7 +146,7 @@ def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, x_stride: Any, w: 
                 result = b.insert_value(result, total, index)
         return result
 
-    return tile(tile, x, types.intp, types.intp, w, types.intp), emit
+    return tile(tile, x, types.intp, rows, w, types.intp), emit
 
 
 # Arrays promise the alignment of one float only: rows of a tile start anywhere.
@@ -160,14 +158,22 @@ def _address(context: Any, b: Any, array_type: Any, array: Any, offset: Any) -> 
     return b.gep(make_array(array_type)(context, b, array).data, [offset])
 
 
-def _vector_pointer(b: Any, start: Any, stride: Any, row: int, vector: int, lanes: int) -> Any:
-    """Pointer to register (row, vector) of a tile whose rows lie `stride` floats apart."""
-    offset = b.add(b.mul(stride, ir.Constant(_INDEX, row)), ir.Constant(_INDEX, vector * lanes))
-    return b.bitcast(b.gep(start, [offset]), ir.VectorType(_FLOAT, lanes).as_pointer())
+def _row_offsets(context: Any, b: Any, kind: Any, rows: Any, tile: TileType) -> list[Any]:
+    """Offset of every row: p times the distance, or read from the array."""
+    if isinstance(kind, types.Integer):
+        return [b.mul(rows, _INDEX(row)) for row in range(tile.rows)]
+    offsets = make_array(kind)(context, b, rows).data
+    return [b.load(b.gep(offsets, [_INDEX(row)])) for row in range(tile.rows)]
+
+
+def _vector_pointer(b: Any, start: Any, row_offset: Any, vector: int, tile: TileType) -> Any:
+    """Pointer to one register's floats in the row at that offset."""
+    offset = b.add(row_offset, _INDEX(vector * tile.lanes))
+    return b.bitcast(b.gep(start, [offset]), ir.VectorType(_FLOAT, tile.lanes).as_pointer())
 
 
 def _every_lane(b: Any, value: Any, lanes: int) -> Any:
     """A vector with one float in every lane: put it in lane 0, then shuffle lane 0 everywhere."""
     undefined = ir.Constant(ir.VectorType(_FLOAT, lanes), ir.Undefined)
-    first = b.insert_element(undefined, value, ir.Constant(cgutils.int32_t, 0))
-    return b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(cgutils.int32_t, lanes), None))
+    first = b.insert_element(undefined, value, ir.IntType(32)(0))
+    return b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
