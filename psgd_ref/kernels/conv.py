@@ -36,15 +36,14 @@ _BAND = 128
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
     """As `reference.conv2d`."""
     (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w.shape
-    size = (
-        (height + 2 * padding[0] - rows) // stride[0] + 1,
-        (width + 2 * padding[1] - columns) // stride[1] + 1,
-    )
-    line = (width + 2 * padding[1]) * inputs
+    bordered = (height + 2 * padding[0], width + 2 * padding[1])
+    size = ((bordered[0] - rows) // stride[0] + 1, (bordered[1] - columns) // stride[1] + 1)
+    line = bordered[1] * inputs
     y: Array = memory.empty((images, *size, outputs))
     _correlate(
-        x, w, bias, y, scratch=((height + 2 * padding[0]) * line, line, padding[0] * line + padding[1] * inputs),
-        size=size, reads=_pixels(size, stride[0] * line, stride[1] * inputs), read_start=0,
+        x, w, bias, y,
+        scratch=(bordered[0] * line, line, padding[0] * line + padding[1] * inputs), size=size,
+        reads=_pixels(size, stride[0] * line, stride[1] * inputs), read_start=0,
         writes=_pixels(size, size[1] * outputs, outputs), write_start=0,
     )  # fmt: skip
     return y
@@ -69,15 +68,16 @@ def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair,
     dx: Array = memory.empty(x_shape)
     for residue in np.ndindex(stride):
         taps = w[residue[0] :: stride[0], residue[1] :: stride[1]][::-1, ::-1].swapaxes(2, 3)
-        # Along each axis the pixels u = s·q + residue − p ≥ 0 see dy[q], dy[q − 1], … as often as there are taps.
+        # Along each axis the pixels u = s·q + residue − p ≥ 0 see dy[q], dy[q − 1], …, one for each tap.
         q = [max(0, -((residue[i] - padding[i]) // stride[i])) for i in (0, 1)]
         u, v = (stride[i] * q[i] + residue[i] - padding[i] for i in (0, 1))
         size = (-((u - height) // stride[0]), -((v - width) // stride[1]))
         corner = [before[i] + q[i] - taps.shape[i] + 1 for i in (0, 1)]
         if min(size) > 0:
             _correlate(
-                dy, taps, None, dx, scratch=(lines * line, line, before[0] * line + before[1] * outputs),
-                size=size, reads=_pixels(size, line, outputs), read_start=corner[0] * line + corner[1] * outputs,
+                dy, taps, None, dx,
+                scratch=(lines * line, line, before[0] * line + before[1] * outputs), size=size,
+                reads=_pixels(size, line, outputs), read_start=corner[0] * line + corner[1] * outputs,
                 writes=_pixels(size, stride[0] * width * inputs, stride[1] * inputs),
                 write_start=(u * width + v) * inputs,
             )  # fmt: skip
@@ -144,9 +144,9 @@ def _correlate(
     writes: Indices,
     write_start: int,
 ) -> None:
-    """y[n, write_start + writes[p] + o] = b[o] + Σ_{i,j,c} bordered x[n, read_start + reads[p] + (i, j, c)] · W.
+    """y[n, write_start + writes[p] + o] = b[o] + Σ_{i,j,c} X[n, read_start + reads[p] + (i, j, c)] · W.
 
-    scratch : size of a bordered image, length of its lines, offset of x in it
+    scratch : size of a bordered image X, length of its lines, offset of x in it
     size    : of the image whose pixels p are
     """
     (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w.shape
@@ -158,8 +158,8 @@ def _correlate(
     scratch_size, line, at = scratch
     _sums(
         flat(x), _panels(w, block), first, y.reshape(-1), _zeros(get_num_threads(), scratch_size),
-        reads, writes, size[0] * size[1], (images, height, width * inputs, y[0].size), (line, at), (read_start, write_start),
-        (rows, columns * inputs, outputs), tile,
+        reads, writes, size[0] * size[1], (images, height, width * inputs, y[0].size), (line, at),
+        (read_start, write_start), (rows, columns * inputs, outputs), tile,
     )  # fmt: skip
 
 
