@@ -54,6 +54,28 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
+    compare = commands.add_parser(
+        "compare", help="models trained in several ways, quantized by every method: a table and a picture"
+    )
+    compare.add_argument("--task", choices=["quantization"], default="quantization", help="what to compare")
+    compare.add_argument("--list", action="store_true", help="list the methods and what each needs")
+    compare.add_argument(
+        "--methods", nargs="+", default=[], metavar="NAME", help="only these, of each kind that is named"
+    )
+    compare.add_argument(
+        "--bits", nargs="+", default=[], metavar="WxAy", help="as W3A8, or W3 for full-precision activations"
+    )
+    compare.add_argument("--seeds", type=_count, default=5, help="runs of each (default: %(default)s)")
+    compare.add_argument("--seed", type=_seed, default=0, help="the first run's seed (default: %(default)s)")
+    compare.add_argument(
+        "--workers", type=_count, default=None, help="processes (default: one for each core)"
+    )
+    compare.add_argument(
+        "--out", type=Path, default=Path("out/compare"), help="folder (default: %(default)s)"
+    )
+    compare.add_argument("--json", action="store_true", help="print the rows as JSON instead of the tables")
+    compare.set_defaults(run=_compare)
+
     verify = commands.add_parser("verify", help="check every claim of the ledger on this machine")
     verify.add_argument("--claim", action="append", metavar="ID", help="only this claim, as B2; repeatable")
     verify.add_argument(
@@ -87,9 +109,29 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
+def _compare(options: argparse.Namespace) -> int:
+    from psgd_ref.experiments import compare, registry
+
+    if options.list:
+        print(registry.listing())
+        return 0
+    precisions = [compare.parse_precision(text) for text in options.bits] or compare.PRECISIONS
+    seeds = range(options.seed, options.seed + options.seeds)
+    options.out.mkdir(parents=True, exist_ok=True)
+    result = compare.run(seeds, options.methods, precisions, options.workers)
+    paths = compare.save(result, options.out)
+    print(json.dumps(result.as_json(), indent=2, ensure_ascii=False) if options.json else result.table())
+    print("\n".join(f"{name}: {path}" for name, path in paths.items()), file=sys.stderr)
+    return 0
+
+
 def _verify(options: argparse.Namespace) -> int:
+    from psgd_ref.compress import aciq, adaptivfloat
+    from psgd_ref.laws import register
     from psgd_ref.laws.verify import verify
 
+    # Methods of claim H2 that live above the mathematics, which the laws must not import.
+    register(laplace_clip=aciq.laplace_clip, adaptive_magnitudes=adaptivfloat.magnitudes)
     return verify(options.claim, options.examples, options.seed, options.json)
 
 

@@ -111,7 +111,7 @@ RANGES: dict[str, Callable[[Inputs, int], float]] = {
 }
 
 
-def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dict[str, Layer]:
+def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dict[str, UnsignedRounding]:
     """Unsigned rounding for the input of every layer but the first, with ranges from calibration images.
 
     images : (N, H, W, C) as the model takes them, no labels needed
@@ -129,10 +129,10 @@ def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dic
                 f"inputs of {name} must be >= 0 for unsigned grids; got {observed[name].smallest}"
             )
         roundings[name] = UnsignedRounding(width, end(observed[name], width))
-    return dict(roundings)
+    return roundings
 
 
-def from_batch_norms(model: Model, bits: int, deviations: float = 6.0) -> dict[str, Layer]:
+def from_batch_norms(model: Model, bits: int, deviations: float = 6.0) -> dict[str, UnsignedRounding]:
     """The same with ranges [0, max_c (β_c + n|γ_c|)] from batch norms: no data are needed.
 
     In front of the ReLU of a residual sum the moments of both summands are added (`input_signals`).
@@ -140,7 +140,7 @@ def from_batch_norms(model: Model, bits: int, deviations: float = 6.0) -> dict[s
     Source: Nagel et al. 2019 (DFQ); the official PSGD code, which leaves out the sums and |·|.
     """
     n, signals = real_number("deviations", deviations), input_signals(model)
-    found: dict[str, Layer] = {}
+    found: dict[str, UnsignedRounding] = {}
     for name, width in input_bits(model, bits).items():
         signal = signals[name]
         if signal is not None:

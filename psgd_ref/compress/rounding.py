@@ -57,7 +57,7 @@ def floor_or_ceil(w: Array, targets: Targets, curvature: Array, minimiser: Array
     w = real_array("w", w).astype(np.float64)
     _positive(curvature)
     aim = w if minimiser is None else minimiser
-    low, high = target_interval(w, targets)
+    low, high = neighbours(w, targets)
     x = targets.nearest(w)
     while x.size:
         other = np.where(x == low, high, low)
@@ -78,10 +78,17 @@ def best_rounding(w: Array, targets: Targets, curvature: Array, minimiser: Array
     w = real_array("w", w).astype(np.float64)
     if w.size > LARGEST_EXHAUSTIVE:
         raise ValueError(f"w must have at most {LARGEST_EXHAUSTIVE} entries to try all; got {w.size}")
-    low, high = target_interval(w, targets)
+    low, high = neighbours(w, targets)
     corners = np.array(list(product((False, True), repeat=w.size)))
     x = np.where(corners, high, low)
     return np.asarray(x[np.argmin(quadratic_loss(x, w if minimiser is None else minimiser, curvature))])
+
+
+def neighbours(w: Array, targets: Targets) -> tuple[Array, Array]:
+    """The two targets on either side of each weight; the outermost one twice for a weight beyond it."""
+    low, high = target_interval(w, targets)
+    nearest = targets.nearest(w)
+    return np.where(np.isinf(low), nearest, low), np.where(np.isinf(high), nearest, high)
 
 
 def _positive(curvature: Array) -> None:

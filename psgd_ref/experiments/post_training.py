@@ -1,0 +1,121 @@
+"""The post-training methods of the comparison, each as one function of a trained model."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.compress import (
+    ACIQGrid,
+    AdaptivFloatGrid,
+    Grid,
+    MinMaxGrid,
+    MSEGrid,
+    calibrated,
+    dfq,
+    hold_inputs,
+    lapq,
+    quantize,
+    reestimate_batch_norm,
+)
+from psgd_ref.compress.activations import NearestTarget, UnsignedRounding
+from psgd_ref.core.arguments import Array
+from psgd_ref.data import Dataset
+from psgd_ref.nn import Model
+
+# How many training images the methods that calibrate may see, and LAPQ's budget.
+CALIBRATION, LAPQ_EVALUATIONS = 512, 100
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Bits of weights and of activations; None leaves activations at full precision."""
+
+    weights: int
+    activations: int | None = None
+
+    def __str__(self) -> str:
+        return f"W{self.weights}A{32 if self.activations is None else self.activations}"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Training images for methods that look at some, normalised; `all` for batch-norm statistics."""
+
+    images: Array
+    labels: npt.NDArray[np.integer]
+    all: Array
+
+    @staticmethod
+    def of(data: Dataset) -> "Calibration":
+        """The first images of the training part, whose order is random."""
+        images = data.normalise(data.train.images)
+        return Calibration(images[:CALIBRATION], data.train.labels[:CALIBRATION], images)
+
+
+def apply(method: str, model: Model, precision: Precision, calibration: Calibration, mend: bool) -> Model:
+    """The model quantized by a method of the registry; the given one stays as it is.
+
+    mend : re-estimate the batch norms after the weights, so that activation ranges are those of the
+           mended network, and again at the end. DFQ and LAPQ set all ranges at once, and are mended after.
+    """
+    quantized = METHODS[method](model, precision, calibration, mend)
+    if mend:
+        reestimate_batch_norm(quantized, calibration.all)
+    return quantized
+
+
+def _grid(
+    grid: Callable[..., Grid],
+    rule: str,
+    correction: str,
+    model: Model,
+    precision: Precision,
+    calibration: Calibration,
+    mend: bool,
+) -> Model:
+    """A grid for the weights, and a range rule for the activations."""
+    quantized = quantize(model, precision.weights, grid, correction=correction)
+    if precision.activations is None:
+        return quantized
+    if mend:
+        reestimate_batch_norm(quantized, calibration.all)
+    roundings = calibrated(quantized, calibration.images, precision.activations, rule)
+    if grid is AdaptivFloatGrid:
+        hold_inputs(quantized, {name: _float(layer) for name, layer in roundings.items()})
+    else:
+        hold_inputs(quantized, roundings)
+    return quantized
+
+
+def _float(rounding: UnsignedRounding) -> NearestTarget:
+    """AdaptivFloat's values up to the same top, in as many bits (one of them an idle sign)."""
+    return NearestTarget(AdaptivFloatGrid(rounding.bits).fit([rounding.top]))
+
+
+def _lapq(model: Model, precision: Precision, calibration: Calibration, mend: bool) -> Model:
+    found = lapq(
+        model,
+        calibration.images,
+        calibration.labels,
+        precision.weights,
+        precision.activations,
+        LAPQ_EVALUATIONS,
+    )
+    return found.model
+
+
+def _dfq(model: Model, precision: Precision, calibration: Calibration, mend: bool) -> Model:
+    return dfq(model, precision.weights, precision.activations)
+
+
+METHODS: dict[str, Callable[[Model, Precision, Calibration, bool], Model]] = {
+    "min-max": partial(_grid, MinMaxGrid, "max", "none"),
+    "MSE": partial(_grid, MSEGrid, "mse", "none"),
+    "ACIQ": partial(_grid, ACIQGrid, "aciq", "mean"),
+    "AdaptivFloat": partial(_grid, AdaptivFloatGrid, "max", "none"),
+    "LAPQ": _lapq,
+    "DFQ": _dfq,
+}
