@@ -1,7 +1,8 @@
 """Optimisers, schedules, the training loop and evaluation."""
 
+from psgd_ref.training.divergence import DivergenceError
 from psgd_ref.training.evaluation import accuracy, evaluate
-from psgd_ref.training.loop import DivergenceError, Epoch, fit
+from psgd_ref.training.loop import Epoch, fit
 from psgd_ref.training.optimizer import PSGD, SGD, Adam, Optimizer
 from psgd_ref.training.schedules import constant, cosine, piecewise
 

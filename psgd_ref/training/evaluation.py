@@ -1,29 +1,58 @@
-"""Accuracy of a model at full precision and quantized."""
+"""Loss and accuracy of a model, at full precision and quantized."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.compress import Grid, MinMaxGrid, quantize, reestimate_batch_norm
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split
 from psgd_ref.nn import Model
+from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.shapes import label_array
 
 BATCH = 500
+SPLITS = ("train", "validation", "test")
+# Training images that batch norms are re-estimated on; more change their statistics little.
+CALIBRATION = 5000
+
+Batches = Iterable[tuple[Array, npt.NDArray[Any]]]
+
+
+def score(model: Model, batches: Batches) -> tuple[float, float]:
+    """Mean cross-entropy and share of images whose largest logit is their label, in evaluation mode.
+
+    batches : images (N, H, W, C) as the model takes them and their labels (N,)
+    Raises ValueError when there is no image.
+    """
+    count, right, loss = 0, 0, 0.0
+    for images, labels in batches:
+        logits = model.forward(images)
+        chosen = label_array(labels, len(logits), logits.shape[1])
+        right += int((logits.argmax(axis=1) == chosen).sum())
+        loss += cross_entropy(logits, chosen)[0] * len(logits)
+        count += len(logits)
+    if count == 0:
+        raise ValueError("images must not be empty; accuracy needs at least one")
+    return loss / count, right / count
 
 
 def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> float:
     """Share of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode."""
-    if len(images) == 0:
-        raise ValueError("images must not be empty; accuracy needs at least one")
-    right = 0
-    for start in range(0, len(images), BATCH):
-        logits = model.forward(images[start : start + BATCH])
-        chosen = label_array(labels[start : start + BATCH], len(logits), logits.shape[1])
-        right += int((logits.argmax(axis=1) == chosen).sum())
-    return right / len(images)
+    starts = range(0, len(images), BATCH)
+    return score(model, ((images[k : k + BATCH], labels[k : k + BATCH]) for k in starts))[1]
+
+
+def in_order(data: Dataset, split: str) -> Iterator[tuple[Array, npt.NDArray[np.intp]]]:
+    """A part of a data set in batches, normalised one at a time: floats take four times the memory.
+
+    split : "train", "validation" or "test"; ValueError for another
+    """
+    part: Split = getattr(data, choice("split", split, SPLITS))
+    for start in range(0, len(part), BATCH):
+        yield data.normalise(part.images[start : start + BATCH]), part.labels[start : start + BATCH]
 
 
 def evaluate(
@@ -40,18 +69,15 @@ def evaluate(
     bits       : widths 2 … 16, each quantized from full precision by `grid`
     split      : "train", "validation" or "test"
     reestimate : give every model, the full-precision one too, fresh batch-norm statistics from the
-                 training images first
+                 first 5,000 training images first
     Raises ValueError for other widths or another split.
     """
-    if split not in ("train", "validation", "test"):
-        raise ValueError(f"split must be train, validation or test; got {split!r}")
-    part: Split = getattr(data, split)
-    images, calibration = data.normalise(part.images), data.normalise(data.train.images)
+    choice("split", split, SPLITS)
 
     def measure(subject: Model) -> float:
         if reestimate:
-            reestimate_batch_norm(subject, calibration)
-        return accuracy(subject, images, part.labels)
+            reestimate_batch_norm(subject, data.normalise(data.train.images[:CALIBRATION]))
+        return score(subject, in_order(data, split))[1]
 
     results = {"full": measure(model.copy() if reestimate else model)}
     for width in bits:

@@ -1,7 +1,9 @@
 """The training loop."""
 
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,27 +12,27 @@ from tqdm import tqdm
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.data.dataset import Augmentation, Dataset
 from psgd_ref.nn import Model
-from psgd_ref.training.evaluation import accuracy
+from psgd_ref.training.divergence import check_pass, not_finite
+from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.optimizer import Optimizer
+from psgd_ref.training.progress import Progress
 from psgd_ref.training.transforms import State
-
-
-class DivergenceError(ArithmeticError):
-    """Training left the finite numbers; the message names the step, the layer and the effective rate."""
 
 
 @dataclass(frozen=True)
 class Epoch:
     """What one pass over the training images showed.
 
-    rate                : η · mean(s) over all weights, at the end of the epoch
+    rate                : η · mean(s) over all weights, of the last step
     loss                : mean training loss over the epoch's batches
+    validation_loss     : mean cross-entropy of the validation images
     validation_accuracy : share of validation images classified rightly, 0 … 1
     """
 
     epoch: int
     rate: float
     loss: float
+    validation_loss: float
     validation_accuracy: float
 
 
@@ -50,23 +52,59 @@ def fit(
     epochs, batch ≥ 1; seed of batch order and augmentation; smoothing: label smoothing in [0, 1)
     progress : show a bar on standard error; by default when a person watches
     The same arguments give the same weights bit for bit. Raises ValueError for bad arguments and
-    `DivergenceError` at the first loss that is not finite.
+    `DivergenceError` at the first loss that is not finite, or after a pass that ended worse than guessing.
     """
     whole_number("epochs", epochs, 1)
-    rng = np.random.default_rng(whole_number("seed", seed, 0))
-    state = optimizer.init(model)
-    history: list[Epoch] = []
-    hidden = not (sys.stderr.isatty() if progress is None else progress)
-    with tqdm(range(1, epochs + 1), "training", unit="epoch", disable=hidden, leave=False) as bar:
-        for epoch in bar:
-            losses = []
-            for images, labels in data.batches(rng, batch, augment):
-                losses.append(_step(model, optimizer, state, images, labels, smoothing))
-            rate = float(np.mean(list(optimizer.effective_rates(model, state).values())))
-            right = accuracy(model, data.normalise(data.validation.images), data.validation.labels)
-            history.append(Epoch(epoch, rate, float(np.mean(losses)), right))
-            bar.set_postfix(loss=f"{history[-1].loss:.3f}", validation=f"{right:.1%}")
-    return history
+    stand = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
+    return list(passes(model, optimizer, data, stand, epochs, batch, smoothing, augment, show=progress))
+
+
+def passes(
+    model: Model,
+    optimizer: Optimizer,
+    data: Dataset,
+    progress: Progress,
+    until: int,
+    batch: int = 64,
+    smoothing: float = 0.0,
+    augment: Augmentation | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    show: bool | None = None,
+) -> Iterator[Epoch]:
+    """Train until `until` passes are finished and yield what each showed. Modifies `model` and `progress`.
+
+    stop : asked before every step; when it says so, the iterator ends there, within a pass
+    Other arguments as in `fit`. Going on from a saved model and progress gives the same weights, bit for
+    bit, as not having stopped.
+    """
+    steps = -(-len(data.train) // whole_number("batch", batch, 1))
+    hidden = not (sys.stderr.isatty() if show is None else show)
+    done = progress.epoch * steps + len(progress.losses)
+    with tqdm(total=until * steps, initial=done, unit="step", disable=hidden, leave=False) as bar:
+        while progress.epoch < until:
+            bar.set_description(f"epoch {progress.epoch + 1}", refresh=False)
+            progress.rng.bit_generator.state = progress.generator
+            batches = islice(data.batches(progress.rng, batch, augment), len(progress.losses), None)
+            for images, labels in batches:
+                if stop():
+                    return
+                progress.losses.append(_step(model, optimizer, progress.state, images, labels, smoothing))
+                bar.update()
+            epoch = _finish(model, optimizer, data, progress)
+            bar.set_postfix(loss=f"{epoch.loss:.3f}", validation=f"{epoch.validation_accuracy:.1%}")
+            yield epoch
+            progress.next_pass(model)
+
+
+def _finish(model: Model, optimizer: Optimizer, data: Dataset, progress: Progress) -> Epoch:
+    """What the pass showed; DivergenceError when it led astray."""
+    check_pass(model, optimizer, progress, data.classes)
+    # The schedule at the last step taken, not at the next: at the end of a cosine the next has rate 0.
+    last = {**progress.state, "step": progress.state["step"] - 1}
+    rates = optimizer.effective_rates(model, last)
+    rate = sum(rates[part.name] * (part.stop - part.start) for part in model.segments) / model.w.size
+    loss, right = score(model, in_order(data, "validation"))
+    return Epoch(progress.epoch + 1, rate, float(np.mean(progress.losses)), loss, right)
 
 
 def _step(
@@ -79,23 +117,12 @@ def _step(
     with np.errstate(over="ignore", invalid="ignore"):
         loss = model.loss_and_grad(images, labels, smoothing)
         if not np.isfinite(loss):
-            raise DivergenceError(_diagnosis(model, optimizer, state, None))
+            raise not_finite(model, optimizer, state, None)
         before = model.w.copy()
         optimizer.update(model, state)
         finite = np.isfinite(model.w)
         if not finite.all():
             model.w[...] = before
             lost = next(part.name for part in model.segments if not finite[part.span].all())
-            raise DivergenceError(_diagnosis(model, optimizer, state, lost))
+            raise not_finite(model, optimizer, state, lost)
     return loss
-
-
-def _diagnosis(model: Model, optimizer: Optimizer, state: State, lost: str | None) -> str:
-    """What happened, at which step and effective rate, in which layer, and what to lower."""
-    rates = optimizer.effective_rates(model, state)
-    name = lost or max(rates, key=lambda part: rates[part])
-    what = f"{name} is not finite" if lost else f"the loss is not finite; {name} has the largest rate"
-    return (
-        f"training diverged at step {int(state['step'])}: {what}, effective rate η·mean(s) = "
-        f"{rates[name]:.3g} (η = {optimizer.rate(state):.3g}); lower lr, strength or momentum"
-    )

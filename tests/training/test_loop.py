@@ -67,7 +67,7 @@ def test_evaluate_reports_each_width_and_leaves_the_model_alone():
         (lambda: fit(mlp((64, 5)), SGD(), DATA, 1), "labels must lie in 0..4"),
         (lambda: fit(mlp((63, 10)), SGD(), DATA, 1), "63 channels"),
         (lambda: evaluate(mlp(), DATA, [1]), r"2\.\.16"),
-        (lambda: evaluate(mlp(), DATA, split="all"), "train, validation or test"),
+        (lambda: evaluate(mlp(), DATA, split="all"), "split must be one of train, validation, test"),
         (lambda: accuracy(mlp(), np.zeros((0, 64), np.float32), np.zeros(0, int)), "empty"),
     ],
 )

@@ -1,0 +1,51 @@
+"""Where a training run stands."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn import Model
+from psgd_ref.training.transforms import State
+
+
+@dataclass
+class Progress:
+    """All that the next step depends on besides the model: saving it with the model saves the run.
+
+    state     : of the optimiser
+    rng       : of batch order and augmentation
+    start     : the weights (n,) at the start of the present pass
+    largest   : max|w| at the start of the run, what growing weights are compared with
+    epoch     : passes finished
+    losses    : of the batches done in the present pass
+    generator : the state of `rng` at the start of the present pass, from which its batches are drawn again
+    """
+
+    state: State
+    rng: np.random.Generator
+    start: Array
+    largest: float
+    epoch: int = 0
+    losses: list[float] = field(default_factory=list)
+    generator: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Model, state: State, seed: int) -> "Progress":
+        """Before the first step of a run."""
+        rng = np.random.default_rng(seed)
+        largest = float(np.abs(model.w).max(initial=0.0))
+        return cls(state, rng, model.w.copy(), largest, generator=dict(rng.bit_generator.state))
+
+    @property
+    def step(self) -> int:
+        """Steps taken since the start of the run."""
+        return int(self.state["step"])
+
+    def next_pass(self, model: Model) -> None:
+        """Count a finished pass and stand at the start of the next."""
+        self.epoch += 1
+        self.losses = []
+        self.generator = dict(self.rng.bit_generator.state)
+        self.start = model.w.copy()
