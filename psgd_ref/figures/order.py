@@ -26,7 +26,11 @@ def order(ax: Axes, rates: Array, gaps: Mapping[str, Array], slope: int, unit: s
     # Over less than two decades matplotlib would label minor ticks, which then overlap.
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_minor_formatter(NullFormatter())
-    ax.legend(loc="lower right")
+    # Room above the lines for the legend.
+    every = np.concatenate(list(gaps.values()))
+    lowest, highest = float(every.min()), float(every.max())
+    ax.set_ylim(top=highest * (highest / lowest) ** 0.4)
+    ax.legend(loc="upper left")
 
 
 def fitted_order(rates: Array, gap: Array) -> float:
