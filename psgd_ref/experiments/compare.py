@@ -165,7 +165,7 @@ def save(result: Result, folder: Path) -> dict[str, Path]:
 
 
 def parse_precision(text: str) -> Precision:
-    """The precision written as "W3A8", "W3" or "3"; ValueError for anything else and for bits outside 2 … 8."""
+    """The precision written as "W3A8", "W3" or "3"; ValueError for anything else, or bits outside 2 … 8."""
     weights, _, activations = text.upper().removeprefix("W").partition("A")
     try:
         precision = Precision(int(weights), int(activations) if activations not in ("", "32") else None)

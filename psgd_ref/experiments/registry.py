@@ -127,6 +127,6 @@ def listing() -> str:
     """All methods as a Markdown table."""
     lines = ["| method | kind | needs | with activations | options | paper |", "|---|---|---|---|---|---|"]
     for m in METHODS:
-        needs = f"{m.needs} | {max(m.needs, m.activation_needs)}"
-        lines.append(f"| {m.name} | {m.kind} | {needs} | {m.options} | {m.paper} |")
+        cells = [m.name, m.kind, str(m.needs), str(max(m.needs, m.activation_needs)), m.options, m.paper]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
