@@ -13,6 +13,7 @@ import numba
 import numpy as np
 
 from psgd_ref.kernels import reference
+from psgd_ref.kernels.parts import Part, Parts
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,11 +59,13 @@ if BACKEND == "reference":
         linear_backward,
         max_pool2d,
         max_pool2d_backward,
+        min_max_steps,
+        psgd_update,
         relu,
         relu_backward,
     )
 else:
-    from psgd_ref.kernels import activation, conv, norm, pool
+    from psgd_ref.kernels import activation, conv, norm, pool, update
     from psgd_ref.kernels import linear as _linear
 
     avg_pool2d = _choose(pool.avg_pool2d, reference.avg_pool2d)
@@ -79,10 +82,14 @@ else:
     linear_backward = _choose(_linear.linear_backward, reference.linear_backward)
     max_pool2d = _choose(pool.max_pool2d, reference.max_pool2d)
     max_pool2d_backward = _choose(pool.max_pool2d_backward, reference.max_pool2d_backward)
+    min_max_steps = _choose(update.min_max_steps, reference.min_max_steps)
+    psgd_update = _choose(update.psgd_update, reference.psgd_update)
     relu = _choose(activation.relu, reference.relu)
     relu_backward = _choose(activation.relu_backward, reference.relu_backward)
 
 __all__ = [
+    "Part",
+    "Parts",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm_backward",
@@ -97,6 +104,8 @@ __all__ = [
     "linear_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "min_max_steps",
+    "psgd_update",
     "relu",
     "relu_backward",
 ]

@@ -8,7 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
+from psgd_ref.core import UniformGrid, Zero, position_scale
 from psgd_ref.core.arguments import Array
+from psgd_ref.kernels.parts import SMALLEST_STEP, Parts
 
 Pair = tuple[int, int]
 Indices = npt.NDArray[np.integer]
@@ -180,3 +182,35 @@ def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> Array:
     """The gradient of each mean, shared equally by its pixels."""
     share = dy / (x_shape[1] * x_shape[2])
     return np.broadcast_to(share[:, None, None, :], x_shape).copy()
+
+
+def min_max_steps(w: Array, parts: Parts) -> Array:
+    """Δ = max|w| / levels of every slot, 1 where all weights are 0 or the part has no grid: (slots,)."""
+    steps = []
+    for part in parts.parts:
+        largest = np.abs(w[part.start : part.stop]).reshape(-1, part.channels).max(axis=0, initial=0)
+        step = np.maximum(largest / max(part.levels or 0, 1), SMALLEST_STEP)
+        steps.append(np.where((largest == 0) | (not part.levels), 1, step))
+    return np.concatenate(steps).astype(w.dtype)
+
+
+def psgd_update(
+    w: Array, g: Array, v: Array, parts: Parts, steps: Array, lr: float, momentum: float, decay: float
+) -> Array:
+    """PSGD with momentum and decay: v ← μ v + s(w) g + κ w, w ← w − η v. Modifies w and v in place.
+
+    steps : the Δ of every slot (`min_max_steps`, or any other grid's)
+    Returns the min-max Δ of every slot for the new weights, so that the next step need not look for them.
+    """
+    first = 0
+    for part in parts.parts:
+        span = slice(part.start, part.stop)
+        rows, scale = w[span].reshape(-1, part.channels), np.ones_like(w[span]).reshape(-1, part.channels)
+        for channel in range(part.channels if part.levels is not None else 0):
+            targets = UniformGrid(float(steps[first + channel]), part.levels) if part.levels else Zero()
+            column = rows[:, channel]
+            scale[:, channel] = position_scale(column, targets, part.eps, part.strength, part.cap)
+        v[span] = momentum * v[span] + scale.ravel() * g[span] + decay * w[span]
+        w[span] -= lr * v[span]
+        first += part.channels
+    return min_max_steps(w, parts)

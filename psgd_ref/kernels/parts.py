@@ -1,0 +1,89 @@
+"""How a flat weight vector falls into parts with targets of their own, for the fused optimiser step."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+# No step is smaller, so that w/Δ and 8/Δ stay finite in float32.
+SMALLEST_STEP = 1e-30
+# Blocks are the turns of the threads; three arrays of this many numbers fit in the L2 cache.
+_BLOCK = 8192
+
+
+@dataclass(frozen=True)
+class Part:
+    """One tensor of the vector, w[start:stop], and its scale s(w) = λ(d + ε).
+
+    channels : length of its last axis if every channel has a Δ of its own, else 1
+    levels   : targets are −levels … levels times Δ; 0 for the target zero alone, None for s = 1 (plain SGD)
+    strength : λ, or "volume" for λ* of `core.scale.volume_strength`
+    eps, cap : as in `core.Warp`
+    """
+
+    start: int
+    stop: int
+    channels: int = 1
+    levels: int | None = None
+    strength: float | str = 1.0
+    eps: float = 0.0
+    cap: bool = False
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a vector, and the same as arrays. A slot is a part, or one channel of it."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, parts: Sequence[Part]) -> "Parts":
+        """The parts, checked; ValueError for a part of broken rows, or "volume" with a single target."""
+        for part in parts:
+            if part.channels < 1 or (part.stop - part.start) % part.channels:
+                raise ValueError(f"a part must be whole rows of its channels; got {part}")
+            if part.strength == "volume" and part.levels == 0:
+                raise ValueError("strength 'volume' needs at least two targets; give a number instead")
+        return cls(tuple(parts))
+
+    @cached_property
+    def slots(self) -> int:
+        """How many Δ there are."""
+        return sum(part.channels for part in self.parts)
+
+    @cached_property
+    def whole(self) -> npt.NDArray[np.int64]:
+        """Start, channels, first slot and levels (−1 for None) of every part: (parts, 4)."""
+        first = np.cumsum([0] + [part.channels for part in self.parts])
+        rows = [
+            (part.start, part.channels, slot, -1 if part.levels is None else part.levels)
+            for part, slot in zip(self.parts, first, strict=False)
+        ]
+        return np.array(rows, np.int64).reshape(-1, 4)
+
+    @cached_property
+    def real(self) -> npt.NDArray[np.float64]:
+        """λ (−1 for volume), ε, and 1 with a cap, else 0, of every part: (parts, 3)."""
+        rows = [
+            (-1.0 if part.strength == "volume" else float(part.strength), part.eps, float(part.cap))
+            for part in self.parts
+        ]
+        return np.array(rows).reshape(-1, 3)
+
+    @cached_property
+    def blocks(self) -> npt.NDArray[np.int64]:
+        """Start, stop, part and first peak of every block, whole rows of one part: (blocks, 4)."""
+        rows, peak = [], 0
+        for index, part in enumerate(self.parts):
+            size = part.channels * max(1, _BLOCK // part.channels)
+            for start in range(part.start, part.stop, size):
+                rows.append((start, min(part.stop, start + size), index, peak))
+                peak += part.channels
+        return np.array(rows, np.int64).reshape(-1, 4)
+
+    @cached_property
+    def peaks(self) -> int:
+        """Largest magnitudes that the blocks find: one for each channel of each block."""
+        return sum(self.parts[index].channels for index in self.blocks[:, 2])
