@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/bash
+NOTEBOOKS = $(wildcard theory/*.ipynb notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-deep check notebooks reproduce bench lock clean
@@ -27,8 +28,9 @@ check: .venv/installed-dev ## lint, format, types, directions of import
 	$(BIN)/lint-imports
 
 notebooks: .venv/installed-notebooks ## execute every notebook and keep its outputs
-	$(BIN)/pytest --nbmake --overwrite -n 2 theory notebooks
-	$(BIN)/nbstripout --keep-output --keep-count theory/*.ipynb notebooks/*.ipynb
+	$(BIN)/pytest --nbmake --overwrite -n 2 $(NOTEBOOKS)
+	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
+		--extra-keys "metadata.language_info.version cell.metadata.execution" $(NOTEBOOKS)
 
 reproduce: .venv/installed-base ## make the README's table and picture again
 	$(BIN)/psgd-ref demo --out notebooks/demo
