@@ -52,6 +52,11 @@ class Method:
         """The precision that the method is trained for."""
         return "full" if self.bits is None else f"W{self.bits}"
 
+    @property
+    def grids(self) -> tuple[str, ...]:
+        """The grids that the trained model is rounded to; clipping is a row of its own for SGD."""
+        return ("min-max", "mse") if self.bits is None else ("min-max",)
+
     def optimizer(self, options: Options, steps: int) -> Optimizer:
         """With a cosine schedule that ends at 0; the options are those of `SGD` or `PSGD`."""
         fixed = {"decay": DECAY, **options}
@@ -84,19 +89,19 @@ class Outcome:
 
 
 def train(run: Run) -> Outcome:
-    """Train one model from scratch and measure it, batch norms re-estimated, on both grids."""
+    """Train one model from scratch and measure it, batch norms re-estimated, on the method's grids."""
     data = load_digits()
     model = convnet(widths=CHANNELS, seed=run.seed)
     steps = EPOCHS * -(-len(data.train) // BATCH)
     optimizer = run.method.optimizer(run.options, steps)
     fit(model, optimizer, data, EPOCHS, BATCH, run.seed, SMOOTHING, Shift(SHIFT), progress=False)
-    accuracy = {
-        name: evaluate(model, data, WIDTHS, run.split, grid, reestimate=True) for name, grid in GRIDS.items()
-    }
-    error = {
-        name: {f"W{bits}": relative_error(model, quantize(model, bits, grid)) for bits in ERROR_WIDTHS}
-        for name, grid in GRIDS.items()
-    }
+    accuracy, error = {}, {}
+    for name in run.method.grids:
+        grid = GRIDS[name]
+        accuracy[name] = evaluate(model, data, WIDTHS, run.split, grid, reestimate=True)
+        error[name] = {
+            f"W{bits}": relative_error(model, quantize(model, bits, grid)) for bits in ERROR_WIDTHS
+        }
     return Outcome(accuracy, error, model)
 
 
