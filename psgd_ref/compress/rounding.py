@@ -14,7 +14,7 @@ from psgd_ref.core.arguments import Array, real_array
 from psgd_ref.core.bounds import target_interval
 
 LARGEST_EXHAUSTIVE = 16
-SWEEPS = 10_000
+SWEEPS = 2_000
 
 
 def quadratic_loss(x: Array, minimiser: Array, curvature: Array) -> Array:

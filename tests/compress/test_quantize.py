@@ -68,7 +68,7 @@ def test_quantization_is_odd(w, grid):
     assert np.array_equal(quantize_tensor(w, grid).values, -quantize_tensor(-w, grid).values)
 
 
-@settings(PROFILE)
+@settings(PROFILE, max_examples=15)
 @given(st.integers(2, 8), st.integers(0, 10**6))
 def test_mse_grid_is_as_good_as_a_brute_force_scan(bits, seed):
     rng = np.random.default_rng(seed)
