@@ -8,6 +8,7 @@ from psgd_ref.compress.grids import Grid, as_grid
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number
 from psgd_ref.nn import Model
+from psgd_ref.training.fused import fuse
 from psgd_ref.training.position import ScaleByPosition
 from psgd_ref.training.schedules import Schedule, constant
 from psgd_ref.training.transforms import AddDecay, Momentum, ScaleByAdam, State, Transform
@@ -34,6 +35,7 @@ class Optimizer:
         self.lr: Schedule = lr if callable(lr) else constant(lr)
         self.position = position
         self.decoupled_decay = real_number("decay", decoupled_decay)
+        self.fused = fuse(self.chain) if decoupled_decay == 0 else None
 
     def init(self, model: Model) -> State:
         """The state before the first step: a dictionary of arrays, `step` among them."""
@@ -44,6 +46,15 @@ class Optimizer:
 
     def update(self, model: Model, state: State) -> State:
         """One step from the gradient in model.g. Modifies model.w and the arrays of `state`; returns it."""
+        if self.fused is None:
+            self.apply_chain(model, state)
+        else:
+            self.fused.update(model, state, self.rate(state))
+        state["step"] += 1
+        return state
+
+    def apply_chain(self, model: Model, state: State) -> None:
+        """The step, transform by transform; where `update` takes it in one pass, this is its oracle."""
         u: Array = model.g
         for transform in self.chain:
             u = transform.update(u, model, state)
@@ -54,8 +65,6 @@ class Optimizer:
             model.w -= lr * u
         else:
             self.position.move(u, model, state, lr)
-        state["step"] += 1
-        return state
 
     def rate(self, state: State) -> float:
         """η of the next step."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from psgd_ref.compress import MinMaxGrid
+from psgd_ref.compress import MinMaxGrid, MSEGrid
 from psgd_ref.core import UniformGrid, Warp, Zero, mirror_step, psgd_step, warped_step
 from psgd_ref.models import mlp
 from psgd_ref.training import PSGD, SGD, Adam, constant, cosine, piecewise
@@ -94,6 +94,51 @@ def test_mean_one_strength_keeps_the_effective_rate():
     optimizer = PSGD(0.2, grid=MinMaxGrid(4), strength="mean-one")
     rates = optimizer.effective_rates(model, optimizer.init(model))
     assert rates == pytest.approx(dict.fromkeys(rates, 0.2))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        SGD(0.1, momentum=0.9, decay=0.01),
+        SGD(0.1, momentum=0, decay=0),
+        PSGD(0.1, grid=MinMaxGrid(3), eps=0.02, decay=0.01),
+        PSGD(0.1, grid=MinMaxGrid(4, per_channel=True), strength=7.0, momentum=0, cap=True),
+        PSGD(0.1, grid=Zero(), strength=2.0, eps=0.1),
+    ],
+)
+def test_the_fused_step_is_the_chain(optimizer):
+    from psgd_ref.models import convnet
+
+    one = convnet(seed=1)
+    rng = np.random.default_rng(2)
+    one.w[...] += 0.1 * rng.normal(size=one.w.size)
+    first = optimizer.init(one)
+    assert optimizer.fused is not None
+    for _ in range(4):
+        one.g[...] = rng.normal(size=one.w.size)
+        two, second = one.copy(), {name: value.copy() for name, value in first.items()}
+        two.g[...] = one.g
+        optimizer.update(one, first)
+        optimizer.apply_chain(two, second)
+        second["step"] += 1
+        assert np.allclose(one.w, two.w, rtol=1e-5, atol=1e-5)
+        assert all(np.allclose(first[name], second[name], rtol=1e-5, atol=1e-4) for name in second)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"step": "warp"},
+        {"refresh": 2},
+        {"refresh": "ema"},
+        {"strength": "mean-one"},
+        {"decay_order": "scaled"},
+        {"momentum_order": "gradient"},
+        {"grid": MSEGrid(4)},
+    ],
+)
+def test_other_chains_are_not_fused(options):
+    assert PSGD(**{"grid": MinMaxGrid(4), **options}).fused is None
 
 
 def test_batch_norm_parameters_are_not_scaled():
