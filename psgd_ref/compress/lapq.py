@@ -49,7 +49,7 @@ def lapq(
     labels: npt.NDArray[np.integer],
     bits: int = 4,
     activation_bits: int | None = None,
-    evaluations: int = 200,
+    evaluations: int = 40,
     correction: str = "mean",
 ) -> LAPQ:
     """Quantize weights, and activations if asked, with the clips that a joint search finds best.
@@ -62,7 +62,8 @@ def lapq(
     images, labels  : calibration images (N, H, W, C) as the model takes them, and their labels (N,)
     bits            : of the weights; below 4 the first and last layer keep 8; biases: min-max
     activation_bits : of every layer's input but the first; None leaves activations as they are
-    evaluations     : losses that step 3 may look at, 0 for none; layers of 8 bits and more keep their clip
+    evaluations     : losses that step 3 may look at, 0 for none. Each costs one pass over the images, and
+                     a sweep over all clips about ten for each; layers of 8 bits and more keep theirs
     correction      : of the weights' means, as in `quantize`
     Raises ValueError for other values.
     """

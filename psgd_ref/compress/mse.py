@@ -10,14 +10,14 @@ from psgd_ref.core import UniformGrid
 from psgd_ref.core.arguments import Array, real_array, real_number
 
 # Each round of a search tries so many clips around the best so far; a p-norm looks at so many weights.
-CANDIDATES, ROUNDS, SAMPLE = 50, 3, 2048
+CANDIDATES, ROUNDS, SAMPLE = 40, 3, 2048
 
 
 @dataclass(frozen=True)
 class MSEGrid(UniformRule):
     """The step Δ that makes Σ (w − Q(w))² least, weights beyond the outermost level clipped to it.
 
-    bits 2 … 16. A scan of 50 clipping values from max|w| down, refined twice around the best.
+    bits 2 … 16. A scan of 40 clipping values from max|w| down, refined twice around the best.
     Raises ValueError for other bits and for weights that are not finite.
     """
 

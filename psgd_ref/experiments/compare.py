@@ -71,13 +71,10 @@ def measure(job: Job) -> dict[Key, tuple[float, float]]:
     found[name, NONE, "as trained", FULL] = (accuracy(model, test, labels), perf_counter() - start)
     calibration = Calibration.of(data)
     for post in job.posts:
-        for norm in job.norms:
-            for precision in job.precisions:
-                start = perf_counter()
-                mend = norm == "re-estimated"
-                quantized = post_training.apply(post, model, precision, calibration, mend)
-                seconds = perf_counter() - start
-                found[name, post, norm, str(precision)] = (accuracy(quantized, test, labels), seconds)
+        for precision in job.precisions:
+            for variant in post_training.variants(post, model, precision, calibration, job.norms):
+                right = accuracy(variant.model, test, labels)
+                found[name, post, variant.batch_norm, str(precision)] = (right, variant.seconds)
     return found
 
 

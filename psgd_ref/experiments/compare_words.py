@@ -62,13 +62,27 @@ def _fault(table: dict[tuple[str, str, str, str], Array], sgd: str, psgd: str, b
         gains[words] = 100 * (pair[0] - pair[1])
     parts = ", ".join(f"{_points(gain)} {words}" for words, gain in gains.items())
     first, *_, last = gains.values()
-    text = f"{psgd} at {bits} against SGD: {parts}."
-    if first.mean() > 0 and (len(first) < 2 or first.mean() > first.std(ddof=1)):
-        share = 1 - last.mean() / first.mean()
-        text += f" Mending both, which trains nothing, accounts for {share:.0%} of the gain."
-    else:
-        text += " There is no gain beyond the spread to account for."
-    return [text]
+    return [f"{psgd} at {bits} against SGD: {parts}. {_verdict(first, last)}"]
+
+
+def _verdict(before: Array, after: Array) -> str:
+    """What mending the grid and the statistics, which trains nothing, does to a gain."""
+    if not _beyond_spread(before):
+        return "Before mending there is no gain beyond its spread."
+    if _beyond_spread(-after):
+        return "With both mended SGD is ahead: the whole gain was the grid's and the statistics'."
+    if not _beyond_spread(after):
+        return "With both mended no gain beyond its spread is left."
+    if after.mean() >= before.mean():
+        return "Mending both does not lessen the gain."
+    return (
+        f"Mending both accounts for {1 - after.mean() / before.mean():.0%} of the gain; the rest is PSGD's."
+    )
+
+
+def _beyond_spread(gain: Array) -> bool:
+    """Whether a mean gain is positive and larger than its standard deviation over seeds."""
+    return bool(gain.mean() > (gain.std(ddof=1) if len(gain) > 1 else 0))
 
 
 def _same_method(

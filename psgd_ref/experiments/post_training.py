@@ -1,8 +1,8 @@
 """The post-training methods of the comparison, each as one function of a trained model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ from psgd_ref.nn import Model
 
 # How many training images the methods that calibrate may see, and LAPQ's budget.
 CALIBRATION, LAPQ_EVALUATIONS = 512, 100
+MENDED = "re-estimated"
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,39 @@ class Calibration:
         return Calibration(images[:CALIBRATION], data.train.labels[:CALIBRATION], images)
 
 
-def apply(method: str, model: Model, precision: Precision, calibration: Calibration, mend: bool) -> Model:
-    """The model quantized by a method of the registry; the given one stays as it is.
+@dataclass(frozen=True)
+class Variant:
+    """A quantized model, with or without re-estimated batch norms, and the seconds that it took."""
 
-    mend : re-estimate the batch norms after the weights, so that activation ranges are those of the
-           mended network, and again at the end. DFQ and LAPQ set all ranges at once, and are mended after.
+    batch_norm: str
+    model: Model
+    seconds: float
+
+
+def variants(
+    method: str, model: Model, precision: Precision, calibration: Calibration, norms: Sequence[str]
+) -> Iterator[Variant]:
+    """The model quantized by a method of the registry, once for each treatment of its batch norms.
+
+    norms : "as trained", "re-estimated". Where batch norms are re-estimated, that happens after the
+            weights are quantized, so that activation ranges are those of the mended network, and again
+            at the end. LAPQ and DFQ set all ranges at once, and are mended after.
     """
-    quantized = METHODS[method](model, precision, calibration, mend)
-    if mend:
-        reestimate_batch_norm(quantized, calibration.all)
-    return quantized
+    start = perf_counter()
+    whole = WHOLE[method](model, precision, calibration) if method in WHOLE else None
+    shared = perf_counter() - start
+    for norm in norms:
+        start, mend = perf_counter(), norm == MENDED
+        if whole is None:
+            quantized = _by_grid(*GRIDS[method], model, precision, calibration, mend)
+        else:
+            quantized = whole.copy()
+        if mend:
+            reestimate_batch_norm(quantized, calibration.all)
+        yield Variant(norm, quantized, shared + perf_counter() - start)
 
 
-def _grid(
+def _by_grid(
     grid: Callable[..., Grid],
     rule: str,
     correction: str,
@@ -95,7 +116,7 @@ def _float(rounding: UnsignedRounding) -> NearestTarget:
     return NearestTarget(AdaptivFloatGrid(rounding.bits).fit([rounding.top]))
 
 
-def _lapq(model: Model, precision: Precision, calibration: Calibration, mend: bool) -> Model:
+def _lapq(model: Model, precision: Precision, calibration: Calibration) -> Model:
     found = lapq(
         model,
         calibration.images,
@@ -107,15 +128,15 @@ def _lapq(model: Model, precision: Precision, calibration: Calibration, mend: bo
     return found.model
 
 
-def _dfq(model: Model, precision: Precision, calibration: Calibration, mend: bool) -> Model:
+def _dfq(model: Model, precision: Precision, calibration: Calibration) -> Model:
     return dfq(model, precision.weights, precision.activations)
 
 
-METHODS: dict[str, Callable[[Model, Precision, Calibration, bool], Model]] = {
-    "min-max": partial(_grid, MinMaxGrid, "max", "none"),
-    "MSE": partial(_grid, MSEGrid, "mse", "none"),
-    "ACIQ": partial(_grid, ACIQGrid, "aciq", "mean"),
-    "AdaptivFloat": partial(_grid, AdaptivFloatGrid, "max", "none"),
-    "LAPQ": _lapq,
-    "DFQ": _dfq,
+# Grid of the weights, range rule of the activations, correction of the weights' moments.
+GRIDS: dict[str, tuple[Callable[..., Grid], str, str]] = {
+    "min-max": (MinMaxGrid, "max", "none"),
+    "MSE": (MSEGrid, "mse", "none"),
+    "ACIQ": (ACIQGrid, "aciq", "mean"),
+    "AdaptivFloat": (AdaptivFloatGrid, "max", "none"),
 }
+WHOLE: dict[str, Callable[[Model, Precision, Calibration], Model]] = {"LAPQ": _lapq, "DFQ": _dfq}

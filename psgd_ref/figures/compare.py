@@ -38,7 +38,7 @@ def draw(rows: Sequence[Any]) -> Figure:
             ax.set_ylabel("test accuracy")
         letter(grid.flat, panels)
         handles, labels = grid.flat[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(handles), 6))
+        figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
