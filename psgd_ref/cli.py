@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from psgd_ref import __version__
+from psgd_ref.commands import data, evaluate, train
 from psgd_ref.core.arguments import whole_number
 
 
@@ -17,7 +18,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0 on success, 1 when a claim or a run fails, 2 on bad input, 130 when interrupted; bad input is
     answered in one line that says what was given and what is accepted.
     """
-    options = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = _parser(words).parse_args(words)
     try:
         status: int = options.run(options)
     except (ValueError, OSError) as error:
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="psgd-ref", description="The reference for position-based scaled gradient descent."
     )
@@ -75,6 +77,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--json", action="store_true", help="print the rows as JSON instead of the tables")
     compare.set_defaults(run=_compare)
+
+    data.add(commands)
+    train.add(commands, asked_for="train" in words)
+    evaluate.add(commands)
 
     verify = commands.add_parser("verify", help="check every claim of the ledger on this machine")
     verify.add_argument("--claim", action="append", metavar="ID", help="only this claim, as B2; repeatable")

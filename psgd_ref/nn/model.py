@@ -53,10 +53,8 @@ class Model:
 
     def copy(self) -> "Model":
         """An independent model of the same structure, parameters and statistics."""
-        twin = copy.copy(self)
-        twin.net = copy.deepcopy(self.net)
-        twin.bind(self.w.copy())
-        return twin
+        # Deep at once: a shallow copy on the way would bind this network to the copy's gradient.
+        return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"net": self.net, "segments": self.segments, "w": self.w}

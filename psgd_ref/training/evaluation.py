@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.compress import Grid, MinMaxGrid, quantize, reestimate_batch_norm
+from psgd_ref.compress import Grid, MinMaxGrid, calibrated, hold_inputs, quantize, reestimate_batch_norm
 from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split
 from psgd_ref.nn import Model
@@ -17,6 +17,8 @@ BATCH = 500
 SPLITS = ("train", "validation", "test")
 # Training images that batch norms are re-estimated on; more change their statistics little.
 CALIBRATION = 5000
+# Training images that show the ranges of activations.
+OBSERVED = 1000
 
 Batches = Iterable[tuple[Array, npt.NDArray[Any]]]
 
@@ -63,23 +65,28 @@ def evaluate(
     grid: Callable[..., Grid] = MinMaxGrid,
     per_channel: bool = False,
     reestimate: bool = False,
+    activations: Sequence[int] = (),
 ) -> dict[str, float]:
-    """Accuracy (0 … 1) at full precision ("full") and with weights quantized to each width ("W4" …).
+    """Accuracy (0 … 1) at full precision ("full") and with weights ("W4") or activations ("A8") rounded.
 
-    bits       : widths 2 … 16, each quantized from full precision by `grid`
-    split      : "train", "validation" or "test"
-    reestimate : give every model, the full-precision one too, fresh batch-norm statistics from the
-                 first 5,000 training images first
+    bits        : widths of weights, 2 … 16, each quantized from full precision by `grid`
+    split       : "train", "validation" or "test"
+    reestimate  : give every model, the full-precision one too, fresh batch-norm statistics from the
+                  first 5,000 training images first
+    activations : widths of the layers' inputs, 1 … 16, on unsigned grids that end at the largest value
+                  which the first 1,000 training images show
     Raises ValueError for other widths or another split.
     """
     choice("split", split, SPLITS)
-
-    def measure(subject: Model) -> float:
+    rounded = {f"W{width}": quantize(model, width, grid, per_channel) for width in bits}
+    results: dict[str, float] = {}
+    for name, subject in {"": model.copy(), **rounded}.items():
         if reestimate:
             reestimate_batch_norm(subject, data.normalise(data.train.images[:CALIBRATION]))
-        return score(subject, in_order(data, split))[1]
-
-    results = {"full": measure(model.copy() if reestimate else model)}
-    for width in bits:
-        results[f"W{width}"] = measure(quantize(model, width, grid, per_channel))
+        results[name or "full"] = score(subject, in_order(data, split))[1]
+        for width in activations:
+            observed = data.normalise(data.train.images[:OBSERVED])
+            both = subject.copy()
+            hold_inputs(both, calibrated(subject, observed, width))
+            results[f"{name}A{width}"] = score(both, in_order(data, split))[1]
     return results

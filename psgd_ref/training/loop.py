@@ -91,9 +91,9 @@ def passes(
                 progress.losses.append(_step(model, optimizer, progress.state, images, labels, smoothing))
                 bar.update()
             epoch = _finish(model, optimizer, data, progress)
+            progress.next_pass(model)
             bar.set_postfix(loss=f"{epoch.loss:.3f}", validation=f"{epoch.validation_accuracy:.1%}")
             yield epoch
-            progress.next_pass(model)
 
 
 def _finish(model: Model, optimizer: Optimizer, data: Dataset, progress: Progress) -> Epoch:

@@ -9,6 +9,8 @@ from psgd_ref.compress import MinMaxGrid, MSEGrid
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD, DivergenceError, accuracy, evaluate, fit
+from psgd_ref.training.loop import passes
+from psgd_ref.training.progress import Progress
 
 DATA = load_digits()
 
@@ -26,6 +28,17 @@ def test_training_repeats_bit_for_bit(optimizer):
     assert all(np.array_equal(one.buffers[name], two.buffers[name]) for name in one.buffers)
     assert first == second
     assert not np.array_equal(one.w, trained(optimizer, seed=1)[0].w)
+
+
+def test_copying_the_model_in_the_middle_changes_nothing():
+    plain, copied = mlp(seed=0), mlp(seed=0)
+    optimizer = SGD(0.1)
+    for model in (plain, copied):
+        progress = Progress.of(model, optimizer.init(model), 0)
+        for _ in passes(model, optimizer, DATA, progress, 2):
+            if model is copied:
+                model.copy()
+    assert np.array_equal(plain.w, copied.w)
 
 
 def test_training_learns():

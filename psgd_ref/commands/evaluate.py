@@ -1,0 +1,64 @@
+"""`psgd-ref evaluate`: the accuracy of a trained model, whole and quantized."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from psgd_ref.commands.data import add_folder
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    evaluate = commands.add_parser("evaluate", help="accuracy of a run or a safetensors file, quantized")
+    evaluate.add_argument("path", type=Path, metavar="RUN", help="folder of a run, or safetensors file")
+    evaluate.add_argument(
+        "--weights", type=_widths, default=[8, 4, 3, 2], help="bits, 2 … 16 (default: 8,4,3,2)"
+    )
+    evaluate.add_argument(
+        "--activations",
+        type=_widths,
+        default=[],
+        help="bits of the layers' inputs, 1 … 16, ranges from training images (default: not quantized)",
+    )
+    evaluate.add_argument(
+        "--split", default="test", help="train, validation or test images (default: %(default)s)"
+    )
+    evaluate.add_argument("--grid", default="min-max", help="min-max or mse (default: %(default)s)")
+    evaluate.add_argument("--per-channel", action="store_true", help="a grid for each output channel")
+    evaluate.add_argument(
+        "--reestimate", action="store_true", help="batch-norm statistics anew for each, on training images"
+    )
+    evaluate.add_argument("--model", default=None, help="of a file that is not of this package, as resnet32")
+    evaluate.add_argument("--data", default=None, help="data set of such a file, as cifar100")
+    add_folder(evaluate)
+    evaluate.add_argument("--json", action="store_true", help="print an object instead of a table")
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from psgd_ref.training.saved import evaluate_saved
+
+    result = evaluate_saved(
+        options.path,
+        options.weights,
+        options.activations,
+        split=options.split,
+        grid=options.grid,
+        per_channel=options.per_channel,
+        reestimate=options.reestimate,
+        model=options.model,
+        data=options.data,
+        folder=options.data_dir,
+    )
+    if options.json:
+        print(json.dumps(result))
+        return 0
+    print(f"{'':8} {options.split} accuracy")
+    for name, accuracy in result.items():
+        print(f"{name:8} {accuracy:8.2%}")
+    return 0
+
+
+def _widths(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]

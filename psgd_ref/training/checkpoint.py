@@ -1,0 +1,124 @@
+"""Checkpoints: a run as one safetensors file that is whole or refused.
+
+Weights and running statistics have PyTorch's names and layouts, so that PyTorch loads the file; what
+only this package needs begins with "psgd_ref.", and the rest stands in the metadata as JSON.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.interop.safetensors import OWN, read, write
+from psgd_ref.interop.state_dict import load_state_dict, state_dict
+from psgd_ref.nn import Model
+from psgd_ref.training.progress import Progress
+
+# One key: with several, the library writes them in another order each time.
+KEY = "psgd_ref"
+OPTIMIZER, LOSSES, START = f"{OWN}optimizer.", f"{OWN}losses", f"{OWN}start"
+KEPT = 2
+
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as read: `path`, all `tensors`, and the `record` from the metadata."""
+
+    path: Path
+    tensors: Tensors
+    record: dict[str, Any]
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The options of its run."""
+        return dict(self.record["configuration"])
+
+    def load_weights(self, model: Model) -> None:
+        """Give the model the weights and statistics; ValueError, nothing loaded, when they do not fit."""
+        load_state_dict(model, {n: t for n, t in self.tensors.items() if not n.startswith(OWN)})
+
+    def restore(self, model: Model) -> Progress:
+        """Give the model the weights and statistics, and return where the run stood."""
+        self.load_weights(model)
+        state = {
+            name.removeprefix(OPTIMIZER): tensor.copy()
+            for name, tensor in self.tensors.items()
+            if name.startswith(OPTIMIZER)
+        }
+        return Progress(
+            state=state,
+            rng=np.random.default_rng(),
+            start=self.tensors[START].copy(),
+            largest=self.record["largest"],
+            epoch=self.record["epoch"],
+            losses=self.tensors[LOSSES].tolist(),
+            generator=self.record["generator"],
+        )
+
+
+def save_checkpoint(folder: Path, model: Model, progress: Progress, configuration: dict[str, Any]) -> Path:
+    """Write checkpoint-STEP.safetensors and delete all but the last two. Returns its path.
+
+    Raises OSError when it cannot be written; earlier ones are then as they were.
+    """
+    tensors: dict[str, npt.NDArray[Any]] = dict(state_dict(model))
+    tensors |= {OPTIMIZER + name: value for name, value in progress.state.items()}
+    tensors |= {LOSSES: np.array(progress.losses), START: progress.start}
+    record = {
+        "epoch": progress.epoch,
+        "generator": progress.generator,
+        "largest": progress.largest,
+        "configuration": configuration,
+    }
+    record["sha256"] = _checksum(tensors, record)
+    path = folder / f"checkpoint-{progress.step:08d}.safetensors"
+    write(path, tensors, {KEY: json.dumps(record)})
+    for old in checkpoints(folder)[:-KEPT]:
+        old.unlink()
+    return path
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """A checkpoint whose contents have their checksum; ValueError when it is damaged or none."""
+    tensors, metadata = read(path)
+    try:
+        record = json.loads(metadata[KEY])
+        whole = record.pop("sha256") == _checksum(tensors, record)
+    except (KeyError, ValueError, AttributeError, TypeError):
+        raise ValueError(f"{path} is not a checkpoint of psgd_ref") from None
+    if not whole:
+        raise ValueError(f"{path} is damaged: its contents do not have their checksum")
+    return Checkpoint(path, tensors, record)
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, oldest first."""
+    return sorted(folder.glob("checkpoint-*.safetensors"))
+
+
+def last_whole(folder: Path) -> tuple[Checkpoint | None, list[str]]:
+    """The newest checkpoint that is whole, None when there is none, and what is wrong with newer ones."""
+    problems: list[str] = []
+    for path in reversed(checkpoints(folder)):
+        try:
+            return read_checkpoint(path), problems
+        except ValueError as error:
+            problems.append(str(error))
+    return None, problems
+
+
+def _checksum(tensors: Tensors, record: Mapping[str, Any]) -> str:
+    """SHA-256 of the record and of every tensor's name, dtype, shape and bytes."""
+    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = np.asarray(tensors[name], order="C")
+        digest.update(f"{name} {tensor.dtype.str} {tensor.shape} ".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
