@@ -25,12 +25,12 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 @kernel
 def _relu(x, y):
-    for_each((x.size + _CHUNK - 1) // _CHUNK, _relu_chunk, (x, y))
+    for_each((x.size + _CHUNK - 1) // _CHUNK, x.size, _relu_chunk, (x, y))
 
 
 @kernel
 def _relu_backward(dy, y, dx):
-    for_each((dy.size + _CHUNK - 1) // _CHUNK, _relu_chunk_backward, (dy, y, dx))
+    for_each((dy.size + _CHUNK - 1) // _CHUNK, dy.size, _relu_chunk_backward, (dy, y, dx))
 
 
 @body

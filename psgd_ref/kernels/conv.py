@@ -166,7 +166,7 @@ def _correlate(
 @kernel
 def _sums(x, panels, bias, y, scratch, reads, writes, pixels, sizes, border, starts, taps, tile):
     arguments = (x, panels, bias, y, scratch, reads, writes, pixels, sizes, border, starts, taps, tile)
-    for_each(sizes[0], _sums_image, arguments)
+    for_each(sizes[0], sizes[0] * pixels * taps[0] * taps[1] * taps[2], _sums_image, arguments)
 
 
 @body
@@ -203,8 +203,8 @@ def _insert(x, n, height, width, image, border):
 @kernel
 def _weights(dy, x, dw, parts, scratch_x, scratch_dy, reads, pixels, sizes, border, taps, tile):
     arguments = (dy, x, parts, scratch_x, scratch_dy, reads, pixels, sizes, border, taps, tile)
-    for_each(len(parts), _weights_part, arguments)
-    for_each(taps[0], _sum_parts, (parts, dw, taps, sizes[3]))
+    for_each(len(parts), sizes[0] * pixels * taps[0] * taps[1] * sizes[3], _weights_part, arguments)
+    for_each(taps[0], parts.size, _sum_parts, (parts, dw, taps, sizes[3]))
 
 
 @body

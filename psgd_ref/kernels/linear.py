@@ -57,9 +57,10 @@ def _line(a: Array) -> tuple[Array, int, int]:
 
 @kernel
 def _multiply(a, b, bias, c, scratch, sizes, a_steps, b_steps, tile):
-    rows, _, columns = sizes
+    rows, depth, columns = sizes
     bands, blocks = (rows + _BAND - 1) // _BAND, (columns + tile_columns(tile) - 1) // tile_columns(tile)
-    for_each(bands * blocks, _multiply_band, (a, b, bias, c, scratch, sizes, a_steps, b_steps, tile))
+    arguments = (a, b, bias, c, scratch, sizes, a_steps, b_steps, tile)
+    for_each(bands * blocks, rows * depth * columns, _multiply_band, arguments)
 
 
 @body

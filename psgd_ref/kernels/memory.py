@@ -91,3 +91,8 @@ _IDLE = _references(_Buffer(np.empty(1, np.uint8)))
 
 _pool = Pool()
 empty = _pool.empty
+
+
+def created_bytes() -> int:
+    """Bytes of all buffers made so far in this process; stands still once every array finds an old one."""
+    return _pool.created_bytes

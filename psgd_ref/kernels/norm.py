@@ -95,7 +95,7 @@ def _train(x, residual, y, gamma, beta, mean, var, eps, relu, sizes):
         if x.size > 0 and np.isfinite(x[c]):
             centre[c] = x[c]
     sums = np.zeros(((x.size + chunk - 1) // chunk, 2, channels))
-    for_each(len(sums), _moments, (x, _repeated(centre, block), sums, block, chunk))
+    for_each(len(sums), x.size, _moments, (x, _repeated(centre, block), sums, block, chunk))
     for c in range(channels):
         total, squares = _total(sums, c)
         mean[c] = centre[c] + total / count
@@ -113,7 +113,7 @@ def _eval(x, residual, y, gamma, beta, mean, var, eps, relu, sizes):
         factor[c] = gamma[c] / np.sqrt(var[c] + eps)
     centre, factors, shift = _repeated(mean, block), _repeated(factor, block), _repeated(beta, block)
     arguments = (x, residual, y, centre, factors, shift, relu, block, chunk)
-    for_each((x.size + chunk - 1) // chunk, _normalise, arguments)
+    for_each((x.size + chunk - 1) // chunk, x.size, _normalise, arguments)
 
 
 @kernel
@@ -124,9 +124,9 @@ def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sizes):
     sums = np.zeros((chunks, 2, len(gamma)))
     centre = _repeated(mean, block)
     if y.size > 0:
-        for_each(chunks, _gated_products, (dy, y, dz, x, centre, sums, block, chunk))
+        for_each(chunks, x.size, _gated_products, (dy, y, dz, x, centre, sums, block, chunk))
     else:
-        for_each(chunks, _products, (dz, x, centre, sums, block, chunk))
+        for_each(chunks, x.size, _products, (dz, x, centre, sums, block, chunk))
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset
     factor, slope, offset = np.empty_like(gamma), np.empty_like(gamma), np.empty_like(gamma)
     for c in range(len(gamma)):
@@ -137,14 +137,14 @@ def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sizes):
         slope[c] = -gamma[c] * product / (count * deviation * deviation * deviation)
         offset[c] = -gamma[c] * total / (count * deviation)
     factors, slopes, offsets = _repeated(factor, block), _repeated(slope, block), _repeated(offset, block)
-    for_each(chunks, _input_gradient, (dz, x, dx, centre, factors, slopes, offsets, block, chunk))
+    for_each(chunks, x.size, _input_gradient, (dz, x, dx, centre, factors, slopes, offsets, block, chunk))
 
 
 @kernel
 def _channel_sum(dy, total, sizes):
     block, chunk = sizes
     sums = np.zeros(((dy.size + chunk - 1) // chunk, 2, len(total)))
-    for_each(len(sums), _moments, (dy, np.zeros(block, np.float32), sums, block, chunk))
+    for_each(len(sums), dy.size, _moments, (dy, np.zeros(block, np.float32), sums, block, chunk))
     for c in range(len(total)):
         total[c] = _total(sums, c)[0]
 

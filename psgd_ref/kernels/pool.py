@@ -65,22 +65,22 @@ def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> Array:
 
 @kernel
 def _max(x, y, winner, size, stride, padding):
-    for_each(len(x), _max_image, (x, y, winner, size, stride, padding))
+    for_each(len(x), x.size, _max_image, (x, y, winner, size, stride, padding))
 
 
 @kernel
 def _max_backward(dy, winner, dx, size, stride, padding):
-    for_each(len(dx), _max_image_backward, (dy, winner, dx, size, stride, padding))
+    for_each(len(dx), dx.size, _max_image_backward, (dy, winner, dx, size, stride, padding))
 
 
 @kernel
 def _avg(x, y, size, stride, padding):
-    for_each(len(x), _avg_image, (x, y, size, stride, padding))
+    for_each(len(x), x.size, _avg_image, (x, y, size, stride, padding))
 
 
 @kernel
 def _avg_backward(dy, dx, size, stride, padding):
-    for_each(len(dx), _avg_image_backward, (dy, dx, size, stride, padding))
+    for_each(len(dx), dx.size, _avg_image_backward, (dy, dx, size, stride, padding))
 
 
 @inner

@@ -44,13 +44,15 @@ def psgd_update(
 
 @kernel
 def _steps(bits, peaks, steps, blocks, parts):
-    for_each(len(blocks), _peaks_of_block, (bits, peaks, blocks, parts))
+    for_each(len(blocks), bits.size, _peaks_of_block, (bits, peaks, blocks, parts))
     _gather(peaks, steps, blocks, parts)
 
 
 @kernel
 def _update(w, bits, g, v, steps, peaks, following, blocks, parts, options, rates):
-    for_each(len(blocks), _update_block, (w, bits, g, v, steps, peaks, blocks, parts, options, rates))
+    for_each(
+        len(blocks), bits.size, _update_block, (w, bits, g, v, steps, peaks, blocks, parts, options, rates)
+    )
     _gather(peaks, following, blocks, parts)
 
 
@@ -85,7 +87,7 @@ def _raise_peaks(found, bits):
 
 @inner
 def _fold(found, size, peaks, first_peak, channels, first):
-    """Raise the peaks of a block by those of strips that begin at channel `first`: halves on halves, then rows."""
+    """Raise the peaks of a block by those of strips that begin at channel `first`, halves on halves."""
     rows = max(1, size // channels)
     while rows > 1:
         kept = (rows + 1) // 2

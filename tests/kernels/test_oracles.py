@@ -1,0 +1,222 @@
+"""Every compiled kernel gives what its oracle gives in float64, and lets NaN and ±inf through."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from psgd_ref import kernels
+from psgd_ref.kernels import BACKEND, reference
+
+pytestmark = pytest.mark.skipif(BACKEND != "tile", reason="the kernels are their own oracles")
+FEW = settings(max_examples=25, deadline=None)
+CHANNELS = st.sampled_from([1, 2, 3, 5, 8, 16, 17, 33, 64])
+SEEDS = st.integers(0, 2**32 - 1)
+FLOAT32_NAMES = [name for name in kernels.__all__ if name not in ("Part", "Parts")]
+
+
+def draw(rng, *shape):
+    """Float32 values of a random size and offset: errors that zero mean and unit size would hide show."""
+    scale, shift = 10 ** rng.uniform(-3, 3), rng.choice([0, 0, 1, -3])
+    return (scale * (rng.standard_normal(shape) + shift)).astype(np.float32)
+
+
+def double(value):
+    return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+def agree(name, *args, rtol=2e-5):
+    """The kernel and its float64 oracle agree to rtol of the largest value of each result."""
+    results = getattr(kernels, name)(*args)
+    expected = getattr(reference, name)(*[double(a) for a in args])
+    if not isinstance(results, tuple):
+        results, expected = (results,), (expected,)
+    assert len(results) == len(expected)
+    for result, oracle in zip(results, expected, strict=True):
+        if oracle is None:
+            assert result is None
+            continue
+        assert result.shape == oracle.shape
+        if oracle.dtype.kind == "f":
+            assert result.dtype == np.float32
+            largest = np.abs(oracle[np.isfinite(oracle)]).max(initial=0)
+            np.testing.assert_allclose(result, oracle, rtol=rtol, atol=rtol * largest)
+        else:
+            np.testing.assert_array_equal(result, oracle)
+    return results
+
+
+@st.composite
+def windows(draw_value):
+    """Image size, window, stride and padding with at least one whole window."""
+    size = draw_value(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    stride = draw_value(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    padding = draw_value(st.tuples(st.integers(0, 3), st.integers(0, 3)))
+    image = draw_value(st.tuples(st.integers(1, 11), st.integers(1, 11)))
+    assume(all(image[i] + 2 * padding[i] >= size[i] for i in (0, 1)))
+    return image, size, stride, padding
+
+
+@FEW
+@given(windows(), CHANNELS, CHANNELS, st.sampled_from([1, 2, 5, 17]), st.booleans(), SEEDS)
+def test_convolution(window, inputs, outputs, images, with_bias, seed):
+    image, size, stride, padding = window
+    rng = np.random.default_rng(seed)
+    x, w = draw(rng, images, *image, inputs), draw(rng, *size, inputs, outputs)
+    (y,) = agree("conv2d", x, w, draw(rng, outputs) if with_bias else None, stride, padding)
+    dy = draw(rng, *y.shape)
+    agree("conv2d_backward", dy, x, w, stride, padding)
+    dx, dw = agree("conv2d_backward", dy, x, w, stride, padding, False)
+    assert dx is None
+    # ⟨dw, w⟩ = ⟨dy, conv(x, w)⟩: the gradient belongs to this forward pass.
+    linear = kernels.conv2d(x, w, None, stride, padding).astype(float)
+    scale = np.abs(dy.astype(float) * linear).sum() + 1e-30
+    assert abs((dw.astype(float) * w).sum() - (dy * linear).sum()) < 1e-4 * scale
+
+
+def test_convolution_of_arrays_that_are_not_contiguous():
+    rng = np.random.default_rng(0)
+    x, w = draw(rng, 2, 4, 6, 5).transpose(0, 2, 1, 3), draw(rng, 3, 3, 7, 5).swapaxes(2, 3)
+    agree("conv2d", x, w, None, (1, 1), (1, 1))
+    agree("conv2d_backward", draw(rng, 2, 4, 6, 7).transpose(0, 2, 1, 3), x, w, (1, 1), (1, 1))
+
+
+@FEW
+@given(st.sampled_from([1, 2, 5, 31, 100, 193]), CHANNELS, CHANNELS, st.booleans(), SEEDS)
+def test_linear(rows, inputs, outputs, with_bias, seed):
+    rng = np.random.default_rng(seed)
+    x, w = draw(rng, rows, inputs), draw(rng, inputs, outputs)
+    agree("linear", x, w, draw(rng, outputs) if with_bias else None)
+    agree("linear_backward", draw(rng, rows, outputs), x, w)
+    agree("linear_backward", draw(rng, rows, outputs), x, w, False)
+
+
+@FEW
+@given(
+    st.one_of(st.tuples(st.integers(2, 300)), st.tuples(*[st.integers(1, 9)] * 3)),
+    st.sampled_from([1, 3, 16, 17, 64, 1030]),
+    st.booleans(),
+    st.booleans(),
+    SEEDS,
+)
+def test_batch_norm(rows, channels, with_residual, relu, seed):
+    assume(np.prod(rows) > 1)
+    rng = np.random.default_rng(seed)
+    shape = (*rows, channels)
+    x, (gamma, beta) = draw(rng, *shape), draw(rng, 2, channels)
+    residual = draw(rng, *shape) if with_residual else None
+    eps = float(1e-3 * x.var() + 1e-9)
+    y, mean, var = agree("batch_norm_train", x, gamma, beta, eps, residual, relu, rtol=1e-4)
+    agree("batch_norm_eval", x, gamma, beta, mean, var, eps, residual, relu, rtol=1e-4)
+    agree(
+        "batch_norm_backward",
+        draw(rng, *shape),
+        x,
+        y if relu else None,
+        gamma,
+        mean,
+        var,
+        eps,
+        relu,
+        rtol=3e-4,
+    )
+    agree("channel_sum", x)
+
+
+def test_variance_of_values_far_from_zero():
+    x = (1e4 + np.random.default_rng(0).standard_normal((64, 6, 6, 3))).astype(np.float32)
+    _, mean, var = kernels.batch_norm_train(x, np.ones(3, "f"), np.zeros(3, "f"), 0.0, None, False)
+    np.testing.assert_allclose(var, x.astype(float).var((0, 1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(mean, x.astype(float).mean((0, 1, 2)), rtol=1e-7)
+
+
+@FEW
+@given(windows(), CHANNELS, st.integers(1, 4), SEEDS)
+def test_pooling(window, channels, images, seed):
+    image, size, stride, padding = window
+    rng = np.random.default_rng(seed)
+    x = draw(rng, images, *image, channels).round(1)  # equal values occur
+    y, winner = agree("max_pool2d", x, size, stride, padding)
+    dy = draw(rng, *y.shape)
+    agree("max_pool2d_backward", dy, winner, x.shape, size, stride, padding)
+    agree("avg_pool2d", x, size, stride, padding)
+    agree("avg_pool2d_backward", dy, x.shape, size, stride, padding)
+    agree("global_avg_pool", x)
+    agree("global_avg_pool_backward", draw(rng, images, channels), x.shape)
+
+
+@FEW
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), SEEDS)
+def test_relu(shape, seed):
+    rng = np.random.default_rng(seed)
+    x = draw(rng, *shape)
+    (y,) = agree("relu", x)
+    agree("relu_backward", draw(rng, *shape), y)
+
+
+NAN, INF = np.float32(np.nan), np.float32(np.inf)
+
+
+@pytest.mark.parametrize("value", [NAN, INF, -INF])
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_values_that_are_not_finite_come_through(value, place):
+    """One NaN or infinity in an input makes the same results not finite as in the oracle.
+
+    Only a weight may spoil more: in the input's gradient it also meets the zeros of the border.
+    """
+    rng = np.random.default_rng(3)
+    x, w, dy = (
+        rng.standard_normal((3, 5, 6, 9)),
+        rng.standard_normal((3, 3, 9, 7)),
+        rng.standard_normal((3, 5, 6, 7)),
+    )
+    x, w, dy = (a.astype(np.float32) for a in (x, w, dy))
+    rows, matrix, drows = (
+        x.reshape(-1, 9),
+        w.reshape(-1, 9).T.copy(),
+        rng.standard_normal((90, 63)).astype("f"),
+    )
+    ones, step, border = np.ones(9, "f"), (1, 1), (1, 1)
+    for bad in (x, w, dy, rows, drows):
+        spoiled = bad.copy()
+        spoiled.flat[place] = value
+
+        def put(a, bad=bad, spoiled=spoiled):
+            return spoiled if a is bad else a
+
+        calls = {
+            "conv2d": (put(x), put(w), None, step, border),
+            "conv2d_backward": (put(dy), put(x), put(w), step, border),
+            "linear": (put(rows), matrix, None),
+            "linear_backward": (put(drows), put(rows), matrix),
+            "batch_norm_train": (put(x), ones, ones, 1e-5, None, True),
+            "batch_norm_eval": (put(x), ones, ones, ones, ones, 1e-5, None, True),
+            "batch_norm_backward": (x, x, put(x), ones, ones, ones, 1e-5, True),
+            "channel_sum": (put(dy),),
+            "relu": (put(x),),
+            "relu_backward": (x, put(x)),
+            "max_pool2d": (put(x), (2, 2), step, border),
+            "avg_pool2d": (put(x), (2, 2), step, border),
+            "global_avg_pool": (put(x),),
+        }
+        for name, args in calls.items():
+            with np.errstate(invalid="ignore"):
+                result, oracle = getattr(kernels, name)(*args), getattr(reference, name)(*args)
+            result, oracle = (r if isinstance(r, tuple) else (r,) for r in (result, oracle))
+            for one, other in zip(result, oracle, strict=True):
+                if bad is w:
+                    assert not (np.isfinite(one) & ~np.isfinite(other)).any(), name
+                else:
+                    np.testing.assert_array_equal(np.isfinite(one), np.isfinite(other), err_msg=name)
+
+
+def test_float64_arguments_go_to_the_oracles():
+    x, w = np.full((1, 3, 3, 1), 1 / 3), np.full((3, 3, 1, 1), 1 / 3)
+    y = kernels.conv2d(x, w, None, (1, 1), (0, 0))
+    assert y.dtype == np.float64
+    assert y[0, 0, 0, 0] == pytest.approx(1, abs=1e-15)
+
+
+def test_every_name_has_an_oracle():
+    for name in FLOAT32_NAMES:
+        assert callable(getattr(reference, name))

@@ -1,0 +1,167 @@
+"""Across processes: the same bits for any number of threads, a cache that notices edits, forks, settings."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import psgd_ref
+from psgd_ref.kernels import BACKEND
+from tests.kernels.processes import run_python
+
+pytestmark = pytest.mark.skipif(BACKEND != "tile", reason="about the compiled kernels")
+
+SMALL = """
+import numpy as np
+from psgd_ref import kernels
+x, w = np.ones((8, 16, 16, 4), np.float32), np.ones((3, 3, 4, 8), np.float32)
+def small():
+    return float(kernels.conv2d(x, w, None, (1, 1), (1, 1)).sum())
+"""
+
+STEP = """
+import hashlib, json
+import numpy as np
+from psgd_ref.compress import MinMaxGrid
+from psgd_ref.kernels import memory
+from psgd_ref.models import resnet
+from psgd_ref.training import PSGD
+rng = np.random.default_rng(0)
+x, labels = rng.standard_normal((20, 32, 32, 3)).astype(np.float32), rng.integers(0, 10, 20)
+model = resnet(depth=20)
+optimizer = PSGD(0.1, grid=MinMaxGrid(4))
+state = optimizer.init(model)
+created = []
+for _ in range(3):
+    model.loss_and_grad(x, labels)
+    state = optimizer.update(model, state)
+    created.append(memory.created_bytes())
+arrays = [model.w, model.g, *model.buffers.values()]
+print(json.dumps([[hashlib.sha256(a.tobytes()).hexdigest() for a in arrays], created]))
+"""
+
+
+def test_resnet_step_has_the_same_bits_for_any_threads_and_every_process():
+    one, two, again = (
+        json.loads(run_python(STEP, NUMBA_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads).stdout)
+        for threads in (1, 2, 2)
+    )
+    assert one[0] == two[0] == again[0]
+
+
+def test_steps_after_the_first_make_no_large_arrays():
+    _, created = json.loads(run_python(STEP).stdout)
+    assert created[0] > 1 << 20
+    assert created[-1] - created[0] < 1 << 20
+
+
+@pytest.mark.parametrize("lanes", [4, 16])
+def test_other_vector_lengths_give_the_same_convolution(lanes, tmp_path):
+    code = """
+import numpy as np
+from psgd_ref.kernels import conv, linear, reference
+rng = np.random.default_rng(0)
+x, w = rng.standard_normal((2, 7, 5, 3)).astype("f"), rng.standard_normal((3, 2, 3, 21)).astype("f")
+y = conv.conv2d(x, w, None, (2, 1), (1, 1))
+X, W, Y = (a.astype(float) for a in (x, w, y))
+np.testing.assert_allclose(y, reference.conv2d(X, W, None, (2, 1), (1, 1)), atol=1e-5)
+oracle = reference.conv2d_backward(Y, X, W, (2, 1), (1, 1))
+for one, other in zip(conv.conv2d_backward(y, x, w, (2, 1), (1, 1)), oracle):
+    np.testing.assert_allclose(one, other, atol=1e-3)
+"""
+    done = run_python(code, PSGD_REF_LANES=lanes, PSGD_REF_CACHE=tmp_path)
+    assert f"{lanes} lanes" in done.stderr
+
+
+def test_the_first_process_says_what_it_compiles_and_the_second_has_it_ready(tmp_path):
+    cold, warm = (run_python(SMALL + "print(small())", PSGD_REF_CACHE=tmp_path) for _ in range(2))
+    assert cold.stderr.count("\n") == 1
+    assert "compiling kernels" in cold.stderr
+    assert str(tmp_path) in cold.stderr
+    assert warm.stderr == ""
+    assert warm.stdout == cold.stdout
+
+
+def test_an_edited_kernel_is_compiled_anew(tmp_path):
+    package = tmp_path / "psgd_ref"
+    shutil.copytree(Path(psgd_ref.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = """
+import numpy as np
+from psgd_ref import kernels
+print(float(kernels.relu(np.full(4, 3, np.float32))[0]))
+"""
+    settings = {"folder": tmp_path, "PSGD_REF_CACHE": tmp_path / "cache", "PYTHONPATH": tmp_path}
+    assert run_python(code, **settings).stdout == "3.0\n"
+    # The edit is in a file that the kernel imports from, which Numba by itself would not notice.
+    blocks = package / "kernels" / "blocks.py"
+    text = blocks.read_text()
+    assert "ZERO = np.float32(0)" in text
+    blocks.write_text(text.replace("ZERO = np.float32(0)", "ZERO = np.float32(5)"))
+    changed = code.replace("np.full(4, 3,", "np.full(4, -3,")
+    assert run_python(changed, **settings).stdout == "5.0\n"
+
+
+@pytest.mark.parametrize("layer", ["omp", "workqueue"])
+def test_threading_layers(layer):
+    code = SMALL + "print(small()); import numba; print(numba.threading_layer())"
+    expected = run_python(SMALL + "print(small())").stdout
+    assert (
+        run_python(code, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS=2).stdout == expected + layer + "\n"
+    )
+
+
+FORK = """
+import os, sys
+parent = small()
+child = os.fork()
+if child == 0:
+    try:
+        os._exit(0 if small() == parent else 3)
+    except RuntimeError as error:
+        os._exit(4 if "forked" in str(error) and "spawn" in str(error) else 5)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="no fork here")
+@pytest.mark.parametrize(("layer", "status"), [("omp", "4"), ("workqueue", "0")])
+def test_a_forked_child_works_or_is_told_why_not(layer, status):
+    done = run_python(SMALL + FORK, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS=2)
+    assert done.stdout.strip() == status
+
+
+def test_spawned_workers_work():
+    code = (
+        SMALL
+        + """
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+if __name__ == "__main__":
+    small()
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        y = pool.submit(kernels.conv2d, x, w, None, (1, 1), (1, 1)).result()
+    print(float(y.sum()) == small())
+"""
+    )
+    assert run_python(code).stdout == "True\n"
+
+
+def test_without_the_compiler_the_oracles_serve():
+    code = SMALL + "print(kernels.BACKEND, small())"
+    expected = f"reference {run_python(SMALL + 'print(small())').stdout}"
+    assert run_python(code, NUMBA_DISABLE_JIT=1).stdout == expected
+    assert run_python(code, PSGD_REF_KERNELS="reference").stdout == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [("PSGD_REF_KERNELS", "fast"), ("PSGD_REF_LANES", "7")])
+def test_settings_that_are_not_known_are_refused(name, value):
+    code = """
+try:
+    import psgd_ref.kernels
+except ValueError as error:
+    print(error)
+"""
+    message = run_python(code, **{name: value}).stdout
+    assert message.startswith(f"{name} must be ")
+    assert message.endswith(f"got '{value}'\n")
