@@ -113,6 +113,18 @@ def allocate_bits(clips: npt.ArrayLike, bits: int, low: int = 2, high: int = 8) 
     return _bits(clips, 2.0**few, low, high)
 
 
+def allocated_grids(w: npt.ArrayLike, bits: int, law: str = "laplace") -> list[ACIQGrid]:
+    """One grid for each output channel (last axis) of w, with bits by `allocate_bits` and its spread.
+
+    For `quantize_tensor` and, by parameter name, for `QuantizedModel`. Raises ValueError for a vector.
+    """
+    w = real_array("w", w)
+    if w.ndim < 2:
+        raise ValueError(f"w must have channels as its last of two or more axes; got shape {w.shape}")
+    spreads = [spread(w[..., channel].astype(np.float64), law) for channel in range(w.shape[-1])]
+    return [ACIQGrid(int(width), law=law) for width in allocate_bits(spreads, bits)]
+
+
 def optimal_bins(clips: npt.ArrayLike, total: float) -> Array:
     """B_i = B α_i^(2/3) / Σ α_j^(2/3): how many of B levels each channel should have."""
     share = real_array("clips", clips).astype(np.float64) ** (2 / 3)

@@ -51,7 +51,7 @@ def _walk(layer: Layer, name: str, previous: Link | None, found: list[Link]) -> 
         return previous
     if isinstance(layer, Residual):
         last = _walk(layer.body, name, None, found)
-        if last is not None and not last.rectified:
+        if last is not None and last.norm is None and not last.rectified:
             last.norm, last.rectified = layer.norm, True
         if layer.shortcut is not None:
             _walk(layer.shortcut, below(name, "downsample"), None, found)

@@ -64,4 +64,5 @@ def _panel(ax: Axes, rows: Sequence[Any]) -> None:
             )
     ax.set_xticks(np.arange(len(posts)), posts, rotation=45, ha="right")
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.set_ylim(0, 1.04)
     ax.grid(axis="y")

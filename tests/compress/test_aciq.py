@@ -10,6 +10,7 @@ from scipy.optimize import minimize_scalar
 from psgd_ref.compress import ACIQGrid, MSEGrid, correct_channels, quantize_tensor
 from psgd_ref.compress.aciq import (
     allocate_bits,
+    allocated_grids,
     gauss_clip,
     gauss_error,
     half_range_clip,
@@ -127,8 +128,7 @@ def test_allocation_keeps_the_quota_and_the_order(clips, bits):
 def test_allocated_channels_have_smaller_error_than_even_ones():
     rng = np.random.default_rng(0)
     w = rng.laplace(size=(400, 8)) * 4.0 ** np.arange(8)
-    clips = np.array([ACIQGrid(4).fit(w[:, c]).step for c in range(8)])
-    grids = [ACIQGrid(int(bits)) for bits in allocate_bits(clips, 4)]
+    grids = allocated_grids(w, 4)
     allocated = quantize_tensor(w, grids)
     even = quantize_tensor(w, ACIQGrid(4, per_channel=True))
     assert np.mean([grid.bits for grid in grids]) <= 4
@@ -154,3 +154,5 @@ def test_correction_restores_the_moments_of_channels(deviation, per_channel):
 def test_bad_clips_are_refused():
     with pytest.raises(ValueError, match="clips must be one-dimensional"):
         allocate_bits([[1.0]], 4)
+    with pytest.raises(ValueError, match="last of two or more axes"):
+        allocated_grids([1.0, 2.0], 4)
