@@ -1,6 +1,6 @@
 """Quantized activations: rounding in front of every layer with a weight, and where its range comes from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -122,14 +122,19 @@ def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dic
     input that is negative somewhere: behind a ReLU none is.
     """
     end = RANGES[choice("rule", rule, tuple(RANGES))]
-    observed, roundings = observe(model, images), {}
-    for name, width in input_bits(model, bits).items():
+    widths = input_bits(model, bits)
+    observed = unsigned_inputs(model, images, widths)
+    return {name: UnsignedRounding(width, end(observed[name], width)) for name, width in widths.items()}
+
+
+def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict[str, Inputs]:
+    """What images show of the inputs of the named layers; ValueError when one is negative somewhere."""
+    observed = observe(model, images)
+    for name in names:
         if observed[name].smallest < 0:
-            raise ValueError(
-                f"inputs of {name} must be >= 0 for unsigned grids; got {observed[name].smallest}"
-            )
-        roundings[name] = UnsignedRounding(width, end(observed[name], width))
-    return roundings
+            low = observed[name].smallest
+            raise ValueError(f"inputs of {name} must be >= 0 for unsigned grids; got {low}")
+    return {name: observed[name] for name in names}
 
 
 def from_batch_norms(model: Model, bits: int, deviations: float = 6.0) -> dict[str, UnsignedRounding]:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from psgd_ref.compress.activations import UnsignedRounding, hold_inputs, input_bits, observe
+from psgd_ref.compress.activations import UnsignedRounding, hold_inputs, input_bits, unsigned_inputs
 from psgd_ref.compress.grids import ClipGrid
 from psgd_ref.compress.min_max import MinMaxGrid
 from psgd_ref.compress.mse import PNormGrid, best_clip
@@ -65,8 +65,10 @@ def lapq(
     evaluations     : losses that step 3 may look at, 0 for none. Each costs one pass over the images, and
                      a sweep over all clips about ten for each; layers of 8 bits and more keep theirs
     correction      : of the weights' means, as in `quantize`
-    Raises ValueError for other values.
+    Raises ValueError for other values and for no images.
     """
+    if len(images) == 0:
+        raise ValueError("images must not be empty; LAPQ needs some to calibrate on")
     problem = _Problem(model, images, labels, bits, activation_bits, correction)
     budget = whole_number("evaluations", evaluations, 0)
     losses = [problem.loss(problem.start(float(p))) for p in POWERS]
@@ -105,8 +107,8 @@ class _Problem:
         self.biases = {part.name: rule for part, rule in rules if part.role == "bias"}
         self.weights = {part.name: rule.bits or 0 for part, rule in rules if part.role == "weight"}
         self.inputs = {} if activation_bits is None else input_bits(model, activation_bits)
-        observed = observe(model, images) if self.inputs else {}
-        self.samples = {name: np.maximum(observed[name].sample, 0) for name in self.inputs}
+        observed = unsigned_inputs(model, images, self.inputs) if self.inputs else {}
+        self.samples = {name: inputs.sample for name, inputs in observed.items()}
 
     def start(self, p: float) -> Array:
         """The clips that are best for each layer by itself in the p-norm."""

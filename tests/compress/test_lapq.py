@@ -67,6 +67,11 @@ def test_integers_stay_visible():
         assert np.array_equal(tensor.values, found.model.segment(name).view(found.model.w))
 
 
-def test_bad_budget_is_refused():
+def test_bad_input_is_refused():
+    model, images, labels = task()
     with pytest.raises(ValueError, match="evaluations must be a whole number >= 0; got -1"):
-        lapq(*task(), evaluations=-1)
+        lapq(model, images, labels, evaluations=-1)
+    with pytest.raises(ValueError, match="images must not be empty"):
+        lapq(model, images[:0], labels[:0])
+    with pytest.raises(ValueError, match="labels must be 8 whole numbers"):
+        lapq(model, images, labels[:3])
