@@ -25,7 +25,9 @@ def test_memory_is_used_again_when_the_last_view_dies():
 def test_arrays_are_aligned_and_of_the_asked_kind():
     pool = Pool()
     held = [
-        pool.empty((n, 7), dtype) for n in (1, 10, 1000, 50_000) for dtype in (np.float32, np.int32, np.float64)
+        pool.empty((n, 7), dtype)
+        for n in (1, 10, 1000, 50_000)
+        for dtype in (np.float32, np.int32, np.float64)
     ]
     for a in held:
         assert a.flags.c_contiguous
