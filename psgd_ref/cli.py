@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from psgd_ref import __version__
-from psgd_ref.commands import data, evaluate, train
+from psgd_ref.commands import bench, data, evaluate, train
 from psgd_ref.core.arguments import whole_number
 
 
@@ -78,6 +78,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     compare.add_argument("--json", action="store_true", help="print the rows as JSON instead of the tables")
     compare.set_defaults(run=_compare)
 
+    bench.add(commands)
     data.add(commands)
     train.add(commands, asked_for="train" in words)
     evaluate.add(commands)

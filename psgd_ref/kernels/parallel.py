@@ -12,12 +12,11 @@ that need: a function of fixed type that unpacks the arguments (`tile.py` explai
 import os
 from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
-from numba.np.ufunc.parallel import get_thread_id
+from numba.np.ufunc.parallel import get_thread_id, threading_layer
 
 from psgd_ref.kernels.compile import parallel_kernel
 
@@ -104,7 +103,7 @@ def check_threads() -> None:
 
 def _after_fork() -> None:
     try:
-        _Threads.lost = numba.threading_layer() == "omp"
+        _Threads.lost = threading_layer() == "omp"
     except ValueError:  # no threads were started before the fork
         _Threads.lost = False
 

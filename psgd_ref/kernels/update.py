@@ -109,8 +109,10 @@ def _strip(channels):
 @body
 def _peaks_of_block(index, worker, bits, peaks, blocks, parts):
     start, stop, part, first_peak = blocks[index]
-    channels = parts[part, 1]
+    _, channels, _, levels = parts[part]
     peaks[first_peak : first_peak + channels] = 0
+    if levels <= 0:  # Δ has no meaning
+        return
     strip, found = _strip(channels), np.zeros(_STRIP, np.int32)
     for lo in range(start, stop, strip):
         _raise_peaks(found, bits[lo : min(lo + strip, stop)])
@@ -148,7 +150,8 @@ def _update_block(index, worker, w, bits, g, v, steps, peaks, blocks, parts, opt
             velocity = momentum * u[i] + ((slope[i] * d + offset[i]) * dx[i] + decay * x[i])
             u[i] = velocity
             x[i] -= lr * velocity
-        _raise_peaks(found, bits[lo : lo + size])
+        if levels > 0:
+            _raise_peaks(found, bits[lo : lo + size])
         if channels > _STRIP or lo + strip >= stop:
             _fold(found, strip, peaks, first_peak, channels, first)
             found[:] = 0

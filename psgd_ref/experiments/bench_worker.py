@@ -1,0 +1,41 @@
+"""One side of the benchmark, a process that builds cases and times them when asked.
+
+A request is a line of JSON on standard input, the answer a line on standard output. While one side works
+the other waits for its next line, so the two never compete for the cores.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+Step = Callable[[], object]
+# A turn is this long, or one call where a call is longer.
+TURN = 0.25
+
+
+def serve(build: Callable[[dict[str, Any]], tuple[Step, float]]) -> None:
+    """Answer requests {"build": case} by its work (FLOP or bytes), {"time": true} by seconds a call."""
+    step: Step = list
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "build" in request:
+            step, amount = build(request["build"])
+            step()  # compiles and touches memory
+            answer: dict[str, float] = {"amount": amount}
+        else:
+            answer = {"seconds": turn(step)}
+        print(json.dumps(answer), flush=True)
+
+
+def turn(step: Step) -> float:
+    """Median seconds of the calls that fit in a turn; the first is not counted."""
+    step()
+    seconds: list[float] = []
+    while sum(seconds) < TURN:
+        start = perf_counter()
+        step()
+        seconds.append(perf_counter() - start)
+    return median(seconds)
