@@ -12,7 +12,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.experiments.bench_worker import Step, serve
 from psgd_ref.kernels import Part, Parts
 from psgd_ref.kernels.compile import body, kernel
-from psgd_ref.kernels.parallel import for_each
+from psgd_ref.kernels.parallel import for_each, start_threads
 from psgd_ref.models import convnet, mlp, resnet
 from psgd_ref.nn import Model
 from psgd_ref.training import PSGD, SGD
@@ -128,4 +128,5 @@ def _triad_block(index, worker, a, b, c):
 
 
 if __name__ == "__main__":
+    start_threads()
     serve(build)

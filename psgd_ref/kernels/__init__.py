@@ -38,7 +38,7 @@ def _choose(compiled: Callable[P, R], oracle: Callable[P, R]) -> Callable[P, R]:
         for value in (*args, *kwargs.values()):
             if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != np.float32:
                 return oracle(*args, **kwargs)
-        check_threads()
+        start_threads()
         return compiled(*args, **kwargs)
 
     call.__module__ = __name__  # where pickle finds it
@@ -69,7 +69,7 @@ if BACKEND == "reference":
 else:
     from psgd_ref.kernels import activation, conv, norm, pool, update
     from psgd_ref.kernels import linear as _linear
-    from psgd_ref.kernels.parallel import check_threads
+    from psgd_ref.kernels.parallel import start_threads
 
     avg_pool2d = _choose(pool.avg_pool2d, reference.avg_pool2d)
     avg_pool2d_backward = _choose(pool.avg_pool2d_backward, reference.avg_pool2d_backward)

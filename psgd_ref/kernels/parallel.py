@@ -13,7 +13,7 @@ import os
 from typing import Any
 
 from llvmlite import ir
-from numba import prange, types
+from numba import get_num_threads, prange, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.ufunc.parallel import get_thread_id, threading_layer
@@ -84,21 +84,27 @@ def for_each(typing: Any, count: Any, work: Any, body: Any, arguments: Any) -> A
 
 
 class _Threads:
-    """Whether this process still has the threads that its kernels were started on."""
+    """Whether this process has started its threads, and whether it lost them in a fork."""
 
+    started = False
     lost = False
 
 
-def check_threads() -> None:
-    """Raise RuntimeError in a process forked from one whose OpenMP threads were running.
+def start_threads() -> None:
+    """Start Numba's threads unless they run; needed before a kernel that comes from the cache.
 
-    GNU OpenMP does not survive a fork, and Numba would end the process with a signal.
+    (Numba starts them when it compiles a parallel loop or loads one, but not for a function that only
+    calls one: that would call through a null pointer.) Raises RuntimeError in a process forked from one
+    whose OpenMP threads were running: GNU OpenMP does not survive that, and Numba would end the process.
     """
     if _Threads.lost:
         raise RuntimeError(
             "this process was forked after the kernels had started OpenMP threads, which a fork does not "
             "copy: start workers with the method 'spawn', or set NUMBA_THREADING_LAYER=workqueue"
         )
+    if not _Threads.started:
+        get_num_threads()
+        _Threads.started = True
 
 
 def _after_fork() -> None:

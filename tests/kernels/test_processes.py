@@ -83,6 +83,13 @@ def test_the_first_process_says_what_it_compiles_and_the_second_has_it_ready(tmp
     assert warm.stdout == cold.stdout
 
 
+@pytest.mark.parametrize("name", ["relu", "channel_sum", "global_avg_pool"])
+def test_any_kernel_may_be_the_first_to_come_from_the_cache(name):
+    code = SMALL + f"print(kernels.{name}(np.ones((40, 32, 32, 3), np.float32)).sum())"
+    first, second = run_python(code), run_python(code)
+    assert first.stdout == second.stdout
+
+
 def test_an_edited_kernel_is_compiled_anew(tmp_path):
     package = tmp_path / "psgd_ref"
     shutil.copytree(Path(psgd_ref.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
