@@ -3,6 +3,7 @@
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.norm import BatchNorm
+from psgd_ref.nn.parameters import named_parameters
 
 
 class Sequential(Layer):
@@ -23,11 +24,18 @@ class Sequential(Layer):
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         layers = list(self.layers.values())
+        # Without need_dx nothing before the first trainable layer has to see its gradient.
+        first = 0 if need_dx else _first_trainable(layers)
         gradient: Array | None = dy
-        for i in reversed(range(len(layers))):
+        for i in reversed(range(first, len(layers))):
             assert gradient is not None
-            gradient = layers[i].backward(gradient, cache[i], need_dx or i > 0)
-        return gradient
+            gradient = layers[i].backward(gradient, cache[i], need_dx or i > first)
+        return gradient if need_dx else None
+
+
+def _first_trainable(layers: list[Layer]) -> int:
+    trainable = (i for i, layer in enumerate(layers) if any(True for _ in named_parameters(layer)))
+    return next(trainable, len(layers))
 
 
 class Residual(Layer):
