@@ -1,0 +1,116 @@
+"""The subcommands data, train and evaluate: what they print, and how they refuse."""
+
+import json
+
+import pytest
+
+from psgd_ref.cli import main
+from psgd_ref.data import NAMES
+from psgd_ref.training.checkpoint import checkpoints
+from psgd_ref.training.configuration import Configuration
+
+QUICK = ["--data", "moons", "--epochs", "2", "--batch", "600", "--lr", "0.2"]
+
+
+def run(capsys, *arguments):
+    try:
+        status = main([str(word) for word in arguments])
+    except SystemExit as error:
+        status = error.code
+    captured = capsys.readouterr()
+    assert "Traceback" not in captured.err
+    return status, captured.out, captured.err
+
+
+def test_data_list_shows_every_set(capsys, tmp_path):
+    status, out, _ = run(capsys, "data", "list", "--data-dir", tmp_path)
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == list(NAMES)
+    _, out, _ = run(capsys, "data", "list", "--data-dir", tmp_path, "--json")
+    assert [entry["name"] for entry in json.loads(out)] == list(NAMES)
+
+
+def test_data_check_and_fetch_of_a_built_in_set(capsys, tmp_path):
+    status, out, _ = run(capsys, "data", "check", "digits", "--data-dir", tmp_path)
+    assert (status, out) == (0, "digits: 1000 train, 300 validation, 497 test images, readable\n")
+    assert run(capsys, "data", "fetch", "moons")[:2] == (0, "moons: built in, nothing to fetch\n")
+    _, out, _ = run(capsys, "data", "check", "digits", "--json")
+    assert json.loads(out)["train"] == 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["data", "check", "cifar10", "--data-dir", "{folder}"], "psgd-ref data fetch cifar10"),
+        (["data", "fetch", "imagenet"], "data set must be one of digits"),
+        (["train", "--out", "{folder}", "--data", "imagenet"], "data must be one of digits"),
+        (["train", "--out", "{folder}", "--lr", "-1"], "lr must be a finite number >= 0"),
+        (["train", "--out", "{folder}", "--config", "{folder}/none.toml"], "none.toml"),
+        (["train", "--out", "{folder}", "--model", "lenet"], "model must be mlp"),
+        (["evaluate", "{folder}"], "holds no whole checkpoint"),
+        (["evaluate", "{folder}/x"], "there is no file"),
+    ],
+)
+def test_bad_input_ends_with_status_2_and_one_line(arguments, message, capsys, tmp_path):
+    status, out, error = run(capsys, *(word.format(folder=tmp_path) for word in arguments))
+    assert (status, out) == (2, "")
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_train_then_evaluate(capsys, tmp_path):
+    folder = tmp_path / "run"
+    status, out, _ = run(capsys, "train", *QUICK, "--out", folder)
+    assert (status, out) == (0, f"weights: {checkpoints(folder)[-1]}\n")
+    assert (folder / "summary.png").stat().st_size > 1000
+    status, out, _ = run(capsys, "evaluate", folder, "--weights", "8,2", "--activations", "4")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines()[1:]] == ["full", "A4", "W8", "W8A4", "W2", "W2A4"]
+    _, out, _ = run(capsys, "evaluate", folder, "--weights", "8", "--split", "validation", "--json")
+    assert set(json.loads(out)) == {"full", "W8"}
+    for option, value in (("--weights", "1"), ("--split", "all"), ("--grid", "none"), ("--weights", "x")):
+        assert run(capsys, "evaluate", folder, option, value)[0] == 2
+
+
+def test_a_toml_file_and_options_that_win_over_it(capsys, tmp_path):
+    (tmp_path / "c.toml").write_text('data = "moons"\nepochs = 1\nbatch = 600\nlr = 0.3\nmilestones = [1]\n')
+    status, out, _ = run(
+        capsys, "train", "--config", tmp_path / "c.toml", "--lr", "0.2", "--out", tmp_path / "run", "--json"
+    )
+    assert status == 0
+    assert json.loads(out)["epoch"] == 1
+    recorded = (tmp_path / "run" / "config.toml").read_text()
+    assert recorded == Configuration(data="moons", epochs=1, batch=600, lr=0.2, milestones=(1,)).as_toml()
+
+
+def test_resuming_with_another_option_is_refused_by_its_name(capsys, tmp_path):
+    run(capsys, "train", *QUICK, "--out", tmp_path / "run")
+    status, _, error = run(capsys, "train", "--out", tmp_path / "run", "--resume", "--momentum", "0.5")
+    assert status == 2
+    assert "another configuration: momentum = 0.9 (given: 0.5)" in error
+    assert run(capsys, "train", "--out", tmp_path / "run", "--resume")[0] == 0
+    assert run(capsys, "train", *QUICK, "--out", tmp_path / "run")[0] == 2
+
+
+def test_divergence_ends_with_status_1(capsys, tmp_path):
+    status, _, error = run(capsys, "train", *QUICK, "--strength", "1e9", "--out", tmp_path / "run")
+    assert status == 1
+    assert "lower strength" in error
+
+
+def test_a_full_disk_ends_with_status_1_and_says_how_to_go_on(capsys, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("psgd_ref.training.run._append", full)
+    status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run")
+    assert status == 1
+    assert f"psgd-ref train --out {tmp_path / 'run'} --resume" in error
+
+
+def test_every_option_of_a_run_is_explained_with_its_default(capsys):
+    status, out, _ = run(capsys, "train", "--help")
+    assert status == 0
+    for name in Configuration().as_dict():
+        assert f"--{name.replace('_', '-')} " in out
+    assert "(default: 0.1)" in out
