@@ -54,7 +54,8 @@ def _train(options: argparse.Namespace) -> int:
     from psgd_ref.training.run import train
 
     configuration = _configuration(options)
-    again = f"go on with: psgd-ref train --out {options.out} --resume"
+    folder = "" if options.data_dir is None else f" --data-dir {options.data_dir}"
+    again = f"go on with: psgd-ref train --out {options.out} --resume{folder}"
     try:
         run = train(
             configuration,

@@ -89,7 +89,7 @@ class _Resumed:
 
 
 def _advice(source: Source, place: Path, problem: Exception) -> str:
-    names = ", ".join(f"{remote.name} ({remote.size / 1e6:.1f} MB)" for remote in source.files)
+    names = ", ".join(f"{remote.name} ({remote.size:,} bytes)" for remote in source.files)
     return (
         f"{source.name} could not be downloaded ({problem}). Put {names} from "
         f"{' or '.join(source.mirrors)} into {place}"

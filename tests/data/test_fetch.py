@@ -157,7 +157,7 @@ def test_without_an_answer_the_error_says_what_to_put_where(behaviour, tmp_path,
         with pytest.raises(ConnectionError) as error:
             download(small_cifar((address,))[0], tmp_path)
     message = str(error.value)
-    for part in ("cifar10", "cifar-10-binary.tar.gz", "MB", address, str(tmp_path / "cifar10")):
+    for part in ("cifar10", "cifar-10-binary.tar.gz", "bytes", address, str(tmp_path / "cifar10")):
         assert part in message
 
 
