@@ -30,7 +30,7 @@ SEARCH_FILE = "demo_search.json"
 # The task is the same for every method. Small batches, moved images and label smoothing keep the
 # gradient noisy to the end, which is what clustering lives on (claim E2).
 CHANNELS = (8, 8, 8, 8, 8, 8, 8, 8, 16)
-EPOCHS = 30
+EPOCHS = 40
 BATCH = 50
 SMOOTHING = 0.1
 SHIFT = 1
