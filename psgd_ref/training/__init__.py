@@ -3,6 +3,7 @@
 from psgd_ref.training.divergence import DivergenceError
 from psgd_ref.training.evaluation import accuracy, evaluate
 from psgd_ref.training.loop import Epoch, fit
+from psgd_ref.training.objective import CrossEntropy, Objective, Penalized, Penalty
 from psgd_ref.training.optimizer import PSGD, SGD, Adam, Optimizer
 from psgd_ref.training.schedules import constant, cosine, piecewise
 
@@ -10,9 +11,13 @@ __all__ = [
     "PSGD",
     "SGD",
     "Adam",
+    "CrossEntropy",
     "DivergenceError",
     "Epoch",
+    "Objective",
     "Optimizer",
+    "Penalized",
+    "Penalty",
     "accuracy",
     "constant",
     "cosine",

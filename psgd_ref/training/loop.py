@@ -14,6 +14,7 @@ from psgd_ref.data.dataset import Augmentation, Dataset
 from psgd_ref.nn import Model
 from psgd_ref.training.divergence import check_pass, not_finite
 from psgd_ref.training.evaluation import in_order, score
+from psgd_ref.training.objective import CrossEntropy, Objective
 from psgd_ref.training.optimizer import Optimizer
 from psgd_ref.training.progress import Progress
 from psgd_ref.training.transforms import State
@@ -46,17 +47,32 @@ def fit(
     smoothing: float = 0.0,
     augment: Augmentation | None = None,
     progress: bool | None = None,
+    objective: Objective | None = None,
 ) -> list[Epoch]:
     """Train `model` on data.train and report each epoch on data.validation. Modifies `model`.
 
     epochs, batch ≥ 1; seed of batch order and augmentation; smoothing: label smoothing in [0, 1)
-    progress : show a bar on standard error; by default when a person watches
+    progress  : show a bar on standard error; by default when a person watches
+    objective : what to make smaller instead of the cross-entropy with `smoothing`
     The same arguments give the same weights bit for bit. Raises ValueError for bad arguments and
     `DivergenceError` at the first loss that is not finite, or after a pass that ended worse than guessing.
     """
     whole_number("epochs", epochs, 1)
     stand = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
-    return list(passes(model, optimizer, data, stand, epochs, batch, smoothing, augment, show=progress))
+    return list(
+        passes(
+            model,
+            optimizer,
+            data,
+            stand,
+            epochs,
+            batch,
+            smoothing,
+            augment,
+            show=progress,
+            objective=objective,
+        )
+    )
 
 
 def passes(
@@ -70,6 +86,7 @@ def passes(
     augment: Augmentation | None = None,
     stop: Callable[[], bool] = lambda: False,
     show: bool | None = None,
+    objective: Objective | None = None,
 ) -> Iterator[Epoch]:
     """Train until `until` passes are finished and yield what each showed. Modifies `model` and `progress`.
 
@@ -79,6 +96,7 @@ def passes(
     """
     steps = -(-len(data.train) // whole_number("batch", batch, 1))
     hidden = not (sys.stderr.isatty() if show is None else show)
+    goal = CrossEntropy(smoothing) if objective is None else objective
     done = progress.epoch * steps + len(progress.losses)
     with tqdm(total=until * steps, initial=done, unit="step", disable=hidden, leave=False) as bar:
         while progress.epoch < until:
@@ -88,7 +106,7 @@ def passes(
             for images, labels in batches:
                 if stop():
                     return
-                progress.losses.append(_step(model, optimizer, progress.state, images, labels, smoothing))
+                progress.losses.append(_step(model, optimizer, progress.state, images, labels, goal))
                 bar.update()
             epoch = _finish(model, optimizer, data, progress)
             progress.next_pass(model)
@@ -108,14 +126,14 @@ def _finish(model: Model, optimizer: Optimizer, data: Dataset, progress: Progres
 
 
 def _step(
-    model: Model, optimizer: Optimizer, state: State, images: Array, labels: Any, smoothing: float
+    model: Model, optimizer: Optimizer, state: State, images: Array, labels: Any, objective: Objective
 ) -> float:
     """One training step; returns the loss of its batch.
 
     Raises DivergenceError when the loss or a weight is not finite; the weights are then the last finite ones.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        loss = model.loss_and_grad(images, labels, smoothing)
+        loss = objective(model, images, labels, int(state["step"]))
         if not np.isfinite(loss):
             raise not_finite(model, optimizer, state, None)
         before = model.w.copy()

@@ -1,0 +1,51 @@
+"""What a training step makes smaller: cross-entropy, alone or with penalties."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn import Model
+
+
+class Objective(Protocol):
+    """A loss of a batch: fills model.g with its gradient and returns its value.
+
+    images, labels : of the batch, as `Model.loss_and_grad` takes them
+    step           : number of steps taken, for whatever is annealed; a resumed run goes on counting
+    It may have no state of its own, or a resumed run would differ: what changes belongs into a layer's
+    `buffers()`, which checkpoints hold.
+    """
+
+    def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float: ...
+
+
+class Penalty(Protocol):
+    """A function of the model alone: adds its gradient to model.g and returns its value.
+
+    It may rely on what the layers found in the pass that has just filled model.g.
+    """
+
+    def __call__(self, model: Model, step: int) -> float: ...
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Mean cross-entropy with label smoothing in [0, 1): what is trained by default."""
+
+    smoothing: float = 0.0
+
+    def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float:
+        return model.loss_and_grad(images, labels, self.smoothing)
+
+
+@dataclass(frozen=True)
+class Penalized:
+    """The sum of a loss and penalties; each penalty carries its own strength."""
+
+    loss: Objective
+    penalties: Sequence[Penalty]
+
+    def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float:
+        value = self.loss(model, images, labels, step)
+        return value + sum(penalty(model, step) for penalty in self.penalties)
