@@ -8,12 +8,12 @@ import numpy.typing as npt
 
 from psgd_ref.compress.aciq import half_range_clip
 from psgd_ref.compress.graph import links
-from psgd_ref.compress.grids import SMALLEST_STEP
 from psgd_ref.compress.moments import input_signals
 from psgd_ref.compress.mse import best_clip
 from psgd_ref.compress.policy import OUTER_BITS
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number, whole_number
+from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
 

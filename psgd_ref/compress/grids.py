@@ -9,9 +9,7 @@ import numpy.typing as npt
 
 from psgd_ref.core import Targets, UniformGrid
 from psgd_ref.core.arguments import Array, real_number, whole_number
-
-# Below this no step is chosen, so that w/Δ and 8/Δ stay finite in float32.
-SMALLEST_STEP = 1e-30
+from psgd_ref.kernels.parts import SMALLEST_STEP
 
 
 class Grid(Protocol):

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.compress.grids import SMALLEST_STEP, UniformRule
+from psgd_ref.compress.grids import UniformRule
 from psgd_ref.core import UniformGrid
 from psgd_ref.core.arguments import Array, real_array, real_number
+from psgd_ref.kernels.parts import SMALLEST_STEP
 
 # Each round of a search tries so many clips around the best so far; a p-norm looks at so many weights.
-CANDIDATES, ROUNDS, SAMPLE = 40, 3, 2048
+CANDIDATES, SAMPLE = (40, 16, 16), 2048
 
 
 @dataclass(frozen=True)
@@ -60,10 +61,10 @@ def best_clip(magnitudes: Array, levels: int, p: float = 2.0) -> float:
         _SquaredError(m / largest, levels) if p == 2 and levels < m.size else _Power(m / largest, levels, p)
     )
     low, high, best = 0.0, 1.0, 1.0
-    for _ in range(ROUNDS):
-        candidates = np.linspace(high, low, CANDIDATES, endpoint=False)
+    for count in CANDIDATES:
+        candidates = np.linspace(high, low, count, endpoint=False)
         best = float(candidates[np.argmin(error(candidates))])
-        width = (high - low) / CANDIDATES
+        width = (high - low) / count
         low, high = max(best - width, 0.0), min(best + width, 1.0)
     return best * largest
 
@@ -74,18 +75,17 @@ class _SquaredError:
     def __init__(self, magnitudes: Array, levels: int) -> None:
         self.magnitudes, self.levels = magnitudes, levels
         self.first = np.concatenate([[0.0], np.cumsum(magnitudes)])
-        self.second = float(np.sum(magnitudes**2))
 
     def __call__(self, clips: Array) -> Array:
-        """Σ m² − 2 Σ Qm + Σ Q², cell by cell; clips (c,), returns (c,)."""
-        level = np.arange(self.levels + 1) * (clips[:, None] / self.levels)
-        walls = np.searchsorted(self.magnitudes, (level[:, 1:] + level[:, :-1]) / 2)
-        edge = (
-            np.pad(walls, ((0, 0), (1, 0))),
-            np.pad(walls, ((0, 0), (0, 1)), constant_values=len(self.magnitudes)),
-        )
-        inside, count = self.first[edge[1]] - self.first[edge[0]], edge[1] - edge[0]
-        return np.asarray(self.second - 2 * (level * inside).sum(1) + (level**2 * count).sum(1))
+        """Σ Q² − 2 Σ Qm, which is Σ (m − Q)² but for Σ m²; clips (c,), returns (c,).
+
+        A magnitude is at level k when it lies beyond k walls, so that both are sums over the walls:
+        Σ Q² = Δ² Σ_k (2k − 1) #{m beyond wall k},   Σ Qm = Δ Σ_k Σ {m beyond wall k}
+        """
+        step, odd = clips / self.levels, np.arange(1.0, 2 * self.levels, 2)
+        walls = np.searchsorted(self.magnitudes, np.multiply.outer(step, odd / 2))
+        count, total = self.magnitudes.size - walls, self.first[-1] - self.first[walls]
+        return np.asarray(step * (step * (count @ odd) - 2 * total.sum(1)))
 
 
 class _Power:
@@ -94,10 +94,11 @@ class _Power:
     def __init__(self, magnitudes: Array, levels: int, p: float) -> None:
         count = min(magnitudes.size, SAMPLE)
         middle = ((np.arange(count) + 0.5) * (magnitudes.size / count)).astype(np.intp)
-        self.magnitudes, self.levels, self.p = magnitudes[middle], levels, p
+        # Single precision: powers are what a scan spends its time on, and the best clip is a flat minimum.
+        self.magnitudes, self.levels, self.p = magnitudes[middle].astype(np.float32), levels, p
 
     def __call__(self, clips: Array) -> Array:
         """clips (c,), returns (c,)."""
-        step = clips[:, None] / self.levels
+        step = (clips[:, None] / self.levels).astype(np.float32)
         error = np.abs(self.magnitudes - np.minimum(np.rint(self.magnitudes / step), self.levels) * step)
-        return np.asarray((error**self.p).sum(1))
+        return np.asarray((error**self.p).sum(1, dtype=np.float64))
