@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from psgd_ref import __version__
-from psgd_ref.commands import bench, data, evaluate, train
-from psgd_ref.core.arguments import whole_number
+from psgd_ref.commands import bench, compare, data, evaluate, train
+from psgd_ref.commands.numbers import count, seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,9 +44,9 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo", help="SGD against PSGD on digits: a table over bit-widths and a picture"
     )
-    demo.add_argument("--seeds", type=_count, default=5, help="runs of each method (default: %(default)s)")
-    demo.add_argument("--seed", type=_seed, default=0, help="the first run's seed (default: %(default)s)")
-    demo.add_argument("--workers", type=_count, default=None, help="processes (default: one for each core)")
+    demo.add_argument("--seeds", type=count, default=5, help="runs of each method (default: %(default)s)")
+    demo.add_argument("--seed", type=seed, default=0, help="the first run's seed (default: %(default)s)")
+    demo.add_argument("--workers", type=count, default=None, help="processes (default: one for each core)")
     demo.add_argument("--out", type=Path, default=Path("out/demo"), help="folder (default: %(default)s)")
     demo.add_argument("--json", action="store_true", help="print the numbers as JSON instead of the table")
     demo.add_argument(
@@ -56,28 +56,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
-    compare = commands.add_parser(
-        "compare", help="models trained in several ways, quantized by every method: a table and a picture"
-    )
-    compare.add_argument("--task", choices=["quantization"], default="quantization", help="what to compare")
-    compare.add_argument("--list", action="store_true", help="list the methods and what each needs")
-    compare.add_argument(
-        "--methods", nargs="+", default=[], metavar="NAME", help="only these, of each kind that is named"
-    )
-    compare.add_argument(
-        "--bits", nargs="+", default=[], metavar="WxAy", help="as W3A8, or W3 for full-precision activations"
-    )
-    compare.add_argument("--seeds", type=_count, default=5, help="runs of each (default: %(default)s)")
-    compare.add_argument("--seed", type=_seed, default=0, help="the first run's seed (default: %(default)s)")
-    compare.add_argument(
-        "--workers", type=_count, default=None, help="processes (default: one for each core)"
-    )
-    compare.add_argument(
-        "--out", type=Path, default=Path("out/compare"), help="folder (default: %(default)s)"
-    )
-    compare.add_argument("--json", action="store_true", help="print the rows as JSON instead of the tables")
-    compare.set_defaults(run=_compare)
-
+    compare.add(commands)
     bench.add(commands)
     data.add(commands)
     train.add(commands, asked_for="train" in words)
@@ -87,7 +66,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     verify.add_argument("--claim", action="append", metavar="ID", help="only this claim, as B2; repeatable")
     verify.add_argument(
         "--examples",
-        type=_count,
+        type=count,
         default=100,
         help="inputs to try for a cheap property, fewer for a simulation (default: %(default)s)",
     )
@@ -116,22 +95,6 @@ def _demo(options: argparse.Namespace) -> int:
     return 0
 
 
-def _compare(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments import compare, registry
-
-    if options.list:
-        print(registry.listing())
-        return 0
-    precisions = [compare.parse_precision(text) for text in options.bits] or compare.PRECISIONS
-    seeds = range(options.seed, options.seed + options.seeds)
-    options.out.mkdir(parents=True, exist_ok=True)
-    result = compare.run(seeds, options.methods, precisions, options.workers)
-    paths = compare.save(result, options.out)
-    print(json.dumps(result.as_json(), indent=2, ensure_ascii=False) if options.json else result.table())
-    print("\n".join(f"{name}: {path}" for name, path in paths.items()), file=sys.stderr)
-    return 0
-
-
 def _verify(options: argparse.Namespace) -> int:
     from psgd_ref.compress import aciq, adaptivfloat
     from psgd_ref.laws import register
@@ -142,24 +105,9 @@ def _verify(options: argparse.Namespace) -> int:
     return verify(options.claim, options.examples, options.seed, options.json)
 
 
-def _count(text: str) -> int:
-    return _whole(text, 1)
-
-
-def _seed(text: str) -> int:
-    return _whole(text, 0)
-
-
 def _seed_or_random(text: str) -> int:
     # A number in either case, so that the summary can say how to repeat the run.
-    return secrets.randbelow(2**32) if text == "random" else _whole(text, 0)
-
-
-def _whole(text: str, low: int) -> int:
-    try:
-        return whole_number("it", int(text), low)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a whole number >= {low}; got {text!r}") from None
+    return secrets.randbelow(2**32) if text == "random" else seed(text)
 
 
 if __name__ == "__main__":

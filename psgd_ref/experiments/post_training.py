@@ -23,22 +23,12 @@ from psgd_ref.compress import (
 from psgd_ref.compress.activations import NearestTarget, UnsignedRounding
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Dataset
+from psgd_ref.experiments.precision import Precision
 from psgd_ref.nn import Model
 
 # How many training images the methods that calibrate may see, and LAPQ's budget.
 CALIBRATION, LAPQ_EVALUATIONS = 512, 100
 MENDED = "re-estimated"
-
-
-@dataclass(frozen=True)
-class Precision:
-    """Bits of weights and of activations; None leaves activations at full precision."""
-
-    weights: int
-    activations: int | None = None
-
-    def __str__(self) -> str:
-        return f"W{self.weights}A{32 if self.activations is None else self.activations}"
 
 
 @dataclass(frozen=True)
