@@ -3,6 +3,7 @@
 from psgd_ref.nn.activation import Flatten, ReLU
 from psgd_ref.nn.containers import Residual, Sequential
 from psgd_ref.nn.conv import Conv2d
+from psgd_ref.nn.hessian import Hessian, hessian_vector
 from psgd_ref.nn.layer import Layer
 from psgd_ref.nn.linear import Linear
 from psgd_ref.nn.model import Model
@@ -17,6 +18,7 @@ __all__ = [
     "Conv2d",
     "Flatten",
     "GlobalAvgPool",
+    "Hessian",
     "Layer",
     "Linear",
     "MaxPool2d",
@@ -27,4 +29,5 @@ __all__ = [
     "Segment",
     "Sequential",
     "Weighted",
+    "hessian_vector",
 ]
