@@ -13,18 +13,18 @@ def sums_shape(columns: int) -> Shape:
     """Tile for sums of products: as many registers as leave room for one row of factors.
 
     With 16 registers 6 × 2 leaves two for the row and one for a factor. AVX-512 has 32, but each row also
-    takes an address register; and 16 channels fit in one of its vectors.
+    takes an address register. Few columns fit in one vector, and the tile is taller instead.
     """
+    vectors = 1 if columns <= LANES else 2
     if LANES == 16:
-        return shape(8, 1 if columns <= LANES else 2, LANES)
-    return shape(6, 2, LANES)
+        return shape(8, vectors, LANES)
+    return shape(8 if vectors == 1 else 6, vectors, LANES)
 
 
 def gradient_shape(columns: int) -> Shape:
-    """Tile for the weight gradient, taller because its rows lie next to each other."""
-    if LANES == 16:
-        return shape(24, 1, LANES) if columns <= LANES else shape(12, 2, LANES)
-    return shape(6, 2, LANES)
+    """Tile for the weight gradient, taller because its rows lie next to each other and share an address."""
+    vectors = 1 if columns <= LANES else 2
+    return shape((24 if LANES == 16 else 12) // vectors, vectors, LANES)
 
 
 def height_width(tile: Shape) -> tuple[int, int]:

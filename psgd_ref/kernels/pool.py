@@ -93,12 +93,15 @@ def _inside(output, size, stride, padding, length):
 @body
 def _max_image(n, worker, x, y, winner, size, stride, padding):
     _, height, width, channels = x.shape
-    image, largest, place = x[n], y[n], winner[n]
-    for h in range(largest.shape[0]):
+    image = x[n]
+    # Each element of the window compares with what is largest so far, from one pair of rows into the other:
+    # in place, only the lanes that change would be stored, by an instruction that is slow on some CPUs.
+    best, which = np.empty(channels, np.float32), np.empty(channels, np.int32)
+    next_best, next_which = np.empty(channels, np.float32), np.empty(channels, np.int32)
+    for h in range(y.shape[1]):
         u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
-        for v in range(largest.shape[1]):
+        for v in range(y.shape[2]):
             w, left, right = _inside(v, size[1], stride[1], padding[1], width)
-            best, which = largest[h, v], place[h, v]
             best[:] = -np.inf
             which[:] = 0
             for i in range(top, bottom):
@@ -106,8 +109,12 @@ def _max_image(n, worker, x, y, winner, size, stride, padding):
                     pixel, k = image[u + i, w + j], np.int32(i * size[1] + j)
                     for c in range(channels):
                         # NaN is larger than any number, and the first one stays.
-                        if pixel[c] > best[c] or (pixel[c] != pixel[c] and best[c] == best[c]):
-                            best[c], which[c] = pixel[c], k
+                        larger = (pixel[c] > best[c]) | (np.isnan(pixel[c]) & (not np.isnan(best[c])))
+                        next_best[c] = pixel[c] if larger else best[c]
+                        next_which[c] = k if larger else which[c]
+                    best, which, next_best, next_which = next_best, next_which, best, which
+            y[n, h, v, :] = best
+            winner[n, h, v, :] = which
 
 
 @body

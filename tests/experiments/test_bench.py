@@ -72,7 +72,7 @@ def test_names_select_cases():
 def test_command_prints_json(monkeypatch, capsys):
     monkeypatch.setattr(bench, "has_torch", lambda: False)
     monkeypatch.setattr(bench, "PEAKS", {"sgemm": {"work": "triad", "size": 10_000}})
-    assert main(["bench", "--only", "MLP", "--turns", "1", "--threads", "1", "--json"]) == 0
+    assert main(["bench", "--only", "MLP 784", "--turns", "1", "--threads", "1", "--json"]) == 0
     printed = capsys.readouterr()
     (row,) = json.loads(printed.out)["rows"]
     assert row["name"] == "MLP 784-256-128-10 train"
