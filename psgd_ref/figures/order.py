@@ -4,12 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullFormatter, NullLocator
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.figures import style
 
 MARKERS = "os^Dv"
+# Step sizes within this factor are written at the axis one by one: powers of ten would be one or none.
+FEW = 100
 
 
 def order(ax: Axes, rates: Array, gaps: Mapping[str, Array], slope: int, unit: str = "gap") -> None:
@@ -26,6 +28,9 @@ def order(ax: Axes, rates: Array, gaps: Mapping[str, Array], slope: int, unit: s
     # Over less than two decades matplotlib would label minor ticks, which then overlap.
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.yaxis.set_minor_formatter(NullFormatter())
+    if rates.max() < FEW * rates.min():
+        ax.set_xticks(rates, [f"{rate:.3g}" for rate in rates])
+        ax.xaxis.set_minor_locator(NullLocator())
     # Room above the lines for the legend.
     every = np.concatenate(list(gaps.values()))
     lowest, highest = float(every.min()), float(every.max())
