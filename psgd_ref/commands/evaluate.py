@@ -24,39 +24,47 @@ def add(commands: Any) -> None:
     evaluate.add_argument(
         "--split", default="test", help="train, validation or test images (default: %(default)s)"
     )
-    evaluate.add_argument("--grid", default="min-max", help="min-max or mse (default: %(default)s)")
+    evaluate.add_argument(
+        "--grid", default="min-max", help="min-max, mse, aciq or adaptivfloat (default: %(default)s)"
+    )
     evaluate.add_argument("--per-channel", action="store_true", help="a grid for each output channel")
     evaluate.add_argument(
         "--reestimate", action="store_true", help="batch-norm statistics anew for each, on training images"
     )
     evaluate.add_argument("--model", default=None, help="of a file that is not of this package, as resnet32")
     evaluate.add_argument("--data", default=None, help="data set of such a file, as cifar100")
+    evaluate.add_argument(
+        "--report",
+        action="store_true",
+        help="what each width does to each layer: codes, Δ, clipped share, error relative to Δ²/12, λ* = 8/Δ",
+    )
     add_folder(evaluate)
     evaluate.add_argument("--json", action="store_true", help="print an object instead of a table")
     evaluate.set_defaults(run=_evaluate)
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from psgd_ref.training.saved import evaluate_saved
+    from psgd_ref.compress import named_grid, quantize, report
+    from psgd_ref.compress.report import layer_reports
+    from psgd_ref.training.evaluation import evaluate
+    from psgd_ref.training.saved import open_saved
 
-    result = evaluate_saved(
-        options.path,
-        options.weights,
-        options.activations,
-        split=options.split,
-        grid=options.grid,
-        per_channel=options.per_channel,
-        reestimate=options.reestimate,
-        model=options.model,
-        data=options.data,
-        folder=options.data_dir,
+    grid, channels = named_grid(options.grid), options.per_channel
+    model, data = open_saved(options.path, options.model, options.data, options.data_dir)
+    result = evaluate(
+        model, data, options.weights, options.split, grid, channels, options.reestimate, options.activations
     )
+    widths = options.weights if options.report else []
+    quantized = {f"W{bits}": quantize(model, bits, grid, channels) for bits in widths}
     if options.json:
-        print(json.dumps(result))
+        layers = {name: [vars(layer) for layer in layer_reports(model, q)] for name, q in quantized.items()}
+        print(json.dumps(result | ({"layers": layers} if options.report else {})))
         return 0
     print(f"{'':8} {options.split} accuracy")
     for name, accuracy in result.items():
         print(f"{name:8} {accuracy:8.2%}")
+    for name, twin in quantized.items():
+        print(f"\n{name}, {options.grid}\n\n{report(model, twin)}")
     return 0
 
 

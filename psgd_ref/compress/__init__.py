@@ -12,11 +12,13 @@ from psgd_ref.compress.grids import ClipGrid, FixedTargets, Grid, as_grid
 from psgd_ref.compress.lapq import LAPQ, lapq
 from psgd_ref.compress.min_max import MinMaxGrid
 from psgd_ref.compress.mse import MSEGrid, PNormGrid
+from psgd_ref.compress.names import GRIDS, named_grid
 from psgd_ref.compress.quantize import QuantizedModel, quantize, relative_error
 from psgd_ref.compress.report import report
 from psgd_ref.compress.tensor import QuantizedTensor, correct_channels, quantize_tensor
 
 __all__ = [
+    "GRIDS",
     "LAPQ",
     "ACIQGrid",
     "AdaptivFloatGrid",
@@ -39,6 +41,7 @@ __all__ = [
     "from_batch_norms",
     "hold_inputs",
     "lapq",
+    "named_grid",
     "quantize",
     "quantize_tensor",
     "reestimate_batch_norm",

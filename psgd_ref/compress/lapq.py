@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from psgd_ref.compress.activations import UnsignedRounding, hold_inputs, input_bits, unsigned_inputs
-from psgd_ref.compress.grids import ClipGrid
+from psgd_ref.compress.grids import ClipGrid, Grid
 from psgd_ref.compress.min_max import MinMaxGrid
 from psgd_ref.compress.mse import PNormGrid, best_clip
 from psgd_ref.compress.policy import assign
@@ -31,11 +31,13 @@ BATCH = 128
 class LAPQ:
     """What the three steps found: the model, and the calibration loss after each.
 
+    grids  : of the weights, by parameter name: also targets to train towards, `PSGD(grid=found.grids)`
     losses : at each p of `POWERS`;   p : the chosen one
     start  : loss at p;   end : loss after the joint search;   evaluations : how many losses it looked at
     """
 
     model: QuantizedModel
+    grids: dict[str, Grid]
     losses: tuple[float, ...]
     p: float
     start: float
@@ -78,7 +80,7 @@ def lapq(
     if vertex is not None and (at_vertex := problem.loss(problem.start(vertex))) <= loss:
         p, clips, loss = vertex, problem.start(vertex), at_vertex
     end_clips, end, used = problem.search(clips, loss, budget)
-    return LAPQ(problem.quantized(end_clips), tuple(losses), p, loss, end, used)
+    return LAPQ(problem.quantized(end_clips), problem.grids(end_clips), tuple(losses), p, loss, end, used)
 
 
 def parabola_vertex(x: Array, y: Array) -> float | None:
@@ -119,15 +121,16 @@ class _Problem:
         inputs = [best_clip(self.samples[name], 2**bits - 1, p) for name, bits in self.inputs.items()]
         return np.array([grid.step * (grid.levels or 1) for grid in weights] + inputs)
 
+    def grids(self, clips: Array) -> dict[str, Grid]:
+        """The rules of weights and biases with these clips, by parameter name."""
+        pairs = zip(self.weights.items(), clips.tolist(), strict=False)
+        return {**{name: ClipGrid(bits, clip=clip) for (name, bits), clip in pairs}, **self.biases}
+
     def quantized(self, clips: Array) -> QuantizedModel:
         """The model with these clips."""
-        tops = iter(clips.tolist())
-        rules = {name: ClipGrid(bits, clip=next(tops)) for name, bits in self.weights.items()}
-        model = QuantizedModel(self.model, {**rules, **self.biases}, self.correction)
-        if self.inputs:
-            hold_inputs(
-                model, {name: UnsignedRounding(bits, next(tops)) for name, bits in self.inputs.items()}
-            )
+        model = QuantizedModel(self.model, self.grids(clips), self.correction)
+        pairs = zip(self.inputs.items(), clips[len(self.weights) :].tolist(), strict=True)
+        hold_inputs(model, {name: UnsignedRounding(bits, top) for (name, bits), top in pairs})
         return model
 
     def loss(self, clips: Array) -> float:

@@ -1,5 +1,7 @@
 """Which parameters are quantized, and to how many bits."""
 
+from collections.abc import Mapping
+
 from psgd_ref.compress.grids import Grid, with_bits
 from psgd_ref.nn import Model, Segment
 
@@ -20,9 +22,14 @@ def layer_name(segment: Segment) -> str:
     return segment.name.rpartition(".")[0]
 
 
-def assign(model: Model, grid: Grid) -> list[tuple[Segment, Grid]]:
-    """Every gridded segment with its grid: `grid`, but 8 bits in the first and last layer below 4 bits."""
+def assign(model: Model, grid: Grid | Mapping[str, Grid]) -> list[tuple[Segment, Grid]]:
+    """Every gridded segment with its grid: `grid`, but 8 bits in the first and last layer below 4 bits.
+
+    grid : or rules by parameter name, taken as they are; segments without one are left out
+    """
     segments = gridded(model)
+    if isinstance(grid, Mapping):
+        return [(segment, grid[segment.name]) for segment in segments if segment.name in grid]
     if grid.bits is None or grid.bits >= 4 or not segments:
         return [(segment, grid) for segment in segments]
     outer, wide = outer_layers(model), with_bits(grid, OUTER_BITS)

@@ -1,7 +1,7 @@
 """The demonstration: SGD against PSGD on the embedded digits, quantized to several widths."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.compress import Grid, MinMaxGrid, MSEGrid, quantize, relative_error
+from psgd_ref.compress import MinMaxGrid, named_grid, quantize, relative_error
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments.pool import run_all
@@ -21,7 +21,6 @@ from psgd_ref.training import PSGD, SGD, Optimizer, cosine, evaluate, fit
 
 WIDTHS = (8, 4, 3, 2)
 ERROR_WIDTHS = (4, 3, 2)
-GRIDS: dict[str, Callable[..., Grid]] = {"min-max": MinMaxGrid, "mse": MSEGrid}
 COLUMNS = ("full", *(f"W{width}" for width in WIDTHS))
 LAYER = "conv9.weight"
 # Written by `psgd-ref demo --search`, see `demo_search`.
@@ -97,7 +96,7 @@ def train(run: Run) -> Outcome:
     fit(model, optimizer, data, EPOCHS, BATCH, run.seed, SMOOTHING, Shift(SHIFT), progress=False)
     accuracy, error = {}, {}
     for name in run.method.grids:
-        grid = GRIDS[name]
+        grid = named_grid(name)
         accuracy[name] = evaluate(model, data, WIDTHS, run.split, grid, reestimate=True)
         error[name] = {
             f"W{bits}": relative_error(model, quantize(model, bits, grid)) for bits in ERROR_WIDTHS

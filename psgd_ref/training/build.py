@@ -1,10 +1,9 @@
 """What a configuration stands for: its model, its schedule, its optimisers."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from psgd_ref.compress import Grid, MinMaxGrid, MSEGrid
+from psgd_ref.compress import Grid, named_grid
 from psgd_ref.data import Dataset
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import Model
@@ -14,7 +13,6 @@ from psgd_ref.training.schedules import Schedule, constant, cosine, piecewise
 
 # The perceptron of the paper's figures.
 HIDDEN = (50, 20)
-GRID_RULES: dict[str, Callable[..., Grid]] = {"min-max": MinMaxGrid, "mse": MSEGrid}
 
 
 def build_model(name: str, shape: tuple[int, ...], classes: int, seed: int = 0) -> Model:
@@ -82,7 +80,7 @@ def phases(configuration: Configuration, steps: int) -> list[Phase]:
 
 def grid_rule(configuration: Configuration) -> Grid:
     """The grid that the configuration's weights are drawn to and measured on."""
-    return GRID_RULES[configuration.grid](configuration.bits)
+    return named_grid(configuration.grid)(configuration.bits)
 
 
 def _schedule(configuration: Configuration, steps: int) -> Schedule:

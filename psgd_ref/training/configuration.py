@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from psgd_ref.compress import GRIDS
 from psgd_ref.core.arguments import choice, real_number, whole_number
 from psgd_ref.data import NAMES, RECIPES
 from psgd_ref.training.position import DISCRETISATIONS
 
 OPTIMIZERS = ("psgd", "sgd", "adam")
 SCHEDULES = ("cosine", "constant", "piecewise")
-GRIDS = ("min-max", "mse")
 # What is usual for a data set: its model and its augmentation.
 USUAL = {
     "digits": ("convnet", "shift"),
@@ -85,6 +85,8 @@ class Configuration:
         object.__setattr__(
             self, "milestones", tuple(whole_number("milestone", m, 1) for m in self.milestones)
         )
+        if self.refresh == "ema" and self.grid == "adaptivfloat":
+            raise ValueError("refresh 'ema' averages one Δ; grid 'adaptivfloat' has several")
         # 0.5 and 1 and "volume": what is one number must compare as one number.
         if not isinstance(self.strength, str):
             object.__setattr__(self, "strength", real_number("strength", self.strength))
@@ -103,7 +105,7 @@ class Configuration:
 _CHOICES = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
-    "grid": GRIDS,
+    "grid": tuple(GRIDS),
     "step": DISCRETISATIONS,
     "augment": tuple(RECIPES),
 }

@@ -1,6 +1,6 @@
 """Optimisers as chains of small transforms: SGD, PSGD and Adam."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -88,7 +88,7 @@ def PSGD(  # noqa: N802
     lr: float | Schedule = 0.1,
     momentum: float = 0.9,
     decay: float = 1e-4,
-    grid: Grid | Targets | None = None,
+    grid: Grid | Targets | Mapping[str, Grid] | None = None,
     eps: float = 0.0,
     strength: float | str = "volume",
     cap: bool = False,
@@ -99,7 +99,8 @@ def PSGD(  # noqa: N802
 ) -> Optimizer:
     """Position-based scaled gradient descent: u = s(w) ⊙ g + κw, v ← μv + u, w ← w − ηv.
 
-    grid           : the rule for the targets, `MinMaxGrid(bits)` and the like, or fixed targets (`Zero()`)
+    grid           : the rule for the targets, `MinMaxGrid(bits)` and the like, fixed targets (`Zero()`), or
+                     rules by parameter name, such as the `grids` that `lapq` found
     eps, strength, cap, refresh, step : see `ScaleByPosition`
     decay_order    : "unscaled" adds κw behind the scale, as the official code does; "scaled" before it,
                      as part of the loss. With step "warp" or "mirror" unscaled decay acts on w itself.
@@ -110,7 +111,8 @@ def PSGD(  # noqa: N802
     """
     if grid is None:
         raise ValueError("PSGD needs a grid: MinMaxGrid(bits=4), or fixed targets such as Zero()")
-    position = ScaleByPosition(as_grid(grid), eps, strength, cap, refresh, step)
+    rules = grid if isinstance(grid, Mapping) else as_grid(grid)
+    position = ScaleByPosition(rules, eps, strength, cap, refresh, step)
     decay_scaled = choice("decay_order", decay_order, ("unscaled", "scaled")) == "scaled"
     momentum_scaled = choice("momentum_order", momentum_order, ("scaled", "gradient")) == "scaled"
     pull, average = _decay(decay), _momentum(momentum)

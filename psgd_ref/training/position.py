@@ -1,5 +1,6 @@
 """The position scale of a whole model, and the moves in its warped and mirror coordinates."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,17 +21,17 @@ EMA_WEIGHT = 0.1
 class ScaleByPosition:
     """Multiply the gradient by s(w) = λ(d + ε), every tensor (or channel) with targets of its own.
 
-    grid     : the rule that fits targets to a tensor
+    grid     : the rule that fits targets to a tensor, or rules by parameter name
     eps, cap : as in `Warp`
     strength : a number λ, or "volume", "mean-one", "unimodular", "max-normalised"
     refresh  : fit the targets anew every so many steps, or "ema": every step, Δ averaged with weight
                0.1 for the new one (uniform grids; the official code averages the range likewise)
     step     : coordinates of the Euler step: "psgd" (in w, where the factor is s), "warp" (in f(w),
                √s) or "mirror" (in Φ′(w), 1); claim B3
-    Batch-norm parameters have no targets: for them the factor is 1. Raises ValueError for unknown words.
+    Parameters without targets, such as batch norms', have the factor 1. Raises ValueError for unknown words.
     """
 
-    grid: Grid
+    grid: Grid | Mapping[str, Grid]
     eps: float = 0.0
     strength: float | str = "volume"
     cap: bool = False

@@ -6,7 +6,6 @@ import numpy as np
 
 from psgd_ref.compress import Grid
 from psgd_ref.compress.policy import assign
-from psgd_ref.core import UniformGrid
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model
 
@@ -15,7 +14,8 @@ from psgd_ref.nn import Model
 class Positions:
     """Where the gridded weights lie on their grids.
 
-    distance : mean of d/Δ, 0 … 0.5 inside the range; 0.25 when weights are uniform in their cells
+    distance : mean of d/Δ, Δ the mean gap between targets; on a uniform grid 0 … 0.5 inside the range,
+               and 0.25 when weights are uniform in their cells
     moved    : share of the weights whose nearest target has another number than that of `start`
     """
 
@@ -26,19 +26,14 @@ class Positions:
 def positions(model: Model, start: Array, grid: Grid) -> Positions:
     """Measure model.w against the targets that `grid` fits to it, and against weights `start` (n,).
 
-    grid : a rule for uniform grids; both ends are numbered on the grid fitted to each
+    Both ends are numbered on the targets fitted to each.
     """
     count, distance, moved = 0, 0.0, 0
     for segment, rule in assign(model, grid):
         now, before = segment.view(model.w), segment.view(start)
-        codes, step = _codes(now, rule)
-        distance += float((np.abs(now - codes * step) / step).sum(dtype=np.float64))
-        moved += int((codes != _codes(before, rule)[0]).sum())
+        targets = rule.fit(now)
+        gap = targets.mean_gap()
+        distance += float((np.abs(now - targets.nearest(now)) / gap).sum(dtype=np.float64))
+        moved += int((targets.position(now) != rule.fit(before).position(before)).sum())
         count += now.size
     return Positions(distance / max(count, 1), moved / max(count, 1))
-
-
-def _codes(w: Array, rule: Grid) -> tuple[Array, float]:
-    targets = rule.fit(w)
-    assert isinstance(targets, UniformGrid)
-    return targets.position(w), targets.step

@@ -12,12 +12,12 @@ from time import perf_counter
 from types import FrameType
 from typing import Any
 
-from psgd_ref.compress import quantize
+from psgd_ref.compress import named_grid, quantize
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import RECIPES, Dataset, load
 from psgd_ref.interop import load_safetensors
 from psgd_ref.nn import Model
-from psgd_ref.training.build import GRID_RULES, Phase, grid_rule, model_of, phases
+from psgd_ref.training.build import Phase, grid_rule, model_of, phases
 from psgd_ref.training.checkpoint import checkpoints, last_whole, save_checkpoint
 from psgd_ref.training.configuration import Configuration, refuse_other
 from psgd_ref.training.evaluation import in_order, score
@@ -145,7 +145,7 @@ def _measured(
 ) -> dict[str, Any]:
     """The metrics of an epoch that began with the weights `before`; accuracies and shares 0 … 1."""
     place = positions(model, before, grid_rule(c))
-    rounded = quantize(model, c.bits, GRID_RULES[c.grid])
+    rounded = quantize(model, c.bits, named_grid(c.grid))
     return {
         "epoch": epoch.epoch,
         "optimizer": phase.name,

@@ -1,45 +1,24 @@
-"""Evaluation of what was saved: a run's folder, a checkpoint, or a state dict of PyTorch's."""
+"""What was saved, opened again: a run's folder, a checkpoint, or a state dict of PyTorch's."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from psgd_ref.core.arguments import choice
 from psgd_ref.data import Dataset, load
 from psgd_ref.interop import load_safetensors
 from psgd_ref.interop.safetensors import read
 from psgd_ref.nn import Model
-from psgd_ref.training.build import GRID_RULES, build_model
+from psgd_ref.training.build import build_model
 from psgd_ref.training.checkpoint import KEY, Checkpoint, last_whole, read_checkpoint
-from psgd_ref.training.evaluation import evaluate
-
-
-def evaluate_saved(
-    path: Path,
-    weights: Sequence[int],
-    activations: Sequence[int] = (),
-    split: str = "test",
-    grid: str = "min-max",
-    per_channel: bool = False,
-    reestimate: bool = False,
-    model: str | None = None,
-    data: str | None = None,
-    folder: Path | None = None,
-) -> dict[str, float]:
-    """Accuracies (0 … 1) as `evaluate` gives them, of the last whole checkpoint in a folder or of a file.
-
-    model, data : names, for a file that does not say itself what it is; they win over what it says
-    folder      : where downloaded data sets live
-    Raises ValueError for what is no run and no safetensors file, and when a name is missing.
-    """
-    rule = GRID_RULES[choice("grid", grid, tuple(GRID_RULES))]
-    network, images = open_saved(path, model, data, folder)
-    return evaluate(network, images, weights, split, rule, per_channel, reestimate, activations)
 
 
 def open_saved(
     path: Path, model: str | None = None, data: str | None = None, folder: Path | None = None
 ) -> tuple[Model, Dataset]:
-    """The model with its saved weights, and the data set it was trained on; arguments as `evaluate_saved`."""
+    """The model of the last whole checkpoint in a folder, or of a file, and the data set it was trained on.
+
+    model, data : names, for a file that does not say itself what it is; they win over what it says
+    folder      : where downloaded data sets live
+    Raises ValueError for what is no run and no safetensors file, and when a name is missing.
+    """
     found = _checkpoint(path)
     options = {} if found is None else found.configuration
     names = {"model": model or options.get("model"), "data": data or options.get("data")}

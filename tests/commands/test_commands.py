@@ -68,6 +68,13 @@ def test_train_then_evaluate(capsys, tmp_path):
     assert [line.split()[0] for line in out.splitlines()[1:]] == ["full", "A4", "W8", "W8A4", "W2", "W2A4"]
     _, out, _ = run(capsys, "evaluate", folder, "--weights", "8", "--split", "validation", "--json")
     assert set(json.loads(out)) == {"full", "W8"}
+    _, out, _ = run(capsys, "evaluate", folder, "--weights", "4,2", "--grid", "mse", "--report")
+    assert [line for line in out.splitlines() if line.endswith(", mse")] == ["W4, mse", "W2, mse"]
+    rows = [line for line in out.splitlines() if line.startswith("| fc2.weight | 50×20 | ")]
+    assert [row.split("|")[3].strip() for row in rows] == ["4", "2"]
+    _, out, _ = run(capsys, "evaluate", folder, "--weights", "2", "--report", "--json")
+    layer = next(layer for layer in json.loads(out)["layers"]["W2"] if layer["name"] == "fc2.weight")
+    assert layer["strength"] == [8 / layer["step"][0]] * 2
     for option, value in (("--weights", "1"), ("--split", "all"), ("--grid", "none"), ("--weights", "x")):
         assert run(capsys, "evaluate", folder, option, value)[0] == 2
 

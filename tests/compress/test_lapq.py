@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from psgd_ref.compress import MinMaxGrid, PNormGrid, lapq, quantize
+from psgd_ref.compress import MinMaxGrid, PNormGrid, QuantizedModel, lapq, quantize
 from psgd_ref.compress.graph import links
 from psgd_ref.compress.lapq import POWERS, parabola_vertex
 from psgd_ref.nn.functional import cross_entropy
+from psgd_ref.training import PSGD
 from tests.compress.networks import trained_like
 
 
@@ -65,6 +66,20 @@ def test_integers_stay_visible():
     found = lapq(model, images, labels, 3, evaluations=5)
     for name, tensor in found.model.quantized.items():
         assert np.array_equal(tensor.values, found.model.segment(name).view(found.model.w))
+
+
+def test_its_grids_are_targets_to_train_towards():
+    model, images, labels = task()
+    found = lapq(model, images, labels, 3, evaluations=5, correction="none")
+    assert np.array_equal(QuantizedModel(model, found.grids).w, found.model.w)
+    optimizer = PSGD(0.01, momentum=0, decay=0, grid=found.grids, strength=1.0)
+    model.g[...], w = 1.0, model.w.copy()
+    optimizer.update(model, optimizer.init(model))
+    for part in model.segments:
+        before, after = part.view(w), part.view(model.w)
+        rule = found.grids.get(part.name)
+        s = 1.0 if rule is None else np.abs(before - rule.fit(before).nearest(before))
+        assert np.allclose(after, before - 0.01 * s, atol=1e-12)
 
 
 def test_bad_input_is_refused():

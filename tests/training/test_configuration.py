@@ -51,6 +51,7 @@ def test_toml_there_and_back(tmp_path):
         ({"model": 7}, "model must be a text"),
         ({"augment": "mirror"}, "augment must be one of none"),
         ({"strength": [1]}, "strength"),
+        ({"grid": "adaptivfloat", "refresh": "ema"}, "averages one Δ"),
     ],
 )
 def test_values_that_are_not_accepted(values, message):

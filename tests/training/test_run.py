@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from psgd_ref.compress import GRIDS
 from psgd_ref.figures.training import draw
-from psgd_ref.training import DivergenceError
+from psgd_ref.interop import save_safetensors
+from psgd_ref.training import DivergenceError, evaluate
 from psgd_ref.training.checkpoint import checkpoints, last_whole, read_checkpoint
 from psgd_ref.training.configuration import Configuration
 from psgd_ref.training.run import read_metrics, train
-from psgd_ref.training.saved import evaluate_saved
+from psgd_ref.training.saved import open_saved
 
 CHOSEN = Configuration(data="moons", epochs=4, psgd_from=3, bits=3, batch=600, smoothing=0.1)
 
@@ -208,24 +210,32 @@ def test_bad_options_leave_no_run_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def accuracies(path, **names):
+    return evaluate(*open_saved(path, **names), bits=[8, 2], activations=[8])
+
+
 def test_evaluation_of_a_folder_and_of_a_file(undisturbed, tmp_path):
-    from_folder = evaluate_saved(undisturbed, [8, 2], [8])
+    from_folder = accuracies(undisturbed)
     assert list(from_folder) == ["full", "A8", "W8", "W8A8", "W2", "W2A8"]
     path = checkpoints(undisturbed)[-1]
-    assert evaluate_saved(path, [8, 2], [8]) == from_folder
+    assert accuracies(path) == from_folder
     assert from_folder["full"] > 0.6
-    from psgd_ref.interop import load_safetensors, save_safetensors
-    from psgd_ref.models import mlp
-
-    model = mlp((2, 50, 20, 2))
-    load_safetensors(model, path)
-    save_safetensors(model, tmp_path / "plain.safetensors")
+    plain = tmp_path / "plain.safetensors"
+    save_safetensors(open_saved(path)[0], plain)
     with pytest.raises(ValueError, match="does not say its model; give it with --model"):
-        evaluate_saved(tmp_path / "plain.safetensors", [8])
-    plain = evaluate_saved(tmp_path / "plain.safetensors", [8, 2], [8], model="mlp", data="moons")
-    assert plain == from_folder
+        open_saved(plain)
+    with pytest.raises(ValueError, match="does not say its data; give it with --data"):
+        open_saved(plain, model="mlp")
+    assert accuracies(plain, model="mlp", data="moons") == from_folder
     with pytest.raises(ValueError, match="holds no whole checkpoint"):
-        evaluate_saved(tmp_path, [8])
+        open_saved(tmp_path)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+def test_every_grid_is_trained_towards_by_its_name(grid, tmp_path):
+    run = start(tmp_path, Configuration(data="moons", grid=grid, bits=3, epochs=1, batch=600))
+    assert run.metrics[0]["moved"] > 0
+    assert 0 < run.metrics[0]["mean_distance"] < 0.5
 
 
 def test_the_summary_shows_every_metric(undisturbed):

@@ -1,0 +1,23 @@
+"""The grids by name, for configurations and the command line."""
+
+from collections.abc import Callable
+
+from psgd_ref.compress.aciq import ACIQGrid
+from psgd_ref.compress.adaptivfloat import AdaptivFloatGrid
+from psgd_ref.compress.grids import Grid
+from psgd_ref.compress.min_max import MinMaxGrid
+from psgd_ref.compress.mse import MSEGrid
+from psgd_ref.core.arguments import choice
+
+# Rules that take bits and per_channel, and look at nothing but the weights.
+GRIDS: dict[str, Callable[..., Grid]] = {
+    "min-max": MinMaxGrid,
+    "mse": MSEGrid,
+    "aciq": ACIQGrid,
+    "adaptivfloat": AdaptivFloatGrid,
+}
+
+
+def named_grid(name: str) -> Callable[..., Grid]:
+    """The rule of that name; ValueError for another name."""
+    return GRIDS[choice("grid", name, tuple(GRIDS))]
