@@ -1,0 +1,58 @@
+"""The loss along a line or over a plane of weights."""
+
+import sys
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from psgd_ref.analysis.slices import Slice
+from psgd_ref.core.arguments import Array, real_array
+from psgd_ref.nn import Model
+from psgd_ref.nn.functional import cross_entropy
+
+
+def loss_at(
+    model: Model, w: npt.ArrayLike, images: Array, labels: Any, smoothing: float = 0.0, training: bool = True
+) -> float:
+    """The mean cross-entropy of the model with the weights w, shape (n,), in its place.
+
+    training : batch norms take the statistics of `images`, as if re-estimated at w, or with False the
+               model's running ones. The model stays as it is.
+    """
+    return float(_at(model.copy(), real_array("w", w), images, labels, smoothing, training))
+
+
+def losses(
+    model: Model,
+    where: Slice,
+    coordinates: npt.ArrayLike,
+    images: Array,
+    labels: Any,
+    smoothing: float = 0.0,
+    training: bool = True,
+    progress: bool | None = None,
+) -> Array:
+    """The loss at points of a line or plane: float64, shape (m,).
+
+    coordinates : (m, k), k the dimension of the slice
+    training    : as in `loss_at`
+    progress    : show a bar on standard error; by default when a person watches
+    The kernels use all cores; for one point a core, give parts of the coordinates to processes. Points
+    where the loss is not finite are infinite. Source: Li et al. 2018.
+    """
+    points = np.atleast_2d(real_array("coordinates", coordinates))
+    hidden = not (sys.stderr.isatty() if progress is None else progress)
+    subject = model.copy()
+    bar = tqdm(points, "landscape", unit="point", disable=hidden, leave=False)
+    found = [_at(subject, where.point(point), images, labels, smoothing, training) for point in bar]
+    return np.where(np.isfinite(found), found, np.inf)
+
+
+def _at(model: Model, w: Array, images: Array, labels: Any, smoothing: float, training: bool) -> float:
+    if w.shape != model.w.shape:
+        raise ValueError(f"w must have the model's shape {model.w.shape}; got {w.shape}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        model.w[...] = w
+        return cross_entropy(model.forward(images, training), labels, smoothing)[0]
