@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn.functional import cross_entropy
@@ -20,8 +21,11 @@ class Model:
 
     w, g    : (n,) arrays; the layers' parameters are views, so writing to w changes the network
     segments: name, shape, role and span of every parameter in w
+    mask    : None, or (n,) booleans, False where a parameter is pruned: w and g stay 0 there
     Raises ValueError for another dtype or a negative seed.
     """
+
+    mask: npt.NDArray[np.bool_] | None = None
 
     def __init__(self, net: Layer, seed: int = 0, dtype: Any = np.float32) -> None:
         if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
@@ -40,9 +44,11 @@ class Model:
     def lay_out_again(self) -> None:
         """Renew `w`, `g` and `segments` after layers have gained or lost parameters. Modifies the model.
 
-        Parameters that stay (by name) keep their values, new ones take their initial value.
+        Parameters that stay (by name) keep their values and their part of the mask, new ones take their
+        initial value.
         """
         kept = {segment.name: segment.view(self.w) for segment in self.segments}
+        held = {} if self.mask is None else {part.name: part.view(self.mask) for part in self.segments}
         self.segments = lay_out(self.net)
         rng = np.random.default_rng(0)
         values = [
@@ -50,6 +56,32 @@ class Model:
             for name, parameter in named_parameters(self.net)
         ]
         self.bind(np.concatenate(values).astype(self.w.dtype))
+        if self.mask is not None:
+            self.mask = np.ones(self.w.size, bool)
+            for part in self.segments:
+                part.view(self.mask)[...] = held.get(part.name, True)
+
+    def hold(self, mask: npt.NDArray[np.bool_] | None) -> None:
+        """Prune the parameters where `mask` is False, for good; None lets all be free. Modifies the model.
+
+        mask : (n,) booleans in the order of w
+        Optimisers, copies, quantization and checkpoints keep to it. Raises ValueError for another shape
+        or dtype.
+        """
+        if mask is not None and (mask.shape != self.w.shape or mask.dtype != np.bool_):
+            raise ValueError(
+                f"mask must be booleans of shape {self.w.shape}; got {mask.dtype} of {mask.shape}"
+            )
+        self.mask = None if mask is None else mask.copy()
+        self.apply_mask()
+
+    def apply_mask(self) -> None:
+        """Set w and g to 0 where a parameter is pruned. Modifies the model."""
+        if self.mask is not None:
+            # Assigned and not multiplied, so that neither −0 nor NaN is left.
+            pruned = ~self.mask
+            self.w[pruned] = 0
+            self.g[pruned] = 0
 
     def copy(self) -> "Model":
         """An independent model of the same structure, parameters and statistics."""
@@ -57,10 +89,10 @@ class Model:
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"net": self.net, "segments": self.segments, "w": self.w}
+        return {"net": self.net, "segments": self.segments, "w": self.w, "mask": self.mask}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.net, self.segments = state["net"], state["segments"]
+        self.net, self.segments, self.mask = state["net"], state["segments"], state["mask"]
         self.bind(state["w"])
 
     @property
@@ -95,6 +127,7 @@ class Model:
         logits, cache = self.net.forward(self._images(x), True)
         loss, dlogits = cross_entropy(logits, labels, smoothing)
         self.net.backward(dlogits, cache, need_dx=False)
+        self.apply_mask()
         return loss
 
     def _images(self, x: Array) -> Array:

@@ -45,11 +45,16 @@ class Optimizer:
         return state
 
     def update(self, model: Model, state: State) -> State:
-        """One step from the gradient in model.g. Modifies model.w and the arrays of `state`; returns it."""
+        """One step from the gradient in model.g. Modifies model.w and the arrays of `state`; returns it.
+
+        What the model's mask prunes stays 0, whatever momentum or decay would do to it.
+        """
+        model.apply_mask()
         if self.fused is None:
             self.apply_chain(model, state)
         else:
             self.fused.update(model, state, self.rate(state))
+        model.apply_mask()
         state["step"] += 1
         return state
 

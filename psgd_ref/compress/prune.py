@@ -1,0 +1,53 @@
+"""Pruning: which weights stay, chosen by a score, and a copy of the model without the others."""
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.core.arguments import Array, choice, real_number
+from psgd_ref.nn import Model, Segment
+
+SCOPES = ("global", "layer")
+
+
+def prunable(model: Model) -> tuple[Segment, ...]:
+    """The segments that pruning acts on: weights, not biases and batch norms."""
+    return tuple(segment for segment in model.segments if segment.role == "weight")
+
+
+def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
+    """A new model without its smallest weights; the given one stays as it is.
+
+    sparsity : share of weights to prune, 0 … 1; of N weights round(N(1 − sparsity)) are kept
+    scope    : "global" ranks all weights together, "layer" the weights of each layer by themselves
+    Of equal weights those that stand first in w are kept. Nothing is retrained; the new model's mask holds
+    the pruned weights at 0 when it is trained further or quantized, and batch-norm statistics are left as
+    they are (see `reestimate_batch_norm`). Raises ValueError for other values.
+    """
+    pruned = model.copy()
+    pruned.hold(keep_largest(pruned, np.abs(pruned.w), sparsity, scope))
+    return pruned
+
+
+def keep_largest(
+    model: Model, scores: Array, sparsity: float, scope: str = "global"
+) -> npt.NDArray[np.bool_]:
+    """The mask (n,) that keeps the round(N(1 − sparsity)) weights with the largest scores.
+
+    scores : (n,) in the order of w, larger is better; only those of weights are looked at
+    N counts all weights, or those of one layer with scope "layer"; halves are rounded to even. Of equal
+    scores the first is kept, so that the count is exact. What the model's mask prunes already stays
+    pruned. Biases and batch norms are kept. Raises ValueError for a sparsity outside 0 … 1, scores of
+    another shape or NaN.
+    """
+    if real_number("sparsity", sparsity) > 1:
+        raise ValueError(f"sparsity must be a number in [0, 1]; got {sparsity!r}")
+    if scores.shape != model.w.shape or np.isnan(scores).any():
+        raise ValueError(f"scores must be numbers of shape {model.w.shape}; got NaN or shape {scores.shape}")
+    parts = [np.arange(part.start, part.stop) for part in prunable(model)]
+    groups = parts if choice("scope", scope, SCOPES) == "layer" else [np.concatenate(parts)]
+    mask = np.ones(model.w.size, bool)
+    for group in groups:
+        kept = round(group.size * (1 - sparsity))
+        # A stable sort keeps equal scores in the order of w.
+        mask[group[np.argsort(-scores[group], kind="stable")[kept:]]] = False
+    return mask if model.mask is None else mask & model.mask
