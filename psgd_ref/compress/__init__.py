@@ -13,9 +13,16 @@ from psgd_ref.compress.lapq import LAPQ, lapq
 from psgd_ref.compress.min_max import MinMaxGrid
 from psgd_ref.compress.mse import MSEGrid, PNormGrid
 from psgd_ref.compress.names import GRIDS, named_grid
+from psgd_ref.compress.powerpropagation import powerpropagation
+from psgd_ref.compress.prune import prune
 from psgd_ref.compress.quantize import QuantizedModel, quantize, relative_error
+from psgd_ref.compress.reparametrise import fold_weights
 from psgd_ref.compress.report import report
+from psgd_ref.compress.snip import snip
+from psgd_ref.compress.sparsity import sparsity, sparsity_report
+from psgd_ref.compress.spred import spred
 from psgd_ref.compress.tensor import QuantizedTensor, correct_channels, quantize_tensor
+from psgd_ref.compress.wide_zero import WideZeroGrid
 
 __all__ = [
     "GRIDS",
@@ -30,6 +37,7 @@ __all__ = [
     "PNormGrid",
     "QuantizedModel",
     "QuantizedTensor",
+    "WideZeroGrid",
     "absorb_biases",
     "as_grid",
     "calibrated",
@@ -38,13 +46,20 @@ __all__ = [
     "dfq",
     "equalise",
     "fold_batch_norms",
+    "fold_weights",
     "from_batch_norms",
     "hold_inputs",
     "lapq",
     "named_grid",
+    "powerpropagation",
+    "prune",
     "quantize",
     "quantize_tensor",
     "reestimate_batch_norm",
     "relative_error",
     "report",
+    "snip",
+    "sparsity",
+    "sparsity_report",
+    "spred",
 ]

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from psgd_ref.compress.grids import Grid, with_bits
+from psgd_ref.compress.grids import FixedTargets, Grid, with_bits
+from psgd_ref.compress.prune import prunable
+from psgd_ref.core import Zero
 from psgd_ref.nn import Model, Segment
 
 # First and last layer keep this many bits when the others have fewer than 4, as in the official code.
@@ -26,7 +28,10 @@ def assign(model: Model, grid: Grid | Mapping[str, Grid]) -> list[tuple[Segment,
     """Every gridded segment with its grid: `grid`, but 8 bits in the first and last layer below 4 bits.
 
     grid : or rules by parameter name, taken as they are; segments without one are left out
+    Zero alone is for pruning, so it is a target of what is pruned: weights, not biases.
     """
+    if isinstance(grid, FixedTargets) and isinstance(grid.targets, Zero):
+        return [(segment, grid) for segment in prunable(model)]
     segments = gridded(model)
     if isinstance(grid, Mapping):
         return [(segment, grid[segment.name]) for segment in segments if segment.name in grid]

@@ -14,6 +14,11 @@ def prunable(model: Model) -> tuple[Segment, ...]:
     return tuple(segment for segment in model.segments if segment.role == "weight")
 
 
+def weight_indices(model: Model) -> list[npt.NDArray[np.intp]]:
+    """The places in w of every layer's weights, one array for each."""
+    return [np.arange(part.start, part.stop) for part in prunable(model)]
+
+
 def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
     """A new model without its smallest weights; the given one stays as it is.
 
@@ -43,7 +48,7 @@ def keep_largest(
         raise ValueError(f"sparsity must be a number in [0, 1]; got {sparsity!r}")
     if scores.shape != model.w.shape or np.isnan(scores).any():
         raise ValueError(f"scores must be numbers of shape {model.w.shape}; got NaN or shape {scores.shape}")
-    parts = [np.arange(part.start, part.stop) for part in prunable(model)]
+    parts = weight_indices(model)
     groups = parts if choice("scope", scope, SCOPES) == "layer" else [np.concatenate(parts)]
     mask = np.ones(model.w.size, bool)
     for group in groups:

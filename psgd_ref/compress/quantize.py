@@ -27,6 +27,10 @@ class QuantizedModel(Model):
 
     def __init__(self, model: Model, grid: Grid | Assignment, correction: str = "none") -> None:
         choice("correction", correction, CORRECTIONS)
+        if model.mask is not None and correction != "none":
+            raise ValueError(
+                f"correction {correction!r} would move a pruned model's weights off 0; accepted is none"
+            )
         super().__setstate__(model.copy().__getstate__())
         rules: Assignment = (
             grid if isinstance(grid, Mapping) else {part.name: rule for part, rule in assign(self, grid)}
@@ -60,7 +64,8 @@ def quantize(
     bits       : 2 … 16; below 4 the first and last layer keep 8, as in the official code
     grid       : `MinMaxGrid`, `MSEGrid` or another rule that takes bits and per_channel
     correction : give each output channel its "mean" back, or "mean and deviation" (see `correct_channels`)
-    Batch-norm statistics are left as they are (see `reestimate_batch_norm`).
+    Batch-norm statistics are left as they are (see `reestimate_batch_norm`). Every grid has a level at 0,
+    so pruned weights stay pruned; a correction would move them, and is refused for a pruned model.
     Raises ValueError for other values and for weights that are not finite.
     """
     return QuantizedModel(model, grid(bits, per_channel), correction)

@@ -12,15 +12,20 @@ from safetensors.numpy import save as to_bytes
 
 from psgd_ref.interop.state_dict import load_state_dict, state_dict
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_mask
 
 # Tensors of a checkpoint that are not the model's: the optimiser's and the loop's.
 OWN = "psgd_ref."
+# The mask of a pruned model, booleans in the order of its flat vector.
+MASK = f"{OWN}mask"
 
 
 def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
     """Write parameters and running statistics in PyTorch's names and layouts (see `state_dict`).
 
-    The file appears whole or not at all. Raises OSError when it cannot be written.
+    A pruned model's zeros are written, its mask is not, since PyTorch knows no such tensor: after loading,
+    `prune(model, sparsity(model))` holds the zeros again. The file appears whole or not at all. Raises
+    OSError when it cannot be written.
     """
     write(Path(path), state_dict(model), {})
 
@@ -28,15 +33,28 @@ def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
 def load_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
     """Read parameters and running statistics from a safetensors file. Modifies `model`.
 
-    path : a PyTorch state dict of the same structure, or a checkpoint of `psgd-ref train`
+    path : a PyTorch state dict of the same structure, or a checkpoint of `psgd-ref train`, which may
+           hold a mask, too; after loading the model has that mask, or none
     Raises ValueError for a file that is not safetensors, and one that lists every missing, unknown or
     misshapen tensor (nothing is loaded then); OSError for one that cannot be read.
     """
     tensors, _ = read(Path(path))
     try:
-        load_state_dict(model, {name: t for name, t in tensors.items() if not name.startswith(OWN)})
+        load_tensors(model, tensors)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def load_tensors(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Give the model the weights, statistics and mask of a file; without a mask in it, all is free.
+
+    Raises ValueError, nothing loaded, when they do not fit.
+    """
+    mask = tensors.get(MASK)
+    if mask is not None:
+        check_mask(mask, model.w)
+    load_state_dict(model, {name: t for name, t in tensors.items() if not name.startswith(OWN)})
+    model.hold(mask)
 
 
 def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:

@@ -68,10 +68,8 @@ class Model:
         Optimisers, copies, quantization and checkpoints keep to it. Raises ValueError for another shape
         or dtype.
         """
-        if mask is not None and (mask.shape != self.w.shape or mask.dtype != np.bool_):
-            raise ValueError(
-                f"mask must be booleans of shape {self.w.shape}; got {mask.dtype} of {mask.shape}"
-            )
+        if mask is not None:
+            check_mask(mask, self.w)
         self.mask = None if mask is None else mask.copy()
         self.apply_mask()
 
@@ -137,3 +135,9 @@ class Model:
         if x.shape[0] == 0:
             raise ValueError("images must not be empty; got a batch of 0")
         return np.ascontiguousarray(x, self.w.dtype)
+
+
+def check_mask(mask: npt.NDArray[Any], w: Array) -> None:
+    """Raise ValueError unless the mask is booleans in the shape of w."""
+    if mask.dtype != np.bool_ or mask.shape != w.shape:
+        raise ValueError(f"mask must be booleans of shape {w.shape}; got {mask.dtype} of shape {mask.shape}")

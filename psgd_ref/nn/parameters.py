@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from psgd_ref.nn.layer import Layer
 
 Role = Literal["weight", "bias", "norm"]
+Scalar = TypeVar("Scalar", bound=np.generic)
 Initialiser = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 
@@ -47,7 +49,7 @@ class Segment:
     def span(self) -> slice:
         return slice(self.start, self.stop)
 
-    def view(self, flat: Array) -> Array:
+    def view(self, flat: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
         """This parameter's part of a flat array, in its own shape: a view."""
         return flat[self.start : self.stop].reshape(self.shape)
 

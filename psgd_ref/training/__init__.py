@@ -4,7 +4,7 @@ from psgd_ref.training.divergence import DivergenceError
 from psgd_ref.training.evaluation import accuracy, evaluate
 from psgd_ref.training.loop import Epoch, fit
 from psgd_ref.training.objective import CrossEntropy, Objective, Penalized, Penalty
-from psgd_ref.training.optimizer import PSGD, SGD, Adam, Optimizer
+from psgd_ref.training.optimizer import PSGD, SGD, Adam, Optimizer, ProximalL1
 from psgd_ref.training.schedules import constant, cosine, piecewise
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Optimizer",
     "Penalized",
     "Penalty",
+    "ProximalL1",
     "accuracy",
     "constant",
     "cosine",

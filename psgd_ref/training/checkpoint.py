@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.interop.safetensors import OWN, read, write
-from psgd_ref.interop.state_dict import load_state_dict, state_dict
+from psgd_ref.interop.safetensors import MASK, OWN, load_tensors, read, write
+from psgd_ref.interop.state_dict import state_dict
 from psgd_ref.nn import Model
 from psgd_ref.training.progress import Progress
 
@@ -41,11 +41,11 @@ class Checkpoint:
         return dict(self.record["configuration"])
 
     def load_weights(self, model: Model) -> None:
-        """Give the model the weights and statistics; ValueError, nothing loaded, when they do not fit."""
-        load_state_dict(model, {n: t for n, t in self.tensors.items() if not n.startswith(OWN)})
+        """Give the model weights, statistics and mask; ValueError, nothing loaded, when they do not fit."""
+        load_tensors(model, self.tensors)
 
     def restore(self, model: Model) -> Progress:
-        """Give the model the weights and statistics, and return where the run stood."""
+        """Give the model the weights, statistics and mask, and return where the run stood."""
         self.load_weights(model)
         state = {
             name.removeprefix(OPTIMIZER): tensor.copy()
@@ -71,6 +71,8 @@ def save_checkpoint(folder: Path, model: Model, progress: Progress, configuratio
     tensors: dict[str, npt.NDArray[Any]] = dict(state_dict(model))
     tensors |= {OPTIMIZER + name: value for name, value in progress.state.items()}
     tensors |= {LOSSES: np.array(progress.losses), START: progress.start}
+    if model.mask is not None:
+        tensors[MASK] = model.mask
     record = {
         "epoch": progress.epoch,
         "generator": progress.generator,

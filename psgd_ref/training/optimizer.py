@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from psgd_ref.compress.grids import Grid, as_grid
+from psgd_ref.compress.prune import prunable
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number
+from psgd_ref.core.clustering import soft_threshold
 from psgd_ref.nn import Model
 from psgd_ref.training.fused import fuse
 from psgd_ref.training.position import ScaleByPosition
@@ -22,6 +24,7 @@ class Optimizer:
     lr              : η, a number ≥ 0 or a schedule from the number of steps taken to η
     position        : the position scale in the chain, if there is one
     decoupled_decay : κ of a decay that acts on w by itself, w ← (1 − ηκ) w, beside the move
+    l1              : weights are moved towards 0 by η·l1, but not past it, behind the move (`ProximalL1`)
     """
 
     def __init__(
@@ -30,11 +33,13 @@ class Optimizer:
         lr: float | Schedule,
         position: ScaleByPosition | None = None,
         decoupled_decay: float = 0.0,
+        l1: float = 0.0,
     ) -> None:
         self.chain = tuple(chain)
         self.lr: Schedule = lr if callable(lr) else constant(lr)
         self.position = position
         self.decoupled_decay = real_number("decay", decoupled_decay)
+        self.l1 = real_number("l1", l1)
         self.fused = fuse(self.chain) if decoupled_decay == 0 else None
 
     def init(self, model: Model) -> State:
@@ -54,6 +59,9 @@ class Optimizer:
             self.apply_chain(model, state)
         else:
             self.fused.update(model, state, self.rate(state))
+        if self.l1 > 0:
+            for part in prunable(model):
+                model.w[part.span] = soft_threshold(model.w[part.span], self.rate(state) * self.l1)
         model.apply_mask()
         state["step"] += 1
         return state
@@ -128,6 +136,19 @@ def PSGD(  # noqa: N802
         return Optimizer(core, lr, position, decoupled_decay=decay)
     core = [position, *pull, *average] if momentum_scaled else [*average, position, *pull]
     return Optimizer(core, lr, position)
+
+
+def ProximalL1(  # noqa: N802
+    lr: float | Schedule = 0.1, momentum: float = 0.9, decay: float = 1e-4, penalty: float = 1e-4
+) -> Optimizer:
+    """SGD for L + penalty·‖weights‖₁ by proximal steps: w ← soft(w − ηv, η·penalty/(1 − μ)), v as in `SGD`.
+
+    soft(c, a) = sign(c) max(|c| − a, 0), on weights, not on biases and batch norms. At rest v = g/(1 − μ),
+    so the fixed points are, with any momentum, those of the penalised loss: |g| ≤ penalty where w = 0.
+    penalty ≥ 0, others as in `SGD`. Source: Daubechies, Defrise, De Mol 2004 (from memory).
+    """
+    chain = [*_decay(decay), *_momentum(momentum)]
+    return Optimizer(chain, lr, l1=real_number("penalty", penalty) / (1 - momentum))
 
 
 def Adam(  # noqa: N802

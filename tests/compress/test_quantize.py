@@ -15,7 +15,7 @@ from psgd_ref.compress import (
     relative_error,
 )
 from psgd_ref.compress.policy import assign
-from psgd_ref.core import Zero
+from psgd_ref.core import UniformGrid, Zero
 from psgd_ref.models import convnet, mlp, resnet
 from psgd_ref.nn import BatchNorm, Linear, Model, Sequential
 
@@ -121,8 +121,14 @@ def test_first_and_last_layer_keep_eight_bits_below_four(bits, outer):
 def test_fixed_targets_are_assigned_to_every_gridded_segment():
     from psgd_ref.compress.grids import as_grid
 
-    pairs = assign(mlp(), as_grid(Zero()))
+    pairs = assign(mlp(), as_grid(UniformGrid(0.1, 1)))
     assert [segment.name for segment, _ in pairs] == [segment.name for segment in mlp().segments]
+
+
+def test_zero_is_assigned_to_weights():
+    from psgd_ref.compress.grids import as_grid
+
+    assert [segment.role for segment, _ in assign(mlp(), as_grid(Zero()))] == ["weight"] * 3
 
 
 def test_relative_error_of_uniform_weights_is_one():

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psgd_ref.compress import MinMaxGrid
+from psgd_ref.compress import MinMaxGrid, prune
 from psgd_ref.data import load_moons
-from psgd_ref.interop import load_safetensors
+from psgd_ref.interop import load_safetensors, save_safetensors
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD, Adam
 from psgd_ref.training.checkpoint import checkpoints, last_whole, read_checkpoint, save_checkpoint
@@ -31,9 +31,13 @@ def network():
     return mlp((2, 6, 2), seed=5)
 
 
-def trained(optimizer, folder=None, stop_at=None):
+def pruned():
+    return prune(network(), 0.5)
+
+
+def trained(optimizer, folder=None, stop_at=None, begin=network):
     """A model after three epochs, or after being stopped at a step, saved, and restored into another."""
-    model = network()
+    model = begin()
     progress = Progress.of(model, optimizer.init(model), 3)
     if stop_at is not None:
         stopped = lambda: progress.step == stop_at  # noqa: E731
@@ -51,6 +55,30 @@ def test_stopping_at_any_step_changes_no_bit(make, tmp_path):
     steps = EPOCHS * -(-len(DATA.train) // BATCH)
     undisturbed = trained(make())
     assert {trained(make(), tmp_path, stop_at=k) for k in range(steps)} == {undisturbed}
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_pruned_run_goes_on_at_its_mask(make, tmp_path):
+    undisturbed = trained(make(), begin=pruned)
+    assert {trained(make(), tmp_path, k, pruned) for k in (0, 1, 4)} == {undisturbed}
+    weights, model = np.frombuffer(undisturbed, np.float32), pruned()
+    assert not weights[~model.mask].any()
+    assert (weights != model.w)[model.mask].any()
+
+
+def test_loading_takes_the_mask_of_the_file_or_none(tmp_path):
+    model = pruned()
+    path = save_checkpoint(tmp_path, model, Progress.of(model, SGD().init(model), 0), {})
+    other = network()
+    load_safetensors(other, path)
+    assert np.array_equal(other.mask, model.mask)
+    save_safetensors(model, tmp_path / "weights.safetensors")
+    load_safetensors(other, tmp_path / "weights.safetensors")
+    assert other.mask is None
+    assert np.array_equal(other.w, model.w)
+    larger = mlp((2, 7, 2))
+    with pytest.raises(ValueError, match="mask"):
+        load_safetensors(larger, path)
 
 
 def saved(folder, steps=2, seed=0):

@@ -1,0 +1,54 @@
+"""Weights as functions of other numbers, w = φ(θ), while a model is trained."""
+
+from collections.abc import Callable, Iterator
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn import Layer, Model, Weighted
+from psgd_ref.nn.parameters import named_layers
+
+
+class Reparametrisation(Layer):
+    """A layer that stands before a weight and turns its parameter θ into the weight w = φ(θ)."""
+
+    def start(self, w: Array) -> Array:
+        """A θ with φ(θ) = w; sets the layer's own parameters, whose values are bound by then."""
+        raise NotImplementedError
+
+
+def reparametrise(model: Model, make: Callable[[tuple[int, ...]], Reparametrisation]) -> Model:
+    """A new model of the same function whose weights are φ(θ); `w` of the new model holds θ.
+
+    make : from the shape of a weight to the φ before it
+    Biases and batch norms stay as they are. `fold_weights` takes the φ out again.
+    """
+    twin = model.copy()
+    weights = {layer: layer.weight.value.copy() for layer in weighted(twin)}
+    for layer in weights:
+        layer.weight_quantizer = make(layer.weight.shape)
+    twin.lay_out_again()
+    for layer, w in weights.items():
+        assert isinstance(layer.weight_quantizer, Reparametrisation)
+        layer.weight.value[...] = layer.weight_quantizer.start(w)
+    return twin
+
+
+def fold_weights(model: Model) -> Model:
+    """A new model of the same function in evaluation whose `w` holds the weights φ(θ) themselves.
+
+    Whatever layer stands before a weight is applied as in evaluation and taken out.
+    """
+    twin = model.copy()
+    values = {}
+    for layer in weighted(twin):
+        if layer.weight_quantizer is not None:
+            values[layer] = layer.weight_quantizer.forward(layer.weight.value, False)[0]
+            layer.weight_quantizer = None
+    twin.lay_out_again()
+    for layer, w in values.items():
+        layer.weight.value[...] = w
+    return twin
+
+
+def weighted(model: Model) -> Iterator[Weighted]:
+    """Every layer with a weight, in forward order."""
+    return (layer for _, layer in named_layers(model.net) if isinstance(layer, Weighted))
