@@ -26,7 +26,7 @@ def at_rest(optimizer, c, h, steps, start=None):
 
 
 @settings(max_examples=10)
-@given(h=st.floats(0.7, 2), penalty=st.floats(0, 1), momentum=st.sampled_from([0.0, 0.5]))
+@given(h=st.floats(0.7, 2), penalty=st.floats(0.01, 1), momentum=st.sampled_from([0.0, 0.5]))
 def test_the_proximal_step_rests_at_the_soft_threshold(h, penalty, momentum):
     c = np.linspace(-2, 2, 23)
     found = at_rest(ProximalL1(0.4, momentum, 0, penalty), c, h, 150)
