@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -25,8 +26,7 @@ def run_all(
     `function` is a module's function and a job can be pickled. A failing run ends all with its error.
     """
     results: dict[int, Result] = {}
-    count = min(workers or os.cpu_count() or 1, len(jobs))
-    with _one_thread_each(), ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+    with processes(min(workers or cores(), len(jobs))) as pool:
         futures = {pool.submit(function, job): i for i, job in enumerate(jobs)}
         done = as_completed(futures)
         try:
@@ -39,7 +39,20 @@ def run_all(
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """So many fresh processes of one thread each, which end with this process, however it ends."""
+    spawn = get_context("spawn")
+    with one_thread_each(), ProcessPoolExecutor(count, spawn, initializer=_end_with_parent) as pool:
+        yield pool
+
+
+def cores() -> int:
+    """Cores of this computer, at least 1."""
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
     """Give processes that are started here one thread: pools on the same cores get in each other's way."""
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
@@ -51,3 +64,15 @@ def _one_thread_each() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _end_with_parent() -> None:
+    """A killed parent cannot tell its workers to end, and they would wait for jobs for ever."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()

@@ -1,0 +1,65 @@
+"""A sweep's results as text: mean ± standard deviation over seeds, and how far it is."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from psgd_ref.experiments.sweep import Status
+from psgd_ref.experiments.sweep_plan import Run
+
+
+def table(status: Status) -> str:
+    """Markdown: a line for each method, combination of options, grid and treatment of batch norms.
+
+    Accuracies in per cent over the seeds that are done; a standard deviation (n − 1) from two on.
+    """
+    names = _names(status.runs)
+    lines: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    for run, row in _accuracies(status):
+        options = (str(run.varied.get(name, "")) for name in names)
+        norms = "re-estimated" if row["reestimated"] else "as trained"
+        cells = lines.setdefault((run.method, *options, row["grid"], norms), {})
+        cells.setdefault(row["precision"], []).append(100 * row["accuracy"])
+    if not lines:
+        return "no run is done"
+    columns = list(dict.fromkeys(precision for cells in lines.values() for precision in cells))
+    heads = ["method", *names, "grid", "batch norms", *columns, "seeds"]
+    texts = ["| " + " | ".join(heads) + " |"]
+    texts.append("|" + "---|" * (len(names) + 3) + "---:|" * (len(columns) + 1))
+    for key, cells in lines.items():
+        values = [_cell(cells[column]) if column in cells else "" for column in columns]
+        count = max(map(len, cells.values()))
+        texts.append("| " + " | ".join([*key, *values, str(count)]) + " |")
+    return "\n".join(texts)
+
+
+def summary(status: Status) -> str:
+    """How many runs are done, failed and left, and the errors."""
+    done = len(status.entries) - len(status.failed)
+    seconds = [entry.seconds for entry in status.entries.values() if entry.seconds is not None]
+    parts = [f"{len(status.runs)} runs: {done} done, {len(status.failed)} failed, {len(status.left)} left"]
+    if status.begun:
+        parts[0] += f", {len(status.begun)} of these begun"
+    if seconds:
+        parts[0] += f"; {np.mean(seconds):.3g} s a run"
+    for run in status.left:
+        if run.identity in status.begun:
+            parts.append(f"begun: {run}: {status.begun[run.identity]} of {run.configuration.epochs} epochs")
+    parts += [f"failed: {run}: {status.entries[run.identity].error}" for run in status.failed]
+    return "\n".join(parts)
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Options in which runs differ; seeds are what is averaged over."""
+    return [name for name in dict.fromkeys(n for run in runs for n in run.varied) if name != "seed"]
+
+
+def _accuracies(status: Status) -> list[tuple[Run, dict[str, Any]]]:
+    found = [(run, status.entries[run.identity].result) for run in status.runs if run not in status.left]
+    return [(run, row) for run, result in found if result is not None for row in result["accuracies"]]
+
+
+def _cell(values: Sequence[float]) -> str:
+    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{spread}"
