@@ -7,7 +7,7 @@ plain NumPy. The compiled kernels know float32 only; anything else goes to the o
 import functools
 import os
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numba
 import numpy as np
@@ -30,13 +30,21 @@ def _backend() -> str:
 BACKEND = _backend()
 
 
+_FLOAT32 = np.dtype(np.float32)
+
+
+def _other_float(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind == "f" and dtype != _FLOAT32
+
+
 def _choose(compiled: Callable[P, R], oracle: Callable[P, R]) -> Callable[P, R]:
     """The compiled kernel for float32 arguments, its oracle for the rest."""
 
     @functools.wraps(oracle)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         for value in (*args, *kwargs.values()):
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.dtype != np.float32:
+            # Most arrays are float32, and comparing dtypes takes time: first whether it is the very same one.
+            if isinstance(value, np.ndarray) and value.dtype is not _FLOAT32 and _other_float(value.dtype):
                 return oracle(*args, **kwargs)
         start_threads()
         return compiled(*args, **kwargs)

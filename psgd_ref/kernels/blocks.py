@@ -1,14 +1,17 @@
 """How arrays are cut into tiles: the sizes of tiles, rounding up to whole tiles, and the ragged edge."""
 
+from functools import cache
+
 import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.compile import LANES, inner
-from psgd_ref.kernels.tile import Shape, shape, tile_columns, tile_rows, tile_store
+from psgd_ref.kernels.tile import Shape, shape, tile_columns, tile_store, tile_store_part
 
 ZERO = np.float32(0)
 
 
+@cache
 def sums_shape(columns: int) -> Shape:
     """Tile for sums of products: as many registers as leave room for one row of factors.
 
@@ -21,12 +24,14 @@ def sums_shape(columns: int) -> Shape:
     return shape(8 if vectors == 1 else 6, vectors, LANES)
 
 
+@cache
 def gradient_shape(columns: int) -> Shape:
     """Tile for the weight gradient, taller because its rows lie next to each other and share an address."""
     vectors = 1 if columns <= LANES else 2
     return shape((24 if LANES == 16 else 12) // vectors, vectors, LANES)
 
 
+@cache
 def height_width(tile: Shape) -> tuple[int, int]:
     """Rows and columns of a tile."""
     kinds = [type(size) for size in tile]
@@ -40,18 +45,13 @@ def up(size: int, step: int) -> int:
 
 def flat(a: Array) -> Array:
     """The array as one line, copied only if it is not contiguous."""
-    return np.ascontiguousarray(a).reshape(-1)
+    return a.reshape(-1)
 
 
 @inner
 def store_columns(tile, shape, y, target, rows, columns):
     """Store the first `columns` of a tile at y[target + rows[p] + c]; `rows` is an array."""
-    height, block = tile_rows(shape), tile_columns(shape)
-    if columns >= block:
+    if columns >= tile_columns(shape):
         tile_store(tile, y, target, rows)
     else:
-        whole = np.empty(height * block, np.float32)
-        tile_store(tile, whole, 0, block)
-        for p in range(height):
-            for c in range(columns):
-                y[target + rows[p] + c] = whole[p * block + c]
+        tile_store_part(tile, y, target, rows, columns)

@@ -83,6 +83,8 @@ _OPTIONS = {
     "fastmath": {"contract"},
     "nogil": True,
     "no_cfunc_wrapper": True,
+    # Kernels make no arrays, their callers do: the code that counts references would double the compilation.
+    "_nrt": False,
 }
 # Only `prange` runs in parallel: Numba would also turn array assignments into parallel loops, each of
 # which costs a second of compilation.

@@ -13,16 +13,17 @@ At stride 1 the gradient of the input is a forward convolution of dy with flippe
 stride s the pixels u ≡ a, v ≡ b (mod s) see every s-th row and column of W: s² small convolutions.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
-from numba import get_num_threads
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import flat, gradient_shape, height_width, store_columns, sums_shape, up
+from psgd_ref.kernels.blocks import ZERO, flat, gradient_shape, height_width, store_columns, sums_shape, up
 from psgd_ref.kernels.compile import body, inner, kernel
-from psgd_ref.kernels.parallel import for_each
+from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Indices, Pair
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 
@@ -33,19 +34,27 @@ PARTS = 16
 _BAND = 128
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """Where a correlation reads and writes, the same for every image.
+
+    border : size of a bordered image, length of its lines, offset of the image in it
+    reads, writes : offset of every pixel in a bordered image and in an image of the result
+    starts : offset of the first read and of the first write; pixels : how many there are
+    """
+
+    border: tuple[int, int, int]
+    reads: Indices
+    writes: Indices
+    starts: Pair
+    pixels: int
+
+
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
     """As `reference.conv2d`."""
-    (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w.shape
-    bordered = (height + 2 * padding[0], width + 2 * padding[1])
-    size = ((bordered[0] - rows) // stride[0] + 1, (bordered[1] - columns) // stride[1] + 1)
-    line = bordered[1] * inputs
-    y: Array = memory.empty((images, *size, outputs))
-    _correlate(
-        x, w, bias, y,
-        scratch=(bordered[0] * line, line, padding[0] * line + padding[1] * inputs), size=size,
-        reads=_pixels(size, stride[0] * line, stride[1] * inputs), read_start=0,
-        writes=_pixels(size, size[1] * outputs, outputs), write_start=0,
-    )  # fmt: skip
+    size, plan = _forward_plan(x.shape[1:], w.shape, stride, padding)
+    y: Array = memory.empty((x.shape[0], *size, w.shape[3]))
+    _correlate(x, w, bias, y, plan)
     return y
 
 
@@ -58,56 +67,82 @@ def conv2d_backward(
 
 
 def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair, padding: Pair) -> Array:
-    (_, height, width, inputs), (_, *out, outputs) = x_shape, dy.shape
-    # Rows and columns of dy above and left of the pixel q, and how far q goes beyond dy.
-    before = [(w.shape[i] - 1) // stride[i] for i in (0, 1)]
-    lines, columns = (
-        before[i] + max(out[i], (x_shape[1 + i] - 1 + padding[i]) // stride[i] + 1) for i in (0, 1)
-    )
-    line = columns * outputs
     dx: Array = memory.empty(x_shape)
-    for residue in np.ndindex(stride):
-        taps = w[residue[0] :: stride[0], residue[1] :: stride[1]][::-1, ::-1].swapaxes(2, 3)
-        # Along each axis the pixels u = s·q + residue − p ≥ 0 see dy[q], dy[q − 1], …, one for each tap.
-        q = [max(0, -((residue[i] - padding[i]) // stride[i])) for i in (0, 1)]
-        u, v = (stride[i] * q[i] + residue[i] - padding[i] for i in (0, 1))
-        size = (-((u - height) // stride[0]), -((v - width) // stride[1]))
-        corner = [before[i] + q[i] - taps.shape[i] + 1 for i in (0, 1)]
-        if min(size) > 0:
-            _correlate(
-                dy, taps, None, dx,
-                scratch=(lines * line, line, before[0] * line + before[1] * outputs), size=size,
-                reads=_pixels(size, line, outputs), read_start=corner[0] * line + corner[1] * outputs,
-                writes=_pixels(size, stride[0] * width * inputs, stride[1] * inputs),
-                write_start=(u * width + v) * inputs,
-            )  # fmt: skip
+    for (i, j), plan in _input_plans(x_shape[1:], dy.shape[1:], w.shape, stride, padding):
+        taps = w[i :: stride[0], j :: stride[1]][::-1, ::-1].swapaxes(2, 3)
+        _correlate(dy, taps, None, dx, plan)
     return dx
 
 
 def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
     (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w_shape
-    size = (dy.shape[1], dy.shape[2])
-    tall, block = height_width(gradient_shape(outputs))
+    _, plan = _forward_plan(x.shape[1:], w_shape, stride, padding)
+    tile = gradient_shape(outputs)
+    tall, block = height_width(tile)
     run, padded = up(columns * inputs, tall), up(outputs, block)
-    line = (width + 2 * padding[1]) * inputs
     dw: Array = memory.empty(w_shape)
     _weights(
         flat(dy), flat(x), dw.reshape(-1), memory.empty((min(PARTS, images), rows * run * padded)),
         # The last tile of a line reads on beyond it; those rows of the sum are left out.
-        _zeros(get_num_threads(), (height + 2 * padding[0]) * line + run),
-        _zeros(get_num_threads(), size[0] * size[1] * padded),
-        _pixels(size, stride[0] * line, stride[1] * inputs), size[0] * size[1],
-        (images, height, width * inputs, outputs), (line, padding[0] * line + padding[1] * inputs),
-        (rows, columns * inputs, run, padded), gradient_shape(outputs),
+        _zeros(THREADS, plan.border[0] + run), _zeros(THREADS, plan.pixels * padded),
+        plan.reads, plan.pixels, (images, height, width * inputs, outputs), plan.border[1:],
+        (rows, columns * inputs, run, padded), tile,
     )  # fmt: skip
     return dw
+
+
+@lru_cache(maxsize=1024)
+def _forward_plan(
+    image: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
+) -> tuple[Pair, _Plan]:
+    """Height and width of the result for images (H, W, C), and the plan of the convolution."""
+    (height, width, inputs), (rows, columns, _, outputs) = image, w_shape
+    bordered = (height + 2 * padding[0], width + 2 * padding[1])
+    size = ((bordered[0] - rows) // stride[0] + 1, (bordered[1] - columns) // stride[1] + 1)
+    line = bordered[1] * inputs
+    return size, _Plan(
+        (bordered[0] * line, line, padding[0] * line + padding[1] * inputs),
+        _pixels(size, stride[0] * line, stride[1] * inputs),
+        _pixels(size, size[1] * outputs, outputs),
+        (0, 0),
+        size[0] * size[1],
+    )
+
+
+@lru_cache(maxsize=1024)
+def _input_plans(
+    image: tuple[int, ...], gradient: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
+) -> list[tuple[Pair, _Plan]]:
+    """The first row and column of W in each of the convolutions of dy that make up dx, and their plans."""
+    (height, width, inputs), (*out, outputs) = image, gradient
+    # Rows and columns of dy above and left of the pixel q, and how far q goes beyond dy.
+    before = [(w_shape[i] - 1) // stride[i] for i in (0, 1)]
+    lines, columns = (before[i] + max(out[i], (image[i] - 1 + padding[i]) // stride[i] + 1) for i in (0, 1))
+    line = columns * outputs
+    plans = []
+    for residue in product(range(stride[0]), range(stride[1])):
+        taps = [-((residue[i] - w_shape[i]) // stride[i]) for i in (0, 1)]
+        # Along each axis the pixels u = s·q + residue − p ≥ 0 see dy[q], dy[q − 1], …, one for each tap.
+        q = [max(0, -((residue[i] - padding[i]) // stride[i])) for i in (0, 1)]
+        u, v = (stride[i] * q[i] + residue[i] - padding[i] for i in (0, 1))
+        size = (-((u - height) // stride[0]), -((v - width) // stride[1]))
+        corner = [before[i] + q[i] - taps[i] + 1 for i in (0, 1)]
+        if min(size) > 0:
+            plan = _Plan(
+                (lines * line, line, before[0] * line + before[1] * outputs),
+                _pixels(size, line, outputs),
+                _pixels(size, stride[0] * width * inputs, stride[1] * inputs),
+                (corner[0] * line + corner[1] * outputs, (u * width + v) * inputs),
+                size[0] * size[1],
+            )
+            plans.append((residue, plan))
+    return plans
 
 
 # A multiple of the height of every tile for sums.
 _REPEATS = 24
 
 
-@lru_cache(maxsize=1024)
 def _pixels(size: Pair, down: int, right: int) -> Indices:
     """Offset of every pixel of an image, h·down + v·right, the last one repeated to fill any tile."""
     offsets = np.add.outer(np.arange(size[0]) * down, np.arange(size[1]) * right).ravel()
@@ -123,43 +158,30 @@ def _zeros(*shape: int) -> Array:
 def _panels(w: Array, block: int) -> Array:
     """Weights (i, j, c, o) in the order tiles read them, (o // block, i, j, c, o % block); zeros fill."""
     *taps, outputs = w.shape
+    if outputs == block:
+        return flat(w)
     panels: Array = memory.empty((up(outputs, block) // block, *taps, block))
     whole = outputs // block
-    panels[:whole] = np.moveaxis(w[..., : whole * block].reshape(*taps, whole, block), -2, 0)
+    panels[:whole] = w[..., : whole * block].reshape(*taps, whole, block).transpose(3, 0, 1, 2, 4)
     if whole * block != outputs:
         panels[whole] = 0
         panels[whole, ..., : outputs % block] = w[..., whole * block :]
     return panels.reshape(-1)
 
 
-def _correlate(
-    x: Array,
-    w: Array,
-    bias: Array | None,
-    y: Array,
-    scratch: tuple[int, int, int],
-    size: Pair,
-    reads: Indices,
-    read_start: int,
-    writes: Indices,
-    write_start: int,
-) -> None:
-    """y[n, write_start + writes[p] + o] = b[o] + Σ_{i,j,c} X[n, read_start + reads[p] + (i, j, c)] · W.
-
-    scratch : size of a bordered image X, length of its lines, offset of x in it
-    size    : of the image whose pixels p are
-    """
+def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: _Plan) -> None:
+    """y[n, writes[p] + o] = b[o] + Σ_{i,j,c} X[n, reads[p] + (i, j, c)] · W, X the bordered image."""
     (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w.shape
     tile = sums_shape(outputs)
     _, block = height_width(tile)
     first = np.zeros(up(outputs, block), np.float32)
     if bias is not None:
         first[:outputs] = bias
-    scratch_size, line, at = scratch
+    scratch, line, at = plan.border
     _sums(
-        flat(x), _panels(w, block), first, y.reshape(-1), _zeros(get_num_threads(), scratch_size),
-        reads, writes, size[0] * size[1], (images, height, width * inputs, y[0].size), (line, at),
-        (read_start, write_start), (rows, columns * inputs, outputs), tile,
+        flat(x), _panels(w, block), first, y.reshape(-1), _zeros(THREADS, scratch), plan.reads, plan.writes,
+        plan.pixels, (images, height, width * inputs, y.size // images), (line, at), plan.starts,
+        (rows, columns * inputs, outputs), tile,
     )  # fmt: skip
 
 
@@ -197,7 +219,8 @@ def _insert(x, n, height, width, image, border):
     line, at = border
     for h in range(height):
         source = (n * height + h) * width
-        image[at + h * line : at + h * line + width] = x[source : source + width]
+        for i in range(width):
+            image[at + h * line + i] = x[source + i]
 
 
 @kernel
@@ -216,7 +239,8 @@ def _weights_part(
     rows, _, run, padded = taps
     tall, block = tile_rows(tile), tile_columns(tile)
     image, gradient, sums = scratch_x[worker], scratch_dy[worker], parts[part]
-    sums[:] = 0
+    for i in range(len(sums)):
+        sums[i] = ZERO
     for n in range(images * part // len(parts), images * (part + 1) // len(parts)):
         _insert(x, n, height, width, image, border)
         source, start = dy, n * pixels * outputs

@@ -9,13 +9,12 @@ threads and by the CPU; here every element of C is one sum in order.
 """
 
 import numpy as np
-from numba import get_num_threads
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import ZERO, store_columns, sums_shape
+from psgd_ref.kernels.blocks import ZERO, height_width, store_columns, sums_shape
 from psgd_ref.kernels.compile import LANES, body, kernel
-from psgd_ref.kernels.parallel import for_each
+from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows
 
 # Rows of C in one turn of a thread.
@@ -37,13 +36,15 @@ def linear_backward(dy: Array, x: Array, w: Array, need_dx: bool = True) -> tupl
 def _product(a: Array, b: Array, bias: Array | None) -> Array:
     (rows, depth), (_, columns) = a.shape, b.shape
     c: Array = memory.empty((rows, columns))
+    tile = sums_shape(columns)
+    tall, _ = height_width(tile)
     start = np.zeros(columns + _WIDEST, np.float32)
     if bias is not None:
         start[:columns] = bias
     (a_line, a_down, a_right), (b_line, b_down, b_right) = _line(a), _line(b)
     _multiply(
-        a_line, b_line, start, c.reshape(-1), memory.empty((get_num_threads(), depth * _WIDEST)),
-        (rows, depth, columns), (a_down, a_right), (b_down, b_right), sums_shape(columns),
+        a_line, b_line, start, c.reshape(-1), memory.empty((THREADS, depth * _WIDEST)),
+        np.empty((THREADS, 2, tall), np.intp), (rows, depth, columns), (a_down, a_right), (b_down, b_right), tile,
     )  # fmt: skip
     return c
 
@@ -56,15 +57,15 @@ def _line(a: Array) -> tuple[Array, int, int]:
 
 
 @kernel
-def _multiply(a, b, bias, c, scratch, sizes, a_steps, b_steps, tile):
+def _multiply(a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile):
     rows, depth, columns = sizes
     bands, blocks = (rows + _BAND - 1) // _BAND, (columns + tile_columns(tile) - 1) // tile_columns(tile)
-    arguments = (a, b, bias, c, scratch, sizes, a_steps, b_steps, tile)
+    arguments = (a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile)
     for_each(bands * blocks, rows * depth * columns, _multiply_band, arguments)
 
 
 @body
-def _multiply_band(index, worker, a, b, bias, c, scratch, sizes, a_steps, b_steps, tile):
+def _multiply_band(index, worker, a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile):
     """One block of columns for a band of rows of C = A·B."""
     rows, depth, columns = sizes
     height, block = tile_rows(tile), tile_columns(tile)
@@ -77,9 +78,10 @@ def _multiply_band(index, worker, a, b, bias, c, scratch, sizes, a_steps, b_step
         source = k * b_steps[0] + first * b_steps[1]
         for i in range(count):
             line[i] = b[source + i * b_steps[1]]
-        line[count:] = ZERO
+        for i in range(count, block):
+            line[i] = ZERO
     # Where a tile's rows lie in A and in C. The last tile repeats the last row.
-    reads, writes = np.empty(height, np.intp), np.empty(height, np.intp)
+    reads, writes = places[worker, 0], places[worker, 1]
     for start in range(first_row, min(rows, first_row + _BAND), height):
         for p in range(height):
             row = min(start + p, rows - 1)

@@ -5,6 +5,7 @@ is cold in the cache, so `empty` hands out views of buffers that it keeps. A buf
 view of it is alive, which its reference count tells: nobody has to give it back.
 """
 
+import math
 import sys
 import threading
 from dataclasses import dataclass, field
@@ -15,8 +16,8 @@ import numpy.typing as npt
 
 # Vector loads that straddle two cache lines take twice as long.
 _ALIGNMENT = 64
-# Below this the C library hands out memory that it kept, and NumPy's own allocation is faster.
-_SMALL = 1 << 17
+# Of fewer numbers the C library hands out memory that it kept, and NumPy's own allocation is faster.
+_FEW = 1 << 15
 # A buffer that was not asked for in so many requests is let go when a new one must be made.
 _PATIENCE = 1 << 12
 
@@ -41,12 +42,11 @@ class Pool:
 
         shape : sizes; dtype : any. As `numpy.empty`, only faster the second time.
         """
-        dtype = np.dtype(dtype)
-        size = dtype.itemsize
-        for length in shape:
-            size *= length
-        if size < _SMALL:
+        count = math.prod(shape)
+        if count < _FEW:
             return np.empty(shape, dtype)
+        dtype = np.dtype(dtype)
+        size = count * dtype.itemsize
         # The view must exist before the lock is released: it is what marks the buffer as taken.
         with self.lock:
             data = self._free_buffer(_size_class(size))

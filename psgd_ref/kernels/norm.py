@@ -16,7 +16,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO, flat
 from psgd_ref.kernels.compile import body, inner, kernel
-from psgd_ref.kernels.parallel import for_each
+from psgd_ref.kernels.parallel import THREADS, for_each
 
 _BLOCK = 1024
 
@@ -27,6 +27,13 @@ def layout(size: int, channels: int) -> tuple[int, int]:
     return block, block * max(8, -(-size // (64 * block)))
 
 
+def _sums(size: int, channels: int) -> tuple[Array, Array]:
+    """Room for two sums a channel of every chunk, and for two blocks a thread."""
+    block, chunk = layout(size, channels)
+    sums: Array = np.empty((-(-size // chunk), 2, channels))
+    return sums, np.empty((THREADS, 2, block), np.float32)
+
+
 _NONE = np.empty(0, np.float32)
 
 
@@ -35,12 +42,11 @@ def batch_norm_train(
 ) -> tuple[Array, Array, Array]:
     """As `reference.batch_norm_train`."""
     channels = x.shape[-1]
-    y, mean, var = memory.empty(x.shape), np.empty(channels, np.float32), np.empty(channels, np.float32)
-    _train(
-        flat(x), _NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta),
-        mean, var, float(eps), relu, layout(x.size, channels),
-    )  # fmt: skip
-    return y, mean, var
+    sizes = layout(x.size, channels)
+    x = np.ascontiguousarray(x)
+    mean, var = np.empty((2, channels), np.float32)
+    _statistics(flat(x), mean, var, np.empty(sizes[0], np.float32), *_sums(x.size, channels), sizes)
+    return batch_norm_eval(x, gamma, beta, mean, var, eps, residual, relu), mean, var
 
 
 def batch_norm_eval(
@@ -55,9 +61,11 @@ def batch_norm_eval(
 ) -> Array:
     """As `reference.batch_norm_eval`."""
     y: Array = memory.empty(x.shape)
-    _eval(
+    sizes = layout(x.size, x.shape[-1])
+    _normalise(
         flat(x), _NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta),
-        flat(mean), flat(var), float(eps), relu, layout(x.size, x.shape[-1]),
+        flat(mean), flat(var), np.empty((3, sizes[0]), np.float32),
+        np.empty((THREADS, sizes[0]), np.float32), float(eps), relu, sizes,
     )  # fmt: skip
     return y
 
@@ -67,94 +75,92 @@ def batch_norm_backward(
 ) -> tuple[Array, Array, Array, Array]:
     """As `reference.batch_norm_backward`."""
     channels = x.shape[-1]
+    sizes = layout(x.size, channels)
     gated = relu and y is not None
     dz = memory.empty(x.shape) if gated else np.ascontiguousarray(dy)
-    dx, dgamma, dbeta = memory.empty(x.shape), np.empty(channels, np.float32), np.empty(channels, np.float32)
+    dx, (dgamma, dbeta) = memory.empty(x.shape), np.empty((2, channels), np.float32)
     _backward(
         flat(dy), flat(x), flat(y) if gated and y is not None else _NONE, dz.reshape(-1), dx.reshape(-1),
-        flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, layout(x.size, channels),
+        flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, np.empty((4, sizes[0]), np.float32),
+        *_sums(x.size, channels), sizes,
     )  # fmt: skip
     return dx, dgamma, dbeta, dz
 
 
 def channel_sum(dy: Array) -> Array:
     """As `reference.channel_sum`."""
-    total = np.empty(dy.shape[-1], np.float32)
-    _channel_sum(flat(dy), total, layout(dy.size, dy.shape[-1]))
+    channels = dy.shape[-1]
+    total = np.empty(channels, np.float32)
+    _channel_sum(flat(dy), total, *_sums(dy.size, channels), layout(dy.size, channels))
     return total
 
 
 @kernel
-def _train(x, residual, y, gamma, beta, mean, var, eps, relu, sizes):
+def _statistics(x, mean, var, centre, sums, work, sizes):
     block, chunk = sizes
-    channels = len(gamma)
+    channels = len(mean)
     count = x.size / channels
     # Any number near the mean will do; one that is not finite would spoil a finite sum.
-    centre = np.zeros(channels, np.float32)
     for c in range(channels):
-        if x.size > 0 and np.isfinite(x[c]):
-            centre[c] = x[c]
-    sums = np.zeros(((x.size + chunk - 1) // chunk, 2, channels))
-    for_each(len(sums), x.size, _moments, (x, _repeated(centre, block), sums, block, chunk))
+        centre[c] = x[c] if x.size > 0 and np.isfinite(x[c]) else ZERO
+    _repeat(centre, channels)
+    for_each(len(sums), x.size, _moments, (x, centre, sums, work, block, chunk))
     for c in range(channels):
         total, squares = _total(sums, c)
         mean[c] = centre[c] + total / count
         # Rounding must not make it negative; NaN stays NaN.
         spread = squares / count - (total / count) ** 2
         var[c] = 0.0 if spread < 0 else spread
-    _eval(x, residual, y, gamma, beta, mean, var, eps, relu, sizes)
 
 
 @kernel
-def _eval(x, residual, y, gamma, beta, mean, var, eps, relu, sizes):
+def _normalise(x, residual, y, gamma, beta, mean, var, tables, work, eps, relu, sizes):
     block, chunk = sizes
-    factor = np.empty_like(gamma)
+    centre, factor, shift = tables[0], tables[1], tables[2]
     for c in range(len(gamma)):
-        factor[c] = gamma[c] / np.sqrt(var[c] + eps)
-    centre, factors, shift = _repeated(mean, block), _repeated(factor, block), _repeated(beta, block)
-    arguments = (x, residual, y, centre, factors, shift, relu, block, chunk)
-    for_each((x.size + chunk - 1) // chunk, x.size, _normalise, arguments)
+        centre[c], factor[c], shift[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
+    for t in range(3):
+        _repeat(tables[t], len(gamma))
+    arguments = (x, residual, y, centre, factor, shift, work, relu, block, chunk)
+    for_each((x.size + chunk - 1) // chunk, x.size, _normalise_chunk, arguments)
 
 
 @kernel
-def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sizes):
+def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, tables, sums, work, sizes):
     block, chunk = sizes
-    count = x.size / len(gamma)
-    chunks = (x.size + chunk - 1) // chunk
-    sums = np.zeros((chunks, 2, len(gamma)))
-    centre = _repeated(mean, block)
-    if y.size > 0:
-        for_each(chunks, x.size, _gated_products, (dy, y, dz, x, centre, sums, block, chunk))
-    else:
-        for_each(chunks, x.size, _products, (dz, x, centre, sums, block, chunk))
+    channels = len(gamma)
+    count = x.size / channels
+    centre, factor, slope, offset = tables[0], tables[1], tables[2], tables[3]
+    for c in range(channels):
+        centre[c] = mean[c]
+    _repeat(centre, channels)
+    for_each(len(sums), x.size, _products, (dy, y, dz, x, centre, sums, work, block, chunk))
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset
-    factor, slope, offset = np.empty_like(gamma), np.empty_like(gamma), np.empty_like(gamma)
-    for c in range(len(gamma)):
+    for c in range(channels):
         total, product = _total(sums, c)
         deviation = np.sqrt(var[c] + eps)
         dbeta[c], dgamma[c] = total, product / deviation
         factor[c] = gamma[c] / deviation
         slope[c] = -gamma[c] * product / (count * deviation * deviation * deviation)
         offset[c] = -gamma[c] * total / (count * deviation)
-    factors, slopes, offsets = _repeated(factor, block), _repeated(slope, block), _repeated(offset, block)
-    for_each(chunks, x.size, _input_gradient, (dz, x, dx, centre, factors, slopes, offsets, block, chunk))
+    for t in range(1, 4):
+        _repeat(tables[t], channels)
+    for_each(len(sums), x.size, _input_gradient, (dz, x, dx, centre, factor, slope, offset, block, chunk))
 
 
 @kernel
-def _channel_sum(dy, total, sizes):
+def _channel_sum(dy, total, sums, work, sizes):
     block, chunk = sizes
-    sums = np.zeros(((dy.size + chunk - 1) // chunk, 2, len(total)))
-    for_each(len(sums), dy.size, _moments, (dy, np.zeros(block, np.float32), sums, block, chunk))
+    for_each(len(sums), dy.size, _plain_sums, (dy, sums, work, block, chunk))
     for c in range(len(total)):
         total[c] = _total(sums, c)[0]
 
 
 @inner
-def _repeated(a, block):
-    repeated = np.empty(block, np.float32)
-    for start in range(0, block, len(a)):
-        repeated[start : start + len(a)] = a
-    return repeated
+def _repeat(row, count):
+    """Repeat the first `count` numbers of a row over the rest of it."""
+    for i in range(count, len(row)):
+        row[i] = row[i - count]
 
 
 @inner
@@ -167,9 +173,19 @@ def _total(sums, channel):
 
 
 @inner
+def _clear(first, second):
+    for i in range(len(first)):
+        first[i] = ZERO
+        second[i] = ZERO
+
+
+@inner
 def _fold(sums, first, second):
-    """Add the rows of a block, in float64: sums (2, channels)."""
+    """The sums of the rows of a block, in float64: sums (2, channels)."""
     channels = sums.shape[1]
+    for c in range(channels):
+        sums[0, c] = 0
+        sums[1, c] = 0
     for start in range(0, len(first), channels):
         for c in range(channels):
             sums[0, c] += first[start + c]
@@ -177,9 +193,10 @@ def _fold(sums, first, second):
 
 
 @body
-def _moments(index, worker, x, centre, sums, block, chunk):
+def _moments(index, worker, x, centre, sums, work, block, chunk):
     """Σ (x − centre) and Σ (x − centre)² over the rows of one chunk."""
-    first, second = np.zeros(block, np.float32), np.zeros(block, np.float32)
+    first, second = work[worker, 0], work[worker, 1]
+    _clear(first, second)
     for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
         a = x[start : start + block]
         for i in range(a.size):
@@ -190,11 +207,28 @@ def _moments(index, worker, x, centre, sums, block, chunk):
 
 
 @body
-def _products(index, worker, dz, x, centre, sums, block, chunk):
-    """Σ dz and Σ dz·(x − centre) over the rows of one chunk."""
-    first, second = np.zeros(block, np.float32), np.zeros(block, np.float32)
+def _plain_sums(index, worker, x, sums, work, block, chunk):
+    """Σ x over the rows of one chunk."""
+    first, second = work[worker, 0], work[worker, 1]
+    _clear(first, second)
+    for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
+        a = x[start : start + block]
+        for i in range(a.size):
+            first[i] += a[i]
+    _fold(sums[index], first, second)
+
+
+@body
+def _products(index, worker, dy, y, dz, x, centre, sums, work, block, chunk):
+    """Σ dz and Σ dz·(x − centre) over one chunk; with a y, dz = dy where y > 0 or NaN, else 0."""
+    first, second = work[worker, 0], work[worker, 1]
+    _clear(first, second)
     for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
         a, b = dz[start : start + block], x[start : start + block]
+        if y.size > 0:
+            given, output = dy[start : start + block], y[start : start + block]
+            for i in range(a.size):
+                a[i] = ZERO if output[i] <= ZERO else given[i]
         for i in range(a.size):
             first[i] += a[i]
         for i in range(a.size):
@@ -203,34 +237,24 @@ def _products(index, worker, dz, x, centre, sums, block, chunk):
 
 
 @body
-def _gated_products(index, worker, dy, y, dz, x, centre, sums, block, chunk):
-    """As `_products`, with dz = dy where y > 0 or NaN, else 0."""
-    for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
-        a, b, c = dy[start : start + block], y[start : start + block], dz[start : start + block]
-        for i in range(a.size):
-            c[i] = ZERO if b[i] <= ZERO else a[i]
-    _products(index, worker, dz, x, centre, sums, block, chunk)
-
-
-@body
-def _normalise(index, worker, x, residual, y, centre, factor, beta, relu, block, chunk):
-    work = np.empty(block, np.float32)
+def _normalise_chunk(index, worker, x, residual, y, centre, factor, beta, work, relu, block, chunk):
+    row = work[worker]
     for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
         a, out = x[start : start + block], y[start : start + block]
         for i in range(a.size):
-            work[i] = (a[i] - centre[i]) * factor[i] + beta[i]
+            row[i] = (a[i] - centre[i]) * factor[i] + beta[i]
         if residual.size > 0:
             b = residual[start : start + block]
             for i in range(a.size):
-                work[i] += b[i]
+                row[i] += b[i]
         if relu:
             # From one array to another: in place, the compiler would store only the lanes that
             # change, by an instruction that is slow on some CPUs.
             for i in range(a.size):
-                out[i] = ZERO if work[i] < ZERO else work[i]
+                out[i] = ZERO if row[i] < ZERO else row[i]
         else:
             for i in range(a.size):
-                out[i] = work[i]
+                out[i] = row[i]
 
 
 @body

@@ -5,26 +5,19 @@ A worker does one index after another, so that scratch memory is needed once a w
 
 Numba's own `parallel=True` does the same, but costs seconds of compilation for every kernel, because it
 compiles the body of each loop several times over. Here one small function is compiled with it, `_launch`,
-and serves all kernels: it calls the body by its address. The intrinsics write the few LLVM instructions
-that need: a function of fixed type that unpacks the arguments (`tile.py` explains intrinsics).
+and serves all kernels: it calls the body by its address.
 """
 
 import os
-from typing import Any
 
-from llvmlite import ir
-from numba import get_num_threads, prange, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import get_num_threads, prange
 from numba.np.ufunc.parallel import get_thread_id, threading_layer
 
-from psgd_ref.kernels.compile import parallel_kernel
+from psgd_ref.kernels.compile import config, inner, parallel_kernel
+from psgd_ref.kernels.tile import call_task, stack_address, task_address
 
-_INDEX = ir.IntType(64)
-# A function (index, worker, address of the arguments) that does one turn of a loop.
-_TASK = ir.FunctionType(ir.VoidType(), [_INDEX, _INDEX, _INDEX])
-
-
+# As many as there can be; `numba.set_num_threads` asks for fewer. Workers' numbers are below it.
+THREADS: int = config.NUMBA_NUM_THREADS
 # Operations below which a second thread does not pay for being called.
 _ALONE = 1 << 16
 
@@ -33,54 +26,20 @@ _ALONE = 1 << 16
 def _launch(count, work, task, arguments):
     if count < 2 or work < _ALONE:
         for index in range(count):
-            _call(task, index, 0, arguments)
+            call_task(task, index, 0, arguments)
     else:
         for index in prange(count):
-            _call(task, index, get_thread_id(), arguments)
+            call_task(task, index, get_thread_id(), arguments)
 
 
-@intrinsic
-def _call(typing: Any, task: Any, index: Any, worker: Any, arguments: Any) -> Any:
-    """Call the function at the address `task`."""
-
-    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        b.call(b.inttoptr(args[0], _TASK.as_pointer()), args[1:])
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp, types.intp, types.intp), emit
-
-
-@intrinsic
-def for_each(typing: Any, count: Any, work: Any, body: Any, arguments: Any) -> Any:
+@inner
+def for_each(count, work, body, arguments):
     """body(index, worker, *arguments) for 0 ≤ index < count, in any order, on Numba's threads.
 
-    work : operations of the whole loop, roughly; body : a kernel that returns nothing; arguments : a tuple.
+    work : operations of the whole loop, roughly; body : a function marked `body`; arguments : a tuple.
     0 ≤ worker < the number of threads.
-    Emits a function that unpacks the tuple and calls `body`, and a call of `_launch` with its address.
     """
-    turn = typing.resolve_function_type(body, (types.intp, types.intp, *arguments.types), {})
-    launch = typing.resolve_function_type(types.Dispatcher(_launch), (types.intp,) * 4, {})
-
-    def emit(context: Any, b: Any, _: Any, args: Any) -> Any:
-        compiled = body.dispatcher.get_compile_result(turn)
-        context.active_code_library.add_linking_library(compiled.library)
-        task = ir.Function(b.module, _TASK, b.module.get_unique_name("task"))
-        task.linkage = "internal"
-        inside = ir.IRBuilder(task.append_basic_block())
-        index, worker, address = task.args
-        tuple_pointer = inside.inttoptr(address, context.get_value_type(arguments).as_pointer())
-        values = cgutils.unpack_tuple(inside, inside.load(tuple_pointer))
-        context.call_internal_no_propagate(inside, compiled.fndesc, turn, [index, worker, *values])
-        inside.ret_void()
-
-        stored = cgutils.alloca_once_value(b, args[3])
-        launched = _launch.get_compile_result(launch)
-        context.active_code_library.add_linking_library(launched.library)
-        addresses = [b.ptrtoint(task, _INDEX), b.ptrtoint(stored, _INDEX)]
-        context.call_internal_no_propagate(b, launched.fndesc, launch, [*args[:2], *addresses])
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp, body, arguments), emit
+    _launch(count, work, task_address(body, arguments), stack_address(arguments))
 
 
 class _Threads:

@@ -10,8 +10,10 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO
 from psgd_ref.kernels.compile import body, inner, kernel
-from psgd_ref.kernels.parallel import for_each
+from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Indices, Pair
+
+_LEAST = np.float32(-np.inf)
 
 
 def _pooled(shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> tuple[int, ...]:
@@ -23,7 +25,9 @@ def max_pool2d(x: Array, size: Pair, stride: Pair, padding: Pair) -> tuple[Array
     """As `reference.max_pool2d`."""
     shape = _pooled(x.shape, size, stride, padding)
     y, winner = memory.empty(shape), memory.empty(shape, np.int32)
-    _max(np.ascontiguousarray(x), y, winner, size, stride, padding)
+    pairs = (THREADS, 2, x.shape[3])
+    values, places = np.empty(pairs, np.float32), np.empty(pairs, np.int32)
+    _max(np.ascontiguousarray(x), y, winner, values, places, size, stride, padding)
     return y, winner
 
 
@@ -64,8 +68,8 @@ def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> Array:
 
 
 @kernel
-def _max(x, y, winner, size, stride, padding):
-    for_each(len(x), x.size, _max_image, (x, y, winner, size, stride, padding))
+def _max(x, y, winner, values, places, size, stride, padding):
+    for_each(len(x), x.size, _max_image, (x, y, winner, values, places, size, stride, padding))
 
 
 @kernel
@@ -90,20 +94,28 @@ def _inside(output, size, stride, padding, length):
     return first, max(0, -first), min(size, length - first)
 
 
+@inner
+def _clear(image):
+    for h in range(image.shape[0]):
+        for w in range(image.shape[1]):
+            for c in range(image.shape[2]):
+                image[h, w, c] = ZERO
+
+
 @body
-def _max_image(n, worker, x, y, winner, size, stride, padding):
+def _max_image(n, worker, x, y, winner, values, places, size, stride, padding):
     _, height, width, channels = x.shape
     image = x[n]
     # Each element of the window compares with what is largest so far, from one pair of rows into the other:
     # in place, only the lanes that change would be stored, by an instruction that is slow on some CPUs.
-    best, which = np.empty(channels, np.float32), np.empty(channels, np.int32)
-    next_best, next_which = np.empty(channels, np.float32), np.empty(channels, np.int32)
+    best, which = values[worker, 0], places[worker, 0]
+    next_best, next_which = values[worker, 1], places[worker, 1]
     for h in range(y.shape[1]):
         u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
         for v in range(y.shape[2]):
             w, left, right = _inside(v, size[1], stride[1], padding[1], width)
-            best[:] = -np.inf
-            which[:] = 0
+            for c in range(channels):
+                best[c], which[c] = _LEAST, 0
             for i in range(top, bottom):
                 for j in range(left, right):
                     pixel, k = image[u + i, w + j], np.int32(i * size[1] + j)
@@ -113,15 +125,15 @@ def _max_image(n, worker, x, y, winner, size, stride, padding):
                         next_best[c] = pixel[c] if larger else best[c]
                         next_which[c] = k if larger else which[c]
                     best, which, next_best, next_which = next_best, next_which, best, which
-            y[n, h, v, :] = best
-            winner[n, h, v, :] = which
+            for c in range(channels):
+                y[n, h, v, c], winner[n, h, v, c] = best[c], which[c]
 
 
 @body
 def _max_image_backward(n, worker, dy, winner, dx, size, stride, padding):
     _, height, width, channels = dx.shape
     image = dx[n]
-    image[:] = 0
+    _clear(image)
     for h in range(dy.shape[1]):
         u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
         for v in range(dy.shape[2]):
@@ -143,7 +155,8 @@ def _avg_image(n, worker, x, y, size, stride, padding):
         for v in range(y.shape[2]):
             w, left, right = _inside(v, size[1], stride[1], padding[1], width)
             mean = y[n, h, v]
-            mean[:] = 0
+            for c in range(channels):
+                mean[c] = ZERO
             for i in range(top, bottom):
                 for j in range(left, right):
                     pixel = x[n, u + i, w + j]
@@ -158,7 +171,7 @@ def _avg_image_backward(n, worker, dy, dx, size, stride, padding):
     _, height, width, channels = dx.shape
     share = np.float32(1 / (size[0] * size[1]))
     image = dx[n]
-    image[:] = 0
+    _clear(image)
     for h in range(dy.shape[1]):
         u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
         for v in range(dy.shape[2]):

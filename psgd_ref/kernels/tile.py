@@ -34,6 +34,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
+from numba.core.compiler import compile_internal
+from numba.core.targetconfig import ConfigStack
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import make_array
 
@@ -121,6 +124,37 @@ def tile_store(typing: Any, tile: Any, a: Any, offset: Any, rows: Any) -> Any:
 
 
 @intrinsic
+def tile_store_part(typing: Any, tile: Any, a: Any, offset: Any, rows: Any, columns: Any) -> Any:
+    """As `tile_store`, but only the first `columns` of every row.
+
+    Emits a comparison of every lane's number with `columns`, and masked stores: lanes whose bit is not set
+    leave memory alone.
+    """
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        start = _address(context, b, signature.args[1], args[1], args[2])
+        vector_type, lane_type = ir.VectorType(_FLOAT, tile.lanes), ir.VectorType(_INDEX, tile.lanes)
+        mask_type, whole = ir.VectorType(ir.IntType(1), tile.lanes), ir.IntType(32)
+        store_type = ir.FunctionType(ir.VoidType(), [vector_type, vector_type.as_pointer(), whole, mask_type])
+        name = f"llvm.masked.store.v{tile.lanes}f32.p0"
+        store = cgutils.get_or_insert_function(b.module, store_type, name)
+        limit = _every_lane(b, args[4], tile.lanes)
+        masks = [
+            b.icmp_signed("<", ir.Constant(lane_type, [v * tile.lanes + i for i in range(tile.lanes)]), limit)
+            for v in range(tile.vectors)
+        ]
+        alignment = whole(_FLOAT_BYTES)
+        for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
+            for vector in range(tile.vectors):
+                value = b.extract_value(args[0], row * tile.vectors + vector)
+                pointer = _vector_pointer(b, start, row_offset, vector, tile)
+                b.call(store, [value, pointer, alignment, masks[vector]])
+        return context.get_dummy_value()
+
+    return types.void(tile, a, types.intp, rows, types.intp), emit
+
+
+@intrinsic
 def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, rows: Any, w: Any, w_offset: Any) -> Any:
     """tile[p, :] + x[x_offset + row p] · w[w_offset : … + columns], as a new tile; rows as in `tile_load`.
 
@@ -173,7 +207,62 @@ def _vector_pointer(b: Any, start: Any, row_offset: Any, vector: int, tile: Tile
 
 
 def _every_lane(b: Any, value: Any, lanes: int) -> Any:
-    """A vector with one float in every lane: put it in lane 0, then shuffle lane 0 everywhere."""
-    undefined = ir.Constant(ir.VectorType(_FLOAT, lanes), ir.Undefined)
+    """A vector with one number in every lane: put it in lane 0, then shuffle lane 0 everywhere."""
+    undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
     first = b.insert_element(undefined, value, ir.IntType(32)(0))
     return b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
+
+
+# A function (index, worker, address of the arguments) that does one turn of a loop.
+_TASK = ir.FunctionType(ir.VoidType(), [_INDEX, _INDEX, _INDEX])
+
+
+@intrinsic
+def task_address(typing: Any, body: Any, arguments: Any) -> Any:
+    """Address of a function of fixed type, (index, worker, address of a tuple), that calls `body`.
+
+    `body(index, worker, *arguments)` returns nothing; of `arguments` only the types count.
+    Emits that function, and the body itself beside it: compiled as a function of its own and then linked,
+    it would pass through the compiler twice.
+    """
+    turn = types.void(types.intp, types.intp, *arguments.types)
+
+    def emit(context: Any, b: Any, _: Any, args: Any) -> Any:
+        flags = ConfigStack().top().copy()
+        flags.no_compile = flags.no_cpython_wrapper = True
+        library, function = context.active_code_library, body.dispatcher.py_func
+        compiled = compile_internal(
+            context.typing_context, context, library, function, turn.args, turn.return_type, flags, {}
+        )
+        task = ir.Function(b.module, _TASK, b.module.get_unique_name("task"))
+        task.linkage = "internal"
+        inside = ir.IRBuilder(task.append_basic_block())
+        index, worker, address = task.args
+        tuple_pointer = inside.inttoptr(address, context.get_value_type(arguments).as_pointer())
+        values = cgutils.unpack_tuple(inside, inside.load(tuple_pointer))
+        context.call_internal_no_propagate(inside, compiled.fndesc, turn, [index, worker, *values])
+        inside.ret_void()
+        return b.ptrtoint(task, _INDEX)
+
+    return types.intp(body, arguments), emit
+
+
+@intrinsic
+def stack_address(typing: Any, value: Any) -> Any:
+    """Address of a copy of `value` that lives until the caller returns. Emits a store."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        return b.ptrtoint(cgutils.alloca_once_value(b, args[0]), _INDEX)
+
+    return types.intp(value), emit
+
+
+@intrinsic
+def call_task(typing: Any, task: Any, index: Any, worker: Any, arguments: Any) -> Any:
+    """Call the function at the address `task`. Emits a call."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        b.call(b.inttoptr(args[0], _TASK.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp, types.intp), emit
