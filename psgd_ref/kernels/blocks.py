@@ -45,7 +45,7 @@ def up(size: int, step: int) -> int:
 
 def flat(a: Array) -> Array:
     """The array as one line, copied only if it is not contiguous."""
-    return a.reshape(-1)
+    return a.ravel()
 
 
 @inner

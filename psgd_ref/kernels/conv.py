@@ -180,7 +180,7 @@ def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: _Plan) ->
     scratch, line, at = plan.border
     _sums(
         flat(x), _panels(w, block), first, y.reshape(-1), _zeros(THREADS, scratch), plan.reads, plan.writes,
-        plan.pixels, (images, height, width * inputs, y.size // images), (line, at), plan.starts,
+        plan.pixels, (images, height, width * inputs, y.size // max(images, 1)), (line, at), plan.starts,
         (rows, columns * inputs, outputs), tile,
     )  # fmt: skip
 

@@ -44,7 +44,8 @@ def _product(a: Array, b: Array, bias: Array | None) -> Array:
     (a_line, a_down, a_right), (b_line, b_down, b_right) = _line(a), _line(b)
     _multiply(
         a_line, b_line, start, c.reshape(-1), memory.empty((THREADS, depth * _WIDEST)),
-        np.empty((THREADS, 2, tall), np.intp), (rows, depth, columns), (a_down, a_right), (b_down, b_right), tile,
+        np.empty((THREADS, 2, tall), np.intp), (rows, depth, columns), (a_down, a_right), (b_down, b_right),
+        tile,
     )  # fmt: skip
     return c
 
