@@ -9,6 +9,7 @@ from psgd_ref.compress.dfq import dfq
 from psgd_ref.compress.equalisation import absorb_biases, equalise
 from psgd_ref.compress.folding import fold_batch_norms
 from psgd_ref.compress.grids import ClipGrid, FixedTargets, Grid, as_grid
+from psgd_ref.compress.l0 import L0Penalty, gated
 from psgd_ref.compress.lapq import LAPQ, lapq
 from psgd_ref.compress.min_max import MinMaxGrid
 from psgd_ref.compress.mse import MSEGrid, PNormGrid
@@ -32,6 +33,7 @@ __all__ = [
     "ClipGrid",
     "FixedTargets",
     "Grid",
+    "L0Penalty",
     "MSEGrid",
     "MinMaxGrid",
     "PNormGrid",
@@ -48,6 +50,7 @@ __all__ = [
     "fold_batch_norms",
     "fold_weights",
     "from_batch_norms",
+    "gated",
     "hold_inputs",
     "lapq",
     "named_grid",
