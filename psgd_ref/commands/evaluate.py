@@ -1,4 +1,4 @@
-"""`psgd-ref evaluate`: the accuracy of a trained model, whole and quantized."""
+"""`psgd-ref evaluate`: the accuracy of a trained model, whole, pruned and quantized."""
 
 import argparse
 import json
@@ -10,7 +10,9 @@ from psgd_ref.commands.data import add_folder
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    evaluate = commands.add_parser("evaluate", help="accuracy of a run or a safetensors file, quantized")
+    evaluate = commands.add_parser(
+        "evaluate", help="accuracy of a run or a safetensors file, pruned, quantized"
+    )
     evaluate.add_argument("path", type=Path, metavar="RUN", help="folder of a run, or safetensors file")
     evaluate.add_argument(
         "--weights", type=_widths, default=[8, 4, 3, 2], help="bits, 2 … 16 (default: 8,4,3,2)"
@@ -20,6 +22,17 @@ def add(commands: Any) -> None:
         type=_widths,
         default=[],
         help="bits of the layers' inputs, 1 … 16, ranges from training images (default: not quantized)",
+    )
+    evaluate.add_argument(
+        "--sparsity",
+        type=_numbers,
+        default=[],
+        help="per cent of the weights to prune by magnitude, as 50,80,90 (default: not pruned)",
+    )
+    evaluate.add_argument(
+        "--scope",
+        default="global",
+        help="what pruning ranks together: all weights, global, or those of a layer (default: %(default)s)",
     )
     evaluate.add_argument(
         "--split", default="test", help="train, validation or test images (default: %(default)s)"
@@ -36,7 +49,8 @@ def add(commands: Any) -> None:
     evaluate.add_argument(
         "--report",
         action="store_true",
-        help="what each width does to each layer: codes, Δ, clipped share, error relative to Δ²/12, λ* = 8/Δ",
+        help="each layer's zeros at each sparsity, and what each width does to it: codes, Δ, clipped share, "
+        "error relative to Δ²/12, λ* = 8/Δ",
     )
     add_folder(evaluate)
     evaluate.add_argument("--json", action="store_true", help="print an object instead of a table")
@@ -44,25 +58,39 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from psgd_ref.compress import named_grid, quantize, report
+    from psgd_ref.compress import named_grid, prune, quantize, report, sparsity_report
     from psgd_ref.compress.report import layer_reports
+    from psgd_ref.compress.sparsity import layer_sparsities
     from psgd_ref.training.evaluation import evaluate
     from psgd_ref.training.saved import open_saved
 
     grid, channels = named_grid(options.grid), options.per_channel
     model, data = open_saved(options.path, options.model, options.data, options.data_dir)
     result = evaluate(
-        model, data, options.weights, options.split, grid, channels, options.reestimate, options.activations
+        model,
+        data,
+        options.weights,
+        options.split,
+        grid,
+        channels,
+        options.reestimate,
+        options.activations,
+        [share / 100 for share in options.sparsity],
+        options.scope,
     )
-    widths = options.weights if options.report else []
+    shares, widths = (options.sparsity, options.weights) if options.report else ([], [])
+    pruned = {f"S{share:g}": prune(model, share / 100, options.scope) for share in shares}
     quantized = {f"W{bits}": quantize(model, bits, grid, channels) for bits in widths}
     if options.json:
-        layers = {name: [vars(layer) for layer in layer_reports(model, q)] for name, q in quantized.items()}
+        layers = {name: [vars(layer) for layer in layer_sparsities(twin)] for name, twin in pruned.items()}
+        layers |= {name: [vars(layer) for layer in layer_reports(model, q)] for name, q in quantized.items()}
         print(json.dumps(result | ({"layers": layers} if options.report else {})))
         return 0
     print(f"{'':8} {options.split} accuracy")
     for name, accuracy in result.items():
         print(f"{name:8} {accuracy:8.2%}")
+    for name, sparse in pruned.items():
+        print(f"\n{name}, {options.scope}\n\n{sparsity_report(sparse)}")
     for name, twin in quantized.items():
         print(f"\n{name}, {options.grid}\n\n{report(model, twin)}")
     return 0
@@ -70,3 +98,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _widths(text: str) -> list[int]:
     return [int(part) for part in text.split(",")]
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(part) for part in text.split(",")]

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from psgd_ref.compress import Grid, named_grid
+from psgd_ref.core import Zero
 from psgd_ref.data import Dataset
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import Model
@@ -65,7 +66,7 @@ def phases(configuration: Configuration, steps: int) -> list[Phase]:
         rate,
         c.momentum,
         c.decay,
-        grid_rule(c),
+        Zero() if c.target == "zero" else grid_rule(c),
         eps=c.eps,
         strength=c.strength,
         refresh=c.refresh,
@@ -79,7 +80,7 @@ def phases(configuration: Configuration, steps: int) -> list[Phase]:
 
 
 def grid_rule(configuration: Configuration) -> Grid:
-    """The grid that the configuration's weights are drawn to and measured on."""
+    """The grid that the configuration's weights are measured on, and drawn to unless the target is zero."""
     return named_grid(configuration.grid)(configuration.bits)
 
 

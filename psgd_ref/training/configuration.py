@@ -14,6 +14,10 @@ from psgd_ref.data import NAMES, RECIPES
 from psgd_ref.training.position import DISCRETISATIONS
 
 OPTIMIZERS = ("psgd", "sgd", "adam")
+TARGETS = ("grid", "zero")
+PRUNING = ("magnitude", "snip")
+# In per cent.
+LARGEST_SPARSITY = 100
 SCHEDULES = ("cosine", "constant", "piecewise")
 # What is usual for a data set: its model and its augmentation.
 USUAL = {
@@ -44,8 +48,15 @@ class Configuration:
     )
     optimizer: str = _option("psgd", ", ".join(OPTIMIZERS))
     bits: int = _option(4, "width of PSGD's targets and of the accuracy reported each epoch, 2 … 16")
+    target: str = _option(
+        "grid", "what PSGD draws weights to: grid, of that many bits, or zero, to be pruned afterwards"
+    )
     psgd_from: int = _option(1, "first epoch with PSGD, plain SGD before it; 1: PSGD all the time")
     start: str = _option("", "safetensors file whose weights to begin with, such as a run's checkpoint")
+    sparsity: float = _option(0.0, "per cent of the weights to prune before training, and to hold at 0")
+    prune: str = _option(
+        "magnitude", "which those are: the smallest (magnitude; with `start`: fine-tuning), or snip"
+    )
     epochs: int = _option(20, "passes over the training images, SGD's included")
     batch: int = _option(128, "images a step")
     lr: float = _option(0.1, "learning rate η at its highest; Adam wants some 0.001")
@@ -56,7 +67,9 @@ class Configuration:
     momentum: float = _option(0.9, "of SGD and PSGD, in [0, 1)")
     decay: float = _option(1e-4, "weight decay κ, added to the gradient unscaled")
     strength: float | str = _option(
-        "volume", "λ of PSGD's scale: a number, volume, mean-one, unimodular or max-normalised"
+        "",
+        "λ of PSGD's scale: a number, volume, mean-one, unimodular or max-normalised; "
+        "by default volume, and mean-one for target zero, which has no cells",
     )
     eps: float = _option(0.0, "added to the distance from the target, in the unit of the weights")
     grid: str = _option("min-max", f"rule for the targets: {', '.join(GRIDS)}")
@@ -71,12 +84,16 @@ class Configuration:
         for name, usual in zip(("model", "augment"), USUAL[self.data], strict=True):
             if getattr(self, name) == "":
                 object.__setattr__(self, name, usual)
+        if self.strength == "":
+            object.__setattr__(self, "strength", "mean-one" if self.target == "zero" else "volume")
         for name, accepted in _CHOICES.items():
             choice(name, getattr(self, name), accepted)
         for name, (low, high) in _WHOLE.items():
             whole_number(name, getattr(self, name), low, high)
         for name in _REAL:
             object.__setattr__(self, name, real_number(name, getattr(self, name)))
+        if self.sparsity > LARGEST_SPARSITY:
+            raise ValueError(f"sparsity must be a number in [0, {LARGEST_SPARSITY}]; got {self.sparsity!r}")
         for name in ("model", "start"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a text; got {getattr(self, name)!r}")
@@ -104,13 +121,15 @@ class Configuration:
 
 _CHOICES = {
     "optimizer": OPTIMIZERS,
+    "target": TARGETS,
+    "prune": PRUNING,
     "schedule": SCHEDULES,
     "grid": tuple(GRIDS),
     "step": DISCRETISATIONS,
     "augment": tuple(RECIPES),
 }
 _WHOLE = {"bits": (2, 16), "psgd_from": (1, None), "epochs": (1, None), "batch": (1, None), "seed": (0, None)}
-_REAL = ("lr", "factor", "warmup", "momentum", "decay", "eps", "smoothing")
+_REAL = ("lr", "factor", "warmup", "momentum", "decay", "eps", "smoothing", "sparsity")
 
 
 def configuration(values: Mapping[str, Any]) -> Configuration:

@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.compress import Grid, MinMaxGrid, calibrated, hold_inputs, quantize, reestimate_batch_norm
+from psgd_ref.compress import (
+    Grid,
+    MinMaxGrid,
+    calibrated,
+    hold_inputs,
+    prune,
+    quantize,
+    reestimate_batch_norm,
+)
 from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split
 from psgd_ref.nn import Model
@@ -66,8 +74,12 @@ def evaluate(
     per_channel: bool = False,
     reestimate: bool = False,
     activations: Sequence[int] = (),
+    sparsities: Sequence[float] = (),
+    scope: str = "global",
 ) -> dict[str, float]:
     """Accuracy (0 … 1) at full precision ("full") and with weights ("W4") or activations ("A8") rounded.
+
+    After pruning, too: "S90" is the model without the 90 % smallest weights, "S90W4" that one rounded.
 
     bits        : widths of weights, 2 … 16, each quantized from full precision by `grid`
     split       : "train", "validation" or "test"
@@ -75,12 +87,17 @@ def evaluate(
                   first 5,000 training images first
     activations : widths of the layers' inputs, 1 … 16, on unsigned grids that end at the largest value
                   which the first 1,000 training images show
+    sparsities  : shares of weights to prune by magnitude, 0 … 1;   scope : "global" or "layer", see `prune`
     Raises ValueError for other widths or another split.
     """
     choice("split", split, SPLITS)
-    rounded = {f"W{width}": quantize(model, width, grid, per_channel) for width in bits}
+    pruned = {f"S{100 * share:g}": prune(model, share, scope) for share in sparsities}
+    subjects: dict[str, Model] = {}
+    for name, whole in {"": model.copy(), **pruned}.items():
+        subjects[name] = whole
+        subjects |= {f"{name}W{width}": quantize(whole, width, grid, per_channel) for width in bits}
     results: dict[str, float] = {}
-    for name, subject in {"": model.copy(), **rounded}.items():
+    for name, subject in subjects.items():
         if reestimate:
             reestimate_batch_norm(subject, data.normalise(data.train.images[:CALIBRATION]))
         results[name or "full"] = score(subject, in_order(data, split))[1]

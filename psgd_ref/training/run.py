@@ -12,7 +12,7 @@ from time import perf_counter
 from types import FrameType
 from typing import Any
 
-from psgd_ref.compress import named_grid, quantize
+from psgd_ref.compress import named_grid, prune, quantize, snip
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import RECIPES, Dataset, load
 from psgd_ref.interop import load_safetensors
@@ -20,6 +20,7 @@ from psgd_ref.nn import Model
 from psgd_ref.training.build import Phase, grid_rule, model_of, phases
 from psgd_ref.training.checkpoint import checkpoints, last_whole, save_checkpoint
 from psgd_ref.training.configuration import Configuration, refuse_other
+from psgd_ref.training.configuration import configuration as options
 from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.loop import Epoch, passes
 from psgd_ref.training.position_metrics import positions
@@ -65,7 +66,7 @@ def train(
     plan = phases(configuration, -(-len(data.train) // configuration.batch))
     stand = _restored(configuration, folder, model, say)
     if stand is None:
-        stand = _first(configuration, model, plan[0])
+        stand = _first(configuration, data, model, plan[0])
         _write(record, configuration.as_toml())
         save_checkpoint(folder, model, stand, configuration.as_dict())
     _write(folder / METRICS, _lines(line for line in read_metrics(folder) if line["epoch"] <= stand.epoch))
@@ -100,14 +101,26 @@ def _restored(configuration: Configuration, folder: Path, model: Model, say: Say
         if problems:
             raise ValueError(f"{folder} has no whole checkpoint: {'; '.join(problems)}")
         return None
-    refuse_other(configuration.as_dict(), found.configuration, found.path)
+    # An option that the record lacks is younger than the record, which stands for its default.
+    recorded = options(found.configuration).as_dict()
+    refuse_other(configuration.as_dict(), recorded, found.path)
     return found.restore(model)
 
 
-def _first(configuration: Configuration, model: Model, phase: Phase) -> Progress:
+def _first(configuration: Configuration, data: Dataset, model: Model, phase: Phase) -> Progress:
     if configuration.start:
         load_safetensors(model, configuration.start)
+    if configuration.sparsity > 0:
+        model.hold(_pruned(configuration, data, model).mask)
     return Progress.of(model, phase.optimizer.init(model), configuration.seed)
+
+
+def _pruned(c: Configuration, data: Dataset, model: Model) -> Model:
+    """The model at the mask that the run is to be trained at; SNIP sees the first batch of images."""
+    if c.prune == "magnitude":
+        return prune(model, c.sparsity / 100)
+    images = data.normalise(data.train.images[: c.batch])
+    return snip(model, images, data.train.labels[: c.batch], c.sparsity / 100)
 
 
 def _enter(phase: Phase, model: Model, stand: Progress) -> None:

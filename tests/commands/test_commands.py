@@ -79,6 +79,31 @@ def test_train_then_evaluate(capsys, tmp_path):
         assert run(capsys, "evaluate", folder, option, value)[0] == 2
 
 
+def test_train_for_pruning_prune_and_go_on_at_the_mask(capsys, tmp_path):
+    folder, tuned = tmp_path / "run", tmp_path / "tuned"
+    assert run(capsys, "train", *QUICK, "--optimizer", "psgd", "--target", "zero", "--out", folder)[0] == 0
+    recorded = (folder / "config.toml").read_text()
+    assert 'target = "zero"' in recorded
+    assert 'strength = "mean-one"' in recorded
+    arguments = ("--sparsity", "50,97.5", "--scope", "layer", "--weights", "4")
+    _, out, _ = run(capsys, "evaluate", folder, *arguments, "--activations", "8", "--json")
+    names = ["W4", "S50", "S50W4", "S97.5", "S97.5W4"]
+    assert list(json.loads(out)) == ["full", "A8", *(name + a for name in names for a in ("", "A8"))]
+    _, out, _ = run(capsys, "evaluate", folder, *arguments, "--report")
+    assert "| fc2.weight | 1,000 | 500 | 500 | 50.00% |" in out.splitlines()
+    for how in ("magnitude", "snip"):
+        start = ["--start", str(checkpoints(folder)[-1])] if how == "magnitude" else []
+        options = ["--sparsity", "90", "--prune", how, "--optimizer", "sgd", "--out", tuned / how]
+        assert run(capsys, "train", *QUICK, *start, *options)[0] == 0
+        _, out, _ = run(capsys, "evaluate", tuned / how, "--sparsity", "0", "--report", "--json")
+        total = json.loads(out)["layers"]["S0"][-1]
+        assert total["pruned"] == total["weights"] - round(total["weights"] / 10)
+    for option, value in (("--sparsity", "101"), ("--sparsity", "x"), ("--scope", "row")):
+        assert run(capsys, "evaluate", folder, "--sparsity", "1", option, value)[0] == 2
+    for option, value in (("--sparsity", "101"), ("--prune", "row"), ("--target", "one")):
+        assert run(capsys, "train", *QUICK, option, value, "--out", tmp_path / "x")[0] == 2
+
+
 def test_a_toml_file_and_options_that_win_over_it(capsys, tmp_path):
     (tmp_path / "c.toml").write_text('data = "moons"\nepochs = 1\nbatch = 600\nlr = 0.3\nmilestones = [1]\n')
     status, out, _ = run(
