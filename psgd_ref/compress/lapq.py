@@ -105,6 +105,7 @@ class _Problem:
         correction: str,
     ) -> None:
         self.model, self.images, self.labels, self.correction = model, images, labels, correction
+        self.subject = QuantizedModel(model, {})
         rules = assign(model, MinMaxGrid(bits))
         self.biases = {part.name: rule for part, rule in rules if part.role == "bias"}
         self.weights = {part.name: rule.bits or 0 for part, rule in rules if part.role == "weight"}
@@ -127,11 +128,11 @@ class _Problem:
         return {**{name: ClipGrid(bits, clip=clip) for (name, bits), clip in pairs}, **self.biases}
 
     def quantized(self, clips: Array) -> QuantizedModel:
-        """The model with these clips."""
-        model = QuantizedModel(self.model, self.grids(clips), self.correction)
+        """The model with these clips, always the same object: a copy for each loss would take a third of it."""
+        self.subject.round(self.model, self.grids(clips), self.correction)
         pairs = zip(self.inputs.items(), clips[len(self.weights) :].tolist(), strict=True)
-        hold_inputs(model, {name: UnsignedRounding(bits, top) for (name, bits), top in pairs})
-        return model
+        hold_inputs(self.subject, {name: UnsignedRounding(bits, top) for (name, bits), top in pairs})
+        return self.subject
 
     def loss(self, clips: Array) -> float:
         """Mean cross-entropy of the calibration images."""

@@ -36,13 +36,17 @@ class QuantizedModel(Model):
             grid if isinstance(grid, Mapping) else {part.name: rule for part, rule in assign(self, grid)}
         )
         self.quantized: dict[str, QuantizedTensor] = {}
+        self.round(model, rules, correction)
+
+    def round(self, model: Model, rules: Assignment, correction: str = "none") -> None:
+        """Take the named parameters of `model`, rounded to their grids; everything else stays."""
         for name, rule in rules.items():
-            view = self.segment(name).view(self.w)
-            tensor = quantize_tensor(view, rule)
+            w = model.segment(name).view(model.w)
+            tensor = quantize_tensor(w, rule)
             if correction != "none":
-                tensor = correct_channels(tensor, view, deviation=correction == "mean and deviation")
+                tensor = correct_channels(tensor, w, deviation=correction == "mean and deviation")
             self.quantized[name] = tensor
-            view[...] = tensor.values
+            self.segment(name).view(self.w)[...] = tensor.values
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "quantized": self.quantized}
