@@ -128,7 +128,7 @@ class _Problem:
         return {**{name: ClipGrid(bits, clip=clip) for (name, bits), clip in pairs}, **self.biases}
 
     def quantized(self, clips: Array) -> QuantizedModel:
-        """The model with these clips, always the same object: a copy for each loss would take a third of it."""
+        """The model with these clips, always the same object: copies would take a sixth of the search."""
         self.subject.round(self.model, self.grids(clips), self.correction)
         pairs = zip(self.inputs.items(), clips[len(self.weights) :].tolist(), strict=True)
         hold_inputs(self.subject, {name: UnsignedRounding(bits, top) for (name, bits), top in pairs})
