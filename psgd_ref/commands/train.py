@@ -64,6 +64,8 @@ def _train(options: argparse.Namespace) -> int:
             options.data_dir,
             say=lambda text: tqdm.write(text, file=sys.stderr),
         )
+        if run.metrics:
+            _draw(run.metrics, options.out)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -73,7 +75,6 @@ def _train(options: argparse.Namespace) -> int:
         )
         return 1
     if run.metrics:
-        _draw(run.metrics, options.out)
         print(json.dumps(run.metrics[-1]) if options.json else f"weights: {run.checkpoint}")
     if run.interrupted:
         print(f"psgd-ref train: interrupted and saved after step {run.step}; {again}", file=sys.stderr)

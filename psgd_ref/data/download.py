@@ -90,7 +90,9 @@ class _Resumed:
 
 def _advice(source: Source, place: Path, problem: Exception) -> str:
     names = ", ".join(f"{remote.name} ({remote.size:,} bytes)" for remote in source.files)
+    # requests wraps what happened into three errors; the innermost says it.
+    reason = getattr(problem.args[0] if problem.args else None, "reason", problem)
     return (
-        f"{source.name} could not be downloaded ({problem}). Put {names} from "
+        f"{source.name} could not be downloaded ({reason}). Put {names} from "
         f"{' or '.join(source.mirrors)} into {place}"
     )

@@ -130,11 +130,12 @@ def test_divergence_ends_with_status_1(capsys, tmp_path):
     assert "lower strength" in error
 
 
-def test_a_full_disk_ends_with_status_1_and_says_how_to_go_on(capsys, tmp_path, monkeypatch):
+@pytest.mark.parametrize("written", ["training.run._append", "figures.style.save"])
+def test_a_full_disk_ends_with_status_1_and_says_how_to_go_on(written, capsys, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("psgd_ref.training.run._append", full)
+    monkeypatch.setattr(f"psgd_ref.{written}", full)
     status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run")
     assert status == 1
     assert f"psgd-ref train --out {tmp_path / 'run'} --resume" in error
