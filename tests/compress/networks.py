@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from psgd_ref.compress import MinMaxGrid, QuantizedModel
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import BatchNorm
 from psgd_ref.nn.parameters import named_layers
@@ -31,3 +32,9 @@ def trained_like(name, seed=0, dtype=np.float64):
     for _ in range(40):
         model.forward(images, training=True)
     return model, images
+
+
+def weights_only(model, bits):
+    """The model with rounded weights and everything else as it is."""
+    names = [part.name for part in model.segments if part.role == "weight"]
+    return QuantizedModel(model, {name: MinMaxGrid(bits) for name in names})

@@ -129,6 +129,28 @@ def test_data_free_ranges_are_those_of_the_batch_norms():
     assert from_batch_norms(trained_like("mlp")[0], 8) == {}
 
 
+def test_data_free_ranges_of_a_residual_network_count_both_summands():
+    """β + n|γ| behind a batch norm alone; behind a sum, the root of the summed variances instead of |γ|."""
+    model, images = trained_like("resnet")
+    tops = {name: layer.top for name, layer in from_batch_norms(model, 8, deviations=6).items()}
+    norms = {link.name: link.norm for link in links(model)}
+
+    def moments(norm):
+        return norm.bias.value, np.abs(norm.weight.value)
+
+    mean, deviation = moments(norms["conv1"])
+    assert (norms["conv1"].weight.value < 0).any()
+    assert tops["layer1.0.conv1"] == pytest.approx((mean + 6 * deviation).max())
+    # The first block adds the stem's output, cut at zero, to its own batch norm's.
+    drawn = np.maximum(np.random.default_rng(0).normal(mean, deviation, (400_000, mean.size)), 0)
+    own_mean, own = moments(norms["layer1.0.conv2"])
+    expected = own_mean + drawn.mean(0) + 6 * np.sqrt(own**2 + drawn.var(0))
+    assert tops["layer2.0.conv1"] == pytest.approx(expected.max(), rel=0.01)
+    seen = observe(model, images)
+    assert list(tops) == list(seen)[1:]
+    assert all(top > 0.9 * seen[name].largest for name, top in tops.items())
+
+
 class Doubling(Layer):
     """A quantizer with a parameter of its own, as training-time ones have."""
 

@@ -1,0 +1,65 @@
+"""Re-estimated statistics are those of the images, and mend what quantization does to a network."""
+
+import numpy as np
+import pytest
+
+from psgd_ref.compress import quantize, reestimate_batch_norm
+from psgd_ref.models import convnet, mlp
+from psgd_ref.nn import BatchNorm, Linear, Model, Sequential
+from psgd_ref.nn.parameters import named_layers
+from tests.compress.networks import trained_like
+
+
+def test_reestimated_statistics_are_those_of_the_images():
+    norm = BatchNorm(3)
+    model = Model(Sequential({"bn": norm, "fc": Linear(3, 2)}))
+    x = np.random.default_rng(0).normal(2, 3, size=(40, 3)).astype(np.float32)
+    reestimate_batch_norm(model, x, batch=10)
+    parts = x.reshape(4, 10, 3)
+    assert np.allclose(norm.running_mean, x.mean(0), atol=1e-5)
+    assert np.allclose(norm.running_var, parts.var(axis=1, ddof=1).mean(axis=0), rtol=1e-5)
+    assert norm.momentum == BatchNorm.momentum
+    reestimate_batch_norm(mlp(), np.zeros((0, 64), np.float32))
+
+
+@pytest.mark.parametrize("name", ["convnet", "vgg", "resnet"])
+def test_one_batch_gives_the_network_of_that_batch(name):
+    """Statistics of one batch, used in evaluation, are batch normalisation in training on that batch."""
+    model, images = trained_like(name)
+    rough = quantize(model, 3)
+    images = np.concatenate([images] * 8)
+    reestimate_batch_norm(rough, images, batch=len(images))
+    got = rough.forward(images)
+    # Running variances are unbiased, the batch's own are not.
+    assert np.allclose(got, rough.forward(images, training=True), rtol=0.03, atol=0.03)
+
+
+def test_statistics_alone_change():
+    model, images = trained_like("resnet")
+    w = model.w.copy()
+    buffers = {name: value.copy() for name, value in model.buffers.items()}
+    reestimate_batch_norm(model, images + 1)
+    assert np.array_equal(model.w, w)
+    assert all(not np.array_equal(model.buffers[name], value) for name, value in buffers.items())
+    norms = [layer for _, layer in named_layers(model.net) if isinstance(layer, BatchNorm)]
+    assert {norm.momentum for norm in norms} == {BatchNorm.momentum}
+
+
+def test_what_the_model_knew_is_forgotten():
+    """Re-estimation replaces, it does not average with what was there."""
+    model, images = trained_like("convnet")
+    spoilt = model.copy()
+    for value in spoilt.buffers.values():
+        value[...] = 1e6
+    reestimate_batch_norm(model, images)
+    reestimate_batch_norm(spoilt, images)
+    assert np.allclose(spoilt.forward(images), model.forward(images), rtol=1e-5)
+
+
+def test_bad_input_is_refused():
+    for call, message in (
+        (lambda: reestimate_batch_norm(convnet(), np.zeros((0, 8, 8, 1), np.float32)), "empty"),
+        (lambda: reestimate_batch_norm(convnet(), np.zeros((1, 8, 8, 1), np.float32), 0), "batch must be"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
