@@ -97,12 +97,17 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from psgd_ref.compress import aciq, adaptivfloat
+    from psgd_ref.compress import aciq, adaptivfloat, bayesian_bits, lsq
     from psgd_ref.laws import register
     from psgd_ref.laws.verify import verify
 
     # Methods of claim H2 that live above the mathematics, which the laws must not import.
-    register(laplace_clip=aciq.laplace_clip, adaptive_magnitudes=adaptivfloat.magnitudes)
+    register(
+        laplace_clip=aciq.laplace_clip,
+        adaptive_magnitudes=adaptivfloat.magnitudes,
+        nested_rounding=bayesian_bits.nested_rounding,
+        step_gradient=lsq.step_gradient,
+    )
     return verify(options.claim, options.examples, options.seed, options.json)
 
 

@@ -4,15 +4,23 @@ from psgd_ref.compress.aciq import ACIQGrid
 from psgd_ref.compress.activations import calibrated, from_batch_norms, hold_inputs
 from psgd_ref.compress.adaptivfloat import AdaptivFloatGrid
 from psgd_ref.compress.batch_norm import reestimate_batch_norm
+from psgd_ref.compress.bayesian_bits import BayesianBits, BitCost, chosen_bits, fix_gates
 from psgd_ref.compress.bias_correction import correct_biases
+from psgd_ref.compress.dampening import Dampening
 from psgd_ref.compress.dfq import dfq
+from psgd_ref.compress.dsq import DSQ
 from psgd_ref.compress.equalisation import absorb_biases, equalise
+from psgd_ref.compress.ewgs import EWGS
+from psgd_ref.compress.fake_quantizer import FakeQuantizer, hold_quantizers, take_out_quantizers
 from psgd_ref.compress.folding import fold_batch_norms
 from psgd_ref.compress.grids import ClipGrid, FixedTargets, Grid, as_grid
 from psgd_ref.compress.l0 import L0Penalty, gated
 from psgd_ref.compress.lapq import LAPQ, lapq
+from psgd_ref.compress.lsq import LSQ
+from psgd_ref.compress.lsq_plus import LSQPlus
 from psgd_ref.compress.min_max import MinMaxGrid
 from psgd_ref.compress.mse import MSEGrid, PNormGrid
+from psgd_ref.compress.multiplications import multiplications
 from psgd_ref.compress.names import GRIDS, named_grid
 from psgd_ref.compress.powerpropagation import powerpropagation
 from psgd_ref.compress.prune import prune
@@ -26,14 +34,22 @@ from psgd_ref.compress.tensor import QuantizedTensor, correct_channels, quantize
 from psgd_ref.compress.wide_zero import WideZeroGrid
 
 __all__ = [
+    "DSQ",
+    "EWGS",
     "GRIDS",
     "LAPQ",
+    "LSQ",
     "ACIQGrid",
     "AdaptivFloatGrid",
+    "BayesianBits",
+    "BitCost",
     "ClipGrid",
+    "Dampening",
+    "FakeQuantizer",
     "FixedTargets",
     "Grid",
     "L0Penalty",
+    "LSQPlus",
     "MSEGrid",
     "MinMaxGrid",
     "PNormGrid",
@@ -43,16 +59,20 @@ __all__ = [
     "absorb_biases",
     "as_grid",
     "calibrated",
+    "chosen_bits",
     "correct_biases",
     "correct_channels",
     "dfq",
     "equalise",
+    "fix_gates",
     "fold_batch_norms",
     "fold_weights",
     "from_batch_norms",
     "gated",
     "hold_inputs",
+    "hold_quantizers",
     "lapq",
+    "multiplications",
     "named_grid",
     "powerpropagation",
     "prune",
@@ -65,4 +85,5 @@ __all__ = [
     "sparsity",
     "sparsity_report",
     "spred",
+    "take_out_quantizers",
 ]

@@ -63,6 +63,8 @@ if BACKEND == "reference":
         channel_sum,
         conv2d,
         conv2d_backward,
+        fake_quantize,
+        fake_quantize_backward,
         global_avg_pool,
         global_avg_pool_backward,
         linear,
@@ -73,9 +75,11 @@ if BACKEND == "reference":
         psgd_update,
         relu,
         relu_backward,
+        soft_round_backward,
     )
 else:
     from psgd_ref.kernels import activation, conv, norm, pool, update
+    from psgd_ref.kernels import fake_quantize as _fake
     from psgd_ref.kernels import linear as _linear
     from psgd_ref.kernels.parallel import start_threads
 
@@ -87,6 +91,8 @@ else:
     channel_sum = _choose(norm.channel_sum, reference.channel_sum)
     conv2d = _choose(conv.conv2d, reference.conv2d)
     conv2d_backward = _choose(conv.conv2d_backward, reference.conv2d_backward)
+    fake_quantize = _choose(_fake.fake_quantize, reference.fake_quantize)
+    fake_quantize_backward = _choose(_fake.fake_quantize_backward, reference.fake_quantize_backward)
     global_avg_pool = _choose(pool.global_avg_pool, reference.global_avg_pool)
     global_avg_pool_backward = _choose(pool.global_avg_pool_backward, reference.global_avg_pool_backward)
     linear = _choose(_linear.linear, reference.linear)
@@ -97,6 +103,7 @@ else:
     psgd_update = _choose(update.psgd_update, reference.psgd_update)
     relu = _choose(activation.relu, reference.relu)
     relu_backward = _choose(activation.relu_backward, reference.relu_backward)
+    soft_round_backward = _choose(_fake.soft_round_backward, reference.soft_round_backward)
 
 __all__ = [
     "Part",
@@ -109,6 +116,8 @@ __all__ = [
     "channel_sum",
     "conv2d",
     "conv2d_backward",
+    "fake_quantize",
+    "fake_quantize_backward",
     "global_avg_pool",
     "global_avg_pool_backward",
     "linear",
@@ -119,4 +128,5 @@ __all__ = [
     "psgd_update",
     "relu",
     "relu_backward",
+    "soft_round_backward",
 ]

@@ -214,3 +214,48 @@ def psgd_update(
         w[span] -= lr * v[span]
         first += part.channels
     return min_max_steps(w, parts)
+
+
+def fake_quantize(x: Array, step: float, offset: float, low: int, high: int) -> Array:
+    """step · clip(rint((x − offset)/step), low, high) + offset."""
+    return np.asarray(np.clip(np.rint((x - offset) / step), low, high) * step + offset)
+
+
+def fake_quantize_backward(
+    dy: Array, x: Array, step: float, offset: float, low: int, high: int, pull: float = 0.0
+) -> tuple[Array, float, float]:
+    """Gradients by x, step and offset of `fake_quantize` where rint is taken for the identity (STE).
+
+    v = (x − offset)/step, c its code, and for low < v < high: dx = dy (1 + pull sgn(dy)(v − c)), else 0.
+    dstep = Σ (dy c − dx v), doffset = Σ (dy − dx). pull = 0 is the plain straight-through estimator.
+    """
+    v = (x - offset) / step
+    code = np.clip(np.rint(v), low, high)
+    dx = np.where((v > low) & (v < high), dy + pull * np.abs(dy) * (v - code), 0)
+    return dx, float((dy * code - dx * v).sum()), float((dy - dx).sum())
+
+
+def soft_round_backward(
+    dy: Array, x: Array, lower: float, upper: float, cells: int, alpha: float
+) -> tuple[Array, float, float, float]:
+    """Gradients by x, lower, upper and alpha of DSQ's soft staircase (`compress.dsq.soft_round`).
+
+    t = (x − lower)/Δ in 0 … cells, r = t − cell − ½, φ = tanh(c r)/(1 − α), c = ln(2/α − 1), and the
+    value is lower + Δ(cell + (φ + 1)/2). Outside the range it is the nearer end.
+    """
+    c, gain = np.log(2 / alpha - 1), 1 / (1 - alpha)
+    step = (upper - lower) / cells
+    v = (x - lower) / step
+    t = np.clip(v, 0, cells)
+    cell = np.minimum(np.floor(t), cells - 1)
+    r = t - cell - 0.5
+    tanh = np.tanh(c * r)
+    slope = np.where((v > 0) & (v < cells), gain * c * (1 - tanh**2) / 2, 0)
+    share = (cell + (gain * tanh + 1) / 2) / cells
+    dalpha = step / 2 * (gain**2 * tanh - gain * (1 - tanh**2) * r * 2 / (alpha * (2 - alpha)))
+    return (
+        dy * slope,
+        float((dy * (1 - share - slope * (1 - t / cells))).sum()),
+        float((dy * (share - slope * t / cells)).sum()),
+        float((dy * dalpha).sum()),
+    )

@@ -13,15 +13,16 @@ from psgd_ref.core.arguments import Array
 if TYPE_CHECKING:
     from psgd_ref.nn.layer import Layer
 
-Role = Literal["weight", "bias", "norm"]
 Scalar = TypeVar("Scalar", bound=np.generic)
+Role = Literal["weight", "bias", "norm", "quantizer"]
 Initialiser = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 
 class Parameter:
     """A trainable array of a layer: its shape, role and first value, later views of value and gradient.
 
-    role : "weight" or "bias" (both quantized and scaled), or "norm" (γ, β: neither)
+    role : "weight" or "bias" (both quantized and scaled), "norm" (γ, β: neither), or "quantizer" (a step,
+           a range, a gate: neither, and nothing decays it where the optimiser tells roles apart)
     """
 
     def __init__(self, shape: tuple[int, ...], role: Role, initial: Initialiser) -> None:
@@ -101,3 +102,12 @@ def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 def ones(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
     """All ones: γ."""
     return np.ones(shape)
+
+
+def filled(value: float) -> Initialiser:
+    """The same value everywhere."""
+    return partial(_filled, value=value)
+
+
+def _filled(rng: np.random.Generator, shape: tuple[int, ...], value: float) -> Array:
+    return np.full(shape, value)

@@ -220,3 +220,46 @@ def test_float64_arguments_go_to_the_oracles():
 def test_every_name_has_an_oracle():
     for name in FLOAT32_NAMES:
         assert callable(getattr(reference, name))
+
+
+def agree_with_sums(name, dy, *args):
+    """An array and sums over dy: to what the size of their terms allows, and the same bits each time."""
+    dx, *sums = getattr(kernels, name)(dy, *args)
+    again = getattr(kernels, name)(dy, *args)
+    assert np.array_equal(dx, again[0])
+    assert sums == list(again[1:])
+    oracle, *expected = getattr(reference, name)(*[double(a) for a in (dy, *args)])
+    largest = np.abs(dy).max(initial=0)
+    np.testing.assert_allclose(dx, oracle, atol=2e-4 * largest)
+    np.testing.assert_allclose(sums, expected, atol=1e-4 * np.abs(dy).sum())
+
+
+@FEW
+@given(seed=SEEDS, size=st.sampled_from([1, 7, 256, 257, 8192, 20_000]), signed=st.booleans())
+def test_fake_quantization(seed, size, signed):
+    rng = np.random.default_rng(seed)
+    x, dy = draw(rng, size), draw(rng, size)
+    step, offset = float(np.abs(x).max()) / 5 + 1e-6, float(x.mean()) if signed else 0.0
+    grid = (step, offset, -4 if signed else 0, 3 if signed else 7)
+    # In float32 an entry near a threshold may round to the other side.
+    place = (x.astype(np.float64) - offset) / step
+    clear = np.abs(place - np.floor(place) - 0.5) > 1e-3
+    clear &= np.abs(place - np.rint(place)) > 1e-3
+    x, dy = x[clear], dy[clear]
+    agree("fake_quantize", x, *grid)
+    agree_with_sums("fake_quantize_backward", dy, x, *grid, 0.2)
+
+
+@FEW
+@given(
+    seed=SEEDS,
+    size=st.sampled_from([1, 7, 256, 257, 20_000]),
+    cells=st.sampled_from([1, 3, 15]),
+    alpha=st.floats(0.01, 0.499),
+)
+def test_soft_rounding(seed, size, cells, alpha):
+    rng = np.random.default_rng(seed)
+    x, dy = rng.uniform(-1.5, 1.5, (2, size)).astype(np.float32)
+    place = (x + 1.2) / 2.1 * cells
+    x, dy = (a[np.abs(place - np.rint(place)) > 1e-3] for a in (x, dy))
+    agree_with_sums("soft_round_backward", dy, x, -1.2, 0.9, cells, alpha)

@@ -1,0 +1,39 @@
+"""How many multiplications each layer makes for one image."""
+
+import numpy as np
+
+from psgd_ref.compress.graph import links
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn import Layer, Model
+from psgd_ref.nn.layer import Cache
+
+
+def multiplications(model: Model, image: Array) -> dict[str, int]:
+    """Multiply-adds of every layer with a weight, by name, for one image (H, W, C) or one row (I,)."""
+    found = links(model)
+    watches = {link.name: _Watch(link.layer.input_quantizer) for link in found}
+    try:
+        for link in found:
+            link.layer.input_quantizer = watches[link.name]
+        model.forward(image[None])
+    finally:
+        for link in found:
+            link.layer.input_quantizer = watches[link.name].inner
+    counts = {}
+    for link in found:
+        weight = link.layer.weight.value
+        y = link.layer.product(np.zeros(watches[link.name].shape, weight.dtype), weight, None)
+        counts[link.name] = y.size * weight.size // weight.shape[-1]
+    return counts
+
+
+class _Watch(Layer):
+    """Notes the shape of what passes (through the quantizer it stands in for)."""
+
+    def __init__(self, inner: Layer | None) -> None:
+        self.inner = inner
+        self.shape: tuple[int, ...] = ()
+
+    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        self.shape = x.shape
+        return (x, None) if self.inner is None else self.inner.forward(x, training)
