@@ -97,12 +97,6 @@ def prepared(seed=0):
     return model, BitCost(0.05, multiplications(model, images[0]))
 
 
-def test_multiplications_are_counted_by_hand():
-    model, _ = prepared()
-    counts = multiplications(model, DATA.normalise(DATA.train.images[:1])[0])
-    assert counts == {"conv1": 64 * 9 * 4, "conv2": 16 * 9 * 4 * 6, "fc": 60}
-
-
 def test_the_cost_is_its_formula_and_its_gradient():
     model, cost = prepared()
     logits = [segment for segment in model.segments if segment.name.endswith(("gates", "prune"))]
