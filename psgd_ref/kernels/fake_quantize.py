@@ -1,7 +1,7 @@
 """Rounding to a uniform grid inside a network, and gradients for it; float32.
 
-Sums over all entries are kept in one number for each place of a strip, so that the loop over a strip is
-made of vector instructions, and added up in float64 at the end of a chunk.
+Sums over all entries are kept in one number for each place of a strip and each chunk, so that the loop
+over a strip is made of vector instructions, and added up in float64 at the end.
 """
 
 import numpy as np
@@ -31,7 +31,9 @@ def fake_quantize_backward(
     """As `reference.fake_quantize_backward`."""
     dx: Array = memory.empty(x.shape)
     options = (np.float32(step), np.float32(offset), np.float32(low), np.float32(high), np.float32(pull))
-    dstep, doffset = _round_backward(flat(dy), flat(x), dx.reshape(-1), options)
+    sums = _sums(x.size, 2)
+    _round_backward(flat(dy), flat(x), dx.reshape(-1), sums, options)
+    dstep, doffset = _totals(sums)
     return dx, dstep, doffset
 
 
@@ -49,8 +51,20 @@ def soft_round_backward(
         np.float32(1 / (1 - alpha)),
         np.float32(-2 / (alpha * (2 - alpha))),
     )
-    dlower, dupper, dalpha = _soft_backward(flat(dy), flat(x), dx.reshape(-1), options)
-    return dx, dlower, dupper, dalpha
+    sums = _sums(x.size, 3)
+    _soft_backward(flat(dy), flat(x), dx.reshape(-1), sums, options)
+    dlower, dupper, dalpha = _totals(sums)
+    return dx, dlower, dupper, dalpha * (upper - lower) / cells / 2
+
+
+def _sums(size: int, count: int) -> Array:
+    """Room for `count` sums of every chunk, (chunks, count, _STRIP) zeros."""
+    return np.zeros((-(-size // _CHUNK), count, _STRIP), np.float32)
+
+
+def _totals(sums: Array) -> list[float]:
+    totals: list[float] = sums.sum(axis=(0, 2), dtype=np.float64).tolist()
+    return totals
 
 
 @kernel
@@ -59,19 +73,13 @@ def _round(x, y, options):
 
 
 @kernel
-def _round_backward(dy, x, dx, options):
-    chunks = (x.size + _CHUNK - 1) // _CHUNK
-    sums = np.zeros((chunks, 2))
-    for_each(chunks, _WORK * x.size, _round_chunk_backward, (dy, x, dx, sums, options))
-    return sums[:, 0].sum(), sums[:, 1].sum()
+def _round_backward(dy, x, dx, sums, options):
+    for_each(len(sums), _WORK * x.size, _round_chunk_backward, (dy, x, dx, sums, options))
 
 
 @kernel
-def _soft_backward(dy, x, dx, options):
-    chunks = (x.size + _CHUNK - 1) // _CHUNK
-    sums = np.zeros((chunks, 3))
-    for_each(chunks, 4 * _WORK * x.size, _soft_chunk_backward, (dy, x, dx, sums, options))
-    return sums[:, 0].sum(), sums[:, 1].sum(), sums[:, 2].sum()
+def _soft_backward(dy, x, dx, sums, options):
+    for_each(len(sums), 4 * _WORK * x.size, _soft_chunk_backward, (dy, x, dx, sums, options))
 
 
 @body
@@ -89,8 +97,7 @@ def _round_chunk(index, worker, x, y, options):
 def _round_chunk_backward(index, worker, dy, x, dx, sums, options):
     step, offset, low, high, pull = options
     start, stop = index * _CHUNK, min((index + 1) * _CHUNK, x.size)
-    found = np.zeros(2 * _STRIP, np.float32)
-    first, second = found[:_STRIP], found[_STRIP:]
+    first, second = sums[index, 0], sums[index, 1]
     for lo in range(start, stop, _STRIP):
         hi = min(lo + _STRIP, stop)
         g, a, out = dy[lo:hi], x[lo:hi], dx[lo:hi]
@@ -105,15 +112,13 @@ def _round_chunk_backward(index, worker, dy, x, dx, sums, options):
             out[i] = d
             first[i] += g[i] * code - (d * v if d != ZERO else ZERO)
             second[i] += g[i] - d
-    sums[index, 0], sums[index, 1] = _total(first), _total(second)
 
 
 @body
 def _soft_chunk_backward(index, worker, dy, x, dx, sums, options):
     lower, step, cells, sharpness, gain, change = options
     start, stop = index * _CHUNK, min((index + 1) * _CHUNK, x.size)
-    found = np.zeros(3 * _STRIP, np.float32)
-    first, second, third = found[:_STRIP], found[_STRIP : 2 * _STRIP], found[2 * _STRIP :]
+    first, second, third = sums[index, 0], sums[index, 1], sums[index, 2]
     for lo in range(start, stop, _STRIP):
         hi = min(lo + _STRIP, stop)
         g, a, out = dy[lo:hi], x[lo:hi], dx[lo:hi]
@@ -137,8 +142,6 @@ def _soft_chunk_backward(index, worker, dy, x, dx, sums, options):
             first[i] += g[i] * (_ONE - share - slope * (_ONE - place))
             second[i] += g[i] * (share - slope * place)
             third[i] += g[i] * (gain * gain * tanh + gain * flatness * r * change)
-    sums[index, 0], sums[index, 1] = _total(first), _total(second)
-    sums[index, 2] = _total(third) * _HALF * step
 
 
 @inner
@@ -161,11 +164,3 @@ def _exp(x):
     p = p * p
     p = p * p
     return p * p
-
-
-@inner
-def _total(found):
-    total = 0.0
-    for i in range(found.size):
-        total += found[i]
-    return total
