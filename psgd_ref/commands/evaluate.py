@@ -21,7 +21,13 @@ def add(commands: Any) -> None:
         "--activations",
         type=_widths,
         default=[],
-        help="bits of the layers' inputs, 1 … 16, ranges from training images (default: not quantized)",
+        help="bits of the layers' inputs, 1 … 16 (default: not quantized)",
+    )
+    evaluate.add_argument(
+        "--ranges",
+        default="max",
+        help="where the inputs' grids end: max, ema, mse or aciq of training images, or batch-norm, which "
+        "looks at none (default: %(default)s)",
     )
     evaluate.add_argument(
         "--sparsity",
@@ -77,6 +83,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.activations,
         [share / 100 for share in options.sparsity],
         options.scope,
+        options.ranges,
     )
     shares, widths = (options.sparsity, options.weights) if options.report else ([], [])
     pruned = {f"S{share:g}": prune(model, share / 100, options.scope) for share in shares}

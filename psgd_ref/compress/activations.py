@@ -109,6 +109,8 @@ RANGES: dict[str, Callable[[Inputs, int], float]] = {
     "mse": lambda inputs, bits: best_clip(np.maximum(inputs.sample, 0), 2**bits - 1),
     "aciq": lambda inputs, bits: half_range_clip(inputs.sample, bits),
 }
+BATCH_NORM = "batch-norm"
+RULES = (*RANGES, BATCH_NORM)
 
 
 def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dict[str, UnsignedRounding]:
@@ -125,6 +127,13 @@ def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dic
     widths = input_bits(model, bits)
     observed = unsigned_inputs(model, images, widths)
     return {name: UnsignedRounding(width, end(observed[name], width)) for name, width in widths.items()}
+
+
+def ranged(model: Model, images: Array, bits: int, rule: str = "max") -> dict[str, UnsignedRounding]:
+    """`calibrated`, or `from_batch_norms` when the rule is "batch-norm", which looks at no image."""
+    if choice("ranges", rule, RULES) == BATCH_NORM:
+        return from_batch_norms(model, bits)
+    return calibrated(model, images, bits, rule)
 
 
 def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict[str, Inputs]:

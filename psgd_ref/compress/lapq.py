@@ -24,7 +24,7 @@ POWERS = tuple(np.linspace(2, 4, 10))
 LOWEST, HIGHEST, ACCURACY = 0.3, 2.0, 0.02
 # Layers with as many bits as this keep their first clip: there is next to nothing to win.
 FINE_BITS = 8
-BATCH = 128
+BATCH = 512
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import numpy.typing as npt
 from psgd_ref.compress import (
     Grid,
     MinMaxGrid,
-    calibrated,
     hold_inputs,
     prune,
     quantize,
     reestimate_batch_norm,
 )
+from psgd_ref.compress.activations import ranged
 from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split
 from psgd_ref.nn import Model
@@ -76,6 +76,7 @@ def evaluate(
     activations: Sequence[int] = (),
     sparsities: Sequence[float] = (),
     scope: str = "global",
+    ranges: str = "max",
 ) -> dict[str, float]:
     """Accuracy (0 … 1) at full precision ("full") and with weights ("W4") or activations ("A8") rounded.
 
@@ -85,8 +86,9 @@ def evaluate(
     split       : "train", "validation" or "test"
     reestimate  : give every model, the full-precision one too, fresh batch-norm statistics from the
                   first 5,000 training images first
-    activations : widths of the layers' inputs, 1 … 16, on unsigned grids that end at the largest value
-                  which the first 1,000 training images show
+    activations : widths of the layers' inputs, 1 … 16, on unsigned grids
+    ranges      : where these end: "max", "ema", "mse" or "aciq" of the first 1,000 training images (see
+                  `calibrated`), or "batch-norm", which looks at none (see `from_batch_norms`)
     sparsities  : shares of weights to prune by magnitude, 0 … 1;   scope : "global" or "layer", see `prune`
     Raises ValueError for other widths or another split.
     """
@@ -104,6 +106,6 @@ def evaluate(
         for width in activations:
             observed = data.normalise(data.train.images[:OBSERVED])
             both = subject.copy()
-            hold_inputs(both, calibrated(subject, observed, width))
+            hold_inputs(both, ranged(subject, observed, width, ranges))
             results[f"{name}A{width}"] = score(both, in_order(data, split))[1]
     return results

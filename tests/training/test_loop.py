@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from psgd_ref.compress import MinMaxGrid, MSEGrid
+from psgd_ref.compress.activations import RULES
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD, DivergenceError, accuracy, evaluate, fit
@@ -71,6 +72,15 @@ def test_evaluate_reports_each_width_and_leaves_the_model_alone():
     assert all(np.array_equal(model.buffers[name], buffers[name]) for name in buffers)
 
 
+@pytest.mark.parametrize("ranges", RULES)
+def test_evaluate_rounds_activations_on_every_kind_of_range(ranges):
+    model, _ = trained(SGD(0.1))
+    results = evaluate(model, DATA, [8], activations=[8, 1], ranges=ranges)
+    assert list(results) == ["full", "A8", "A1", "W8", "W8A8", "W8A1"]
+    assert abs(results["A8"] - results["full"]) < 0.05
+    assert results["A1"] != results["full"]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -80,6 +90,10 @@ def test_evaluate_reports_each_width_and_leaves_the_model_alone():
         (lambda: fit(mlp((64, 5)), SGD(), DATA, 1), "labels must lie in 0..4"),
         (lambda: fit(mlp((63, 10)), SGD(), DATA, 1), "63 channels"),
         (lambda: evaluate(mlp(), DATA, [1]), r"2\.\.16"),
+        (
+            lambda: evaluate(mlp(), DATA, activations=[4], ranges="min"),
+            "ranges must be one of max, ema, mse, a",
+        ),
         (lambda: evaluate(mlp(), DATA, split="all"), "split must be one of train, validation, test"),
         (lambda: accuracy(mlp(), np.zeros((0, 64), np.float32), np.zeros(0, int)), "empty"),
     ],
