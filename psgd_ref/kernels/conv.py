@@ -10,7 +10,8 @@ other: a pixel is one offset into the scratch, and the sum over (i, j, c) runs o
 numbers from there. Weights are packed in panels as wide as a tile, zeros filling the last.
 
 At stride 1 the gradient of the input is a forward convolution of dy with flipped, transposed weights. At
-stride s the pixels u ≡ a, v ≡ b (mod s) see every s-th row and column of W: s² small convolutions.
+stride s the pixels u ≡ a, v ≡ b (mod s) see every s-th row and column of W: s² small convolutions. (A weight
+that is NaN or infinite spoils more pixels of it than in the oracle: it also meets the border's zeros.)
 """
 
 from dataclasses import dataclass

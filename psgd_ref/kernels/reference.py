@@ -185,12 +185,18 @@ def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> Array:
 
 
 def min_max_steps(w: Array, parts: Parts) -> Array:
-    """Δ = max|w| / levels of every slot, 1 where all weights are 0 or the part has no grid: (slots,)."""
+    """Δ = max|w| / levels of every slot, 1 where all weights are 0 or the part has no grid: (slots,).
+
+    NaN or infinite where a part that has targets, if only zero, has such a weight.
+    """
     steps = []
     for part in parts.parts:
+        if part.levels is None:
+            steps.append(np.ones(part.channels))
+            continue
         largest = np.abs(w[part.start : part.stop]).reshape(-1, part.channels).max(axis=0, initial=0)
-        step = np.maximum(largest / max(part.levels or 0, 1), SMALLEST_STEP)
-        steps.append(np.where((largest == 0) | (not part.levels), 1, step))
+        step = np.maximum(largest / max(part.levels, 1), SMALLEST_STEP)
+        steps.append(np.where(np.isfinite(largest) & ((largest == 0) | (part.levels == 0)), 1, step))
     return np.concatenate(steps).astype(w.dtype)
 
 

@@ -12,6 +12,7 @@ Largest magnitudes are compared by their bits: without its sign bit a float is o
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.compile import body, inner, kernel
@@ -27,7 +28,7 @@ _MAGNITUDE = np.int32(0x7FFFFFFF)
 def min_max_steps(w: Array, parts: Parts) -> Array:
     """As `reference.min_max_steps`."""
     steps, peaks = np.empty(parts.slots, np.float32), np.empty(parts.peaks, np.int32)
-    _steps(w.view(np.int32), peaks, steps, parts.blocks, parts.whole)
+    _steps(w.view(np.int32), _found(), peaks, steps, parts.blocks, parts.whole)
     return steps
 
 
@@ -43,14 +44,20 @@ def psgd_update(
     else:
         tables = np.empty((THREADS, 5, _STRIP), np.float32)
         _update_channels(
-            w, g, v, steps, tables, peaks, following, parts.blocks, parts.whole, parts.real, rates
-        )
+            w, w.view(np.int32), g, v, steps, tables, _found(), peaks, following,
+            parts.blocks, parts.whole, parts.real, rates,
+        )  # fmt: skip
     return following
 
 
+def _found() -> npt.NDArray[np.int32]:
+    """Room for the largest magnitudes in the places of a strip."""
+    return np.empty((THREADS, _STRIP), np.int32)
+
+
 @kernel
-def _steps(bits, peaks, steps, blocks, parts):
-    for_each(len(blocks), bits.size, _peaks_of_block, (bits, peaks, blocks, parts))
+def _steps(bits, found, peaks, steps, blocks, parts):
+    for_each(len(blocks), bits.size, _peaks_of_block, (bits, found, peaks, blocks, parts))
     _gather(peaks, steps, blocks, parts)
 
 
@@ -62,15 +69,15 @@ def _update_tensors(w, g, v, steps, peaks, following, blocks, parts, options, ra
 
 
 @kernel
-def _update_channels(w, g, v, steps, tables, peaks, following, blocks, parts, options, rates):
-    arguments = (w, g, v, steps, tables, peaks, blocks, parts, options, rates)
+def _update_channels(w, bits, g, v, steps, tables, found, peaks, following, blocks, parts, options, rates):
+    arguments = (w, bits, g, v, steps, tables, found, peaks, blocks, parts, options, rates)
     for_each(len(blocks), w.size, _update_rows, arguments)
     _gather(peaks, following, blocks, parts)
 
 
 @inner
 def _gather(peaks, steps, blocks, parts):
-    """Δ = max|w| / levels from the peaks of the blocks; 1 where all weights are 0 or Δ has no meaning."""
+    """Δ = max|w| / levels from the peaks of the blocks; 1 where it would be 0 or has no meaning."""
     largest = steps.view(np.int32)
     for s in range(len(steps)):
         largest[s] = 0
@@ -81,29 +88,60 @@ def _gather(peaks, steps, blocks, parts):
     for p in range(len(parts)):
         _, channels, slot, levels = parts[p]
         for c in range(slot, slot + channels):
-            if levels > 0 and steps[c] != 0:
-                step = steps[c] / np.float32(levels)
-                steps[c] = _SMALLEST if step < _SMALLEST else step
-            else:
-                steps[c] = _ONE
+            if not np.isfinite(steps[c]):
+                continue
+            step = steps[c] / np.float32(max(levels, 1))
+            step = _SMALLEST if step < _SMALLEST else step
+            steps[c] = step if levels > 0 and steps[c] != 0 else _ONE
+
+
+@inner
+def _magnitude(bits):
+    # Numba makes 64 bits of the result, of which only half as many fit in a register.
+    return np.int32(bits & _MAGNITUDE)
 
 
 @body
-def _peaks_of_block(index, worker, bits, peaks, blocks, parts):
+def _peaks_of_block(index, worker, bits, found, peaks, blocks, parts):
     start, stop, part, first_peak = blocks[index]
-    channels = parts[part, 1]
-    found = peaks[first_peak : first_peak + channels]
-    for c in range(channels):
-        found[c] = 0
-    if channels == 1:
-        peak = np.int32(0)
-        for i in range(start, stop):
-            peak = max(peak, bits[i] & _MAGNITUDE)
-        found[0] = peak
+    _, channels, _, levels = parts[part]
+    if levels < 0:  # no targets
+        for c in range(channels):
+            peaks[first_peak + c] = 0
+    elif channels == 1:
+        piece, peak = bits[start:stop], np.int32(0)
+        for i in range(piece.size):
+            peak = max(peak, _magnitude(piece[i]))
+        peaks[first_peak] = peak
     else:
-        for row in range(start, stop, channels):
-            for c in range(channels):
-                found[c] = max(found[c], bits[row + c] & _MAGNITUDE)
+        _find_peaks(bits[start:stop], found[worker], peaks[first_peak : first_peak + channels])
+
+
+@inner
+def _find_peaks(bits, found, peaks):
+    """The largest magnitude of every channel in whole rows of channels."""
+    channels = len(peaks)
+    for c in range(channels):
+        peaks[c] = 0
+    strip = _strip(channels)
+    for i in range(len(found)):
+        found[i] = 0
+    for lo in range(0, bits.size, strip):
+        piece = bits[lo : min(lo + strip, bits.size)]
+        for i in range(piece.size):
+            found[i] = max(found[i], _magnitude(piece[i]))
+        if channels > _STRIP or lo + strip >= bits.size:
+            c = lo % channels
+            for i in range(strip):
+                peaks[c] = max(peaks[c], found[i])
+                found[i] = 0
+                c = c + 1 if c + 1 < channels else 0
+
+
+@inner
+def _strip(channels):
+    """Length of a piece of a block: whole rows of channels if they fit, else a piece of a row."""
+    return channels * (_STRIP // channels) if channels <= _STRIP else _STRIP
 
 
 @inner
@@ -143,20 +181,19 @@ def _update_block(index, worker, w, g, v, steps, peaks, blocks, parts, options, 
         velocity = _velocity(x[i], dx[i], u[i], step, inverse, last, slope, offset, reach, momentum, decay)
         moved = np.float32(x[i] - lr * velocity)
         u[i], x[i] = velocity, moved
-        peak = max(peak, moved.view(np.int32) & _MAGNITUDE)
+        peak = max(peak, _magnitude(moved.view(np.int32)))
     peaks[first_peak] = peak
 
 
 @body
-def _update_rows(index, worker, w, g, v, steps, tables, peaks, blocks, parts, options, rates):
+def _update_rows(index, worker, w, bits, g, v, steps, tables, found, peaks, blocks, parts, options, rates):
     start, stop, part, first_peak = blocks[index]
     _, channels, slot, levels = parts[part]
     lr, momentum, decay = rates
     last = np.float32(max(levels, 0))
     step, inverse = tables[worker, 0], tables[worker, 1]
     slope, offset, reach = tables[worker, 2], tables[worker, 3], tables[worker, 4]
-    # Whole rows of channels if they fit, else a piece of a row.
-    strip = channels * (_STRIP // channels) if channels <= _STRIP else _STRIP
+    strip = _strip(channels)
     for lo in range(start, stop, strip):
         size, first = min(strip, stop - lo), (lo - start) % channels
         if lo == start or channels > _STRIP:
@@ -176,9 +213,4 @@ def _update_rows(index, worker, w, g, v, steps, tables, peaks, blocks, parts, op
             )
             u[i] = velocity
             x[i] -= lr * velocity
-    found, bits = peaks[first_peak : first_peak + channels], w.view(np.int32)
-    for c in range(channels):
-        found[c] = 0
-    for row in range(start, stop, channels):
-        for c in range(channels):
-            found[c] = max(found[c], bits[row + c] & _MAGNITUDE)
+    _find_peaks(bits[start:stop], found[worker], peaks[first_peak : first_peak + channels])

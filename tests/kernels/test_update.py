@@ -57,6 +57,16 @@ def test_plain_step_is_the_step_of_the_mathematics():
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_steps_show_weights_that_are_not_finite_where_there_are_targets(value):
+    parts = Parts.of([Part(0, 20, 2, 7), Part(20, 40, 1, 0), Part(40, 60, 1, None)])
+    for place, spoiled in ((3, [1]), (25, [2]), (45, [])):
+        w = np.ones(60, np.float32)
+        w[place] = value
+        for steps in (kernels.min_max_steps(w, parts), reference.min_max_steps(w, parts)):
+            assert np.flatnonzero(~np.isfinite(steps)).tolist() == spoiled
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_values_that_are_not_finite_come_through(value):
     parts = Parts.of([Part(0, 9000, 1, 7)])
     w, g, v = np.ones((3, 9000), np.float32)

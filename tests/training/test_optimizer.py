@@ -134,6 +134,20 @@ def test_the_fused_step_is_the_chain(optimizer):
         assert all(np.allclose(first[name], second[name], rtol=1e-5, atol=1e-4) for name in second)
 
 
+@pytest.mark.parametrize("grid", [MinMaxGrid(3), MinMaxGrid(3, per_channel=True), Zero()])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_fused_step_refuses_what_the_chain_refuses(grid, value):
+    model, optimizer = mlp((4, 3, 2)), PSGD(0.1, grid=grid, strength=1.0)
+    state = optimizer.init(model)
+    model.w[5] = value
+    messages = []
+    for step in (optimizer.update, optimizer.apply_chain):
+        with pytest.raises(ValueError, match="finite") as error:
+            step(model, state)
+        messages.append(str(error.value))
+    assert messages[0] == messages[1]
+
+
 @pytest.mark.parametrize(
     "options",
     [
