@@ -1,4 +1,4 @@
-"""The comparison's picture: accuracy by post-training method, each way to train beside the others."""
+"""The comparison's picture: test error by post-training method, each way to train beside the others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,19 +7,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import NullLocator
 
 from psgd_ref.figures.style import BLUE, GREEN, INK, PAGE, VERMILION, letter, styled
 
 LOOKS = ((INK, "o"), (BLUE, "s"), (VERMILION, "^"), (GREEN, "D"))
 MENDED = "re-estimated"
+# Per cent: errors of a good model and of guessing are a factor of forty apart, so the axis is logarithmic.
+TICKS = (1, 2, 5, 10, 20, 50, 100)
 
 
 def draw(rows: Sequence[Any]) -> Figure:
     """One panel for each precision but 8-bit weights; filled marks have re-estimated batch norms.
 
     rows : with `trained`, `post`, `batch_norm`, `bits`, `mean` and `sd` (0 … 1, None without spread)
-    Bars are one standard deviation over seeds.
+    Lower is better; bars are one standard deviation over seeds.
     """
     quantized = [row for row in rows if row.post != "none"]
     every = list(dict.fromkeys(row.bits for row in quantized))
@@ -28,14 +30,14 @@ def draw(rows: Sequence[Any]) -> Figure:
     lines = -(-len(panels) // columns)
     with styled():
         figure, grid = plt.subplots(
-            lines, columns, figsize=(PAGE, 0.5 + 1.9 * lines), sharey="row", sharex=True, squeeze=False
+            lines, columns, figsize=(PAGE, 0.5 + 1.9 * lines), sharey=True, sharex=True, squeeze=False
         )
         for ax, bits in zip(grid.flat, panels, strict=False):
             _panel(ax, [row for row in quantized if row.bits == bits])
         for ax in grid.flat[len(panels) :]:
             ax.set_visible(False)
         for ax in grid[:, 0]:
-            ax.set_ylabel("test accuracy")
+            ax.set_ylabel("test error (%)")
         letter(grid.flat, panels)
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
@@ -53,16 +55,18 @@ def _panel(ax: Axes, rows: Sequence[Any]) -> None:
             place = [x + (0.05 if norm == MENDED else -0.05) for x in place]
             ax.errorbar(
                 place,
-                [row.mean for row in found],
-                [row.sd or 0 for row in found],
+                [100 * (1 - row.mean) for row in found],
+                [100 * (row.sd or 0) for row in found],
                 linestyle="none",
                 marker=marker,
                 color=color,
                 elinewidth=0.8,
                 markerfacecolor=color if norm == MENDED else "white",
-                label=f"{name}, {norm}",
+                label=f"{name}, batch norms {norm}",
             )
     ax.set_xticks(np.arange(len(posts)), posts, rotation=45, ha="right")
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
-    ax.set_ylim(0, 1.04)
+    ax.set_yscale("log", nonpositive="clip")
+    ax.set_yticks(TICKS, [str(tick) for tick in TICKS])
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.set_ylim(TICKS[0], TICKS[-1])
     ax.grid(axis="y")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -86,7 +87,7 @@ def line(method: str) -> dict[str, Any]:
 
 def letter(axes: Iterable[Axes], titles: list[str]) -> None:
     """Title the panels of a figure (a), (b), … from left to right."""
-    for name, ax, title in zip("abcdefgh", axes, titles, strict=False):
+    for name, ax, title in zip(ascii_lowercase, axes, titles, strict=False):
         ax.set_title(f"({name}) {title}")
 
 
