@@ -27,6 +27,7 @@ The file holds options of `psgd-ref train`; a list stands for one run with each 
   grids = ["min-max"]    # also "mse", "aciq", "adaptivfloat"
   reestimate = false     # batch norms; or true, or both
   per_channel = false
+  sparsities = []        # per cent to prune first;  scope = "global" or "layer"
   split = "validation"   # choose on these; "test" is for the end
 
 Results are in FOLDER/results.sqlite, one row a run. The same command goes on with a sweep that was

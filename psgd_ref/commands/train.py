@@ -125,7 +125,12 @@ def _count_or_word(text: str) -> int | str:
         return text
 
 
+def _truth(text: str) -> bool | str:
+    return {"false": False, "true": True}.get(text, text)
+
+
 _READERS: dict[str, Any] = {
+    "cap": _truth,
     "milestones": _milestones,
     "strength": _number_or_word,
     "refresh": _count_or_word,
@@ -133,4 +138,6 @@ _READERS: dict[str, Any] = {
 
 
 def _as_text(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
     return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)

@@ -42,6 +42,11 @@ class Status:
     begun: dict[str, int]
 
     @property
+    def done(self) -> list[Run]:
+        """Runs that ended with a result."""
+        return [run for run in self.runs if run.identity in self.entries and self._error(run) is None]
+
+    @property
     def failed(self) -> list[Run]:
         """Runs that ended with an error."""
         return [run for run in self.runs if run.identity in self.entries and self._error(run) is not None]

@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.compress import GRIDS
-from psgd_ref.core.arguments import choice, whole_number
+from psgd_ref.compress.prune import SCOPES
+from psgd_ref.core.arguments import choice, real_number, whole_number
 from psgd_ref.experiments.identity import identity
 from psgd_ref.training.build import phases
 from psgd_ref.training.configuration import Configuration, configuration, read_toml
@@ -43,6 +44,7 @@ class Measure:
     bits, activations, per_channel, split : see `psgd_ref.training.evaluate`
     grids      : names of `psgd_ref.compress.GRIDS`
     reestimate : any of false and true
+    sparsities : per cent of the weights to prune by magnitude first;   scope : "global" or "layer"
     Raises ValueError for other values.
     """
 
@@ -51,6 +53,8 @@ class Measure:
     grids: tuple[str, ...] = ("min-max",)
     reestimate: tuple[bool, ...] = (False,)
     per_channel: bool = False
+    sparsities: tuple[float, ...] = ()
+    scope: str = "global"
     split: str = "validation"
 
     def __post_init__(self) -> None:
@@ -62,6 +66,10 @@ class Measure:
         for name, values in (("reestimate", self._list("reestimate")), ("per_channel", [self.per_channel])):
             if not all(isinstance(value, bool) for value in values):
                 raise ValueError(f"evaluate.{name} must be false or true; got {getattr(self, name)!r}")
+        for share in self._list("sparsities"):
+            if not 0 <= real_number("evaluate.sparsities", share) <= 100:
+                raise ValueError(f"evaluate.sparsities must lie in 0..100; got {share!r}")
+        choice("evaluate.scope", self.scope, SCOPES)
         choice("evaluate.split", self.split, SPLITS)
 
     def _list(self, name: str) -> tuple[Any, ...]:

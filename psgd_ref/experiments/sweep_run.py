@@ -93,7 +93,7 @@ def claim(runs: Path, identity: str) -> Path:
     that was given up as lost but lives finds its folder gone, and so never writes into the new one's.
     """
     name = runs / f"{identity[:NAME]}.{place()}"
-    for left in (*begun(runs, identity), runs / identity[:NAME]):
+    for left in (*begun(runs, identity), ended(runs, identity)):
         try:
             left.rename(name)
         except OSError:
@@ -108,10 +108,15 @@ def begun(runs: Path, identity: str) -> list[Path]:
     return sorted(found, key=lambda folder: len(read_metrics(folder)), reverse=True)
 
 
+def ended(runs: Path, identity: str) -> Path:
+    """The folder of a run that has ended."""
+    return runs / identity[:NAME]
+
+
 def release(runs: Path, identity: str, folder: Path) -> None:
     """Give the folder of a run that has ended its final name."""
     try:
-        folder.rename(runs / identity[:NAME])
+        folder.rename(ended(runs, identity))
     except OSError:
         # Another process had claimed and ended the same run: what it left is the same.
         return
@@ -121,12 +126,22 @@ def _evaluated(job: Job, checkpoint: Path) -> list[dict[str, Any]]:
     data, m = load(job.configuration.data, job.data_folder), job.measure
     model = model_of(job.configuration, data)
     read_checkpoint(checkpoint).load_weights(model)
+    shares = [share / 100 for share in m.sparsities]
     return [
         {"grid": grid, "reestimated": fresh, "precision": precision, "accuracy": accuracy}
         for grid in m.grids
         for fresh in m.reestimate
         for precision, accuracy in evaluate(
-            model, data, m.bits, m.split, named_grid(grid), m.per_channel, fresh, m.activations
+            model,
+            data,
+            m.bits,
+            m.split,
+            named_grid(grid),
+            m.per_channel,
+            fresh,
+            m.activations,
+            shares,
+            m.scope,
         ).items()
     ]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from psgd_ref.experiments.rows import cell, markdown
 from psgd_ref.experiments.sweep import Status
 from psgd_ref.experiments.sweep_plan import Run
 
@@ -20,25 +21,23 @@ def table(status: Status) -> str:
         options = (str(run.varied.get(name, "")) for name in names)
         norms = "re-estimated" if row["reestimated"] else "as trained"
         cells = lines.setdefault((run.method, *options, row["grid"], norms), {})
-        cells.setdefault(row["precision"], []).append(100 * row["accuracy"])
+        cells.setdefault(row["precision"], []).append(row["accuracy"])
     if not lines:
         return "no run is done"
     columns = list(dict.fromkeys(precision for cells in lines.values() for precision in cells))
     heads = ["method", *names, "grid", "batch norms", *columns, "seeds"]
-    texts = ["| " + " | ".join(heads) + " |"]
-    texts.append("|" + "---|" * (len(names) + 3) + "---:|" * (len(columns) + 1))
+    texts = []
     for key, cells in lines.items():
-        values = [_cell(cells[column]) if column in cells else "" for column in columns]
         count = max(map(len, cells.values()))
-        texts.append("| " + " | ".join([*key, *values, str(count)]) + " |")
-    return "\n".join(texts)
+        texts.append([*key, *(cell(cells[c]) if c in cells else "" for c in columns), str(count)])
+    return markdown(heads, texts, "l" * (len(names) + 3) + "r" * (len(columns) + 1))
 
 
 def summary(status: Status) -> str:
     """How many runs are done, failed and left, and the errors."""
-    done = len(status.entries) - len(status.failed)
     seconds = [entry.seconds for entry in status.entries.values() if entry.seconds is not None]
-    parts = [f"{len(status.runs)} runs: {done} done, {len(status.failed)} failed, {len(status.left)} left"]
+    counts = {"done": status.done, "failed": status.failed, "left": status.left}
+    parts = [f"{len(status.runs)} runs: {', '.join(f'{len(runs)} {name}' for name, runs in counts.items())}"]
     if status.begun:
         parts[0] += f", {len(status.begun)} of these begun"
     if seconds:
@@ -56,10 +55,5 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _accuracies(status: Status) -> list[tuple[Run, dict[str, Any]]]:
-    found = [(run, status.entries[run.identity].result) for run in status.runs if run not in status.left]
-    return [(run, row) for run, result in found if result is not None for row in result["accuracies"]]
-
-
-def _cell(values: Sequence[float]) -> str:
-    spread = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.1f}{spread}"
+    results = [(run, status.entries[run.identity].result or {}) for run in status.done]
+    return [(run, row) for run, result in results for row in result["accuracies"]]

@@ -69,6 +69,7 @@ def phases(configuration: Configuration, steps: int) -> list[Phase]:
         Zero() if c.target == "zero" else grid_rule(c),
         eps=c.eps,
         strength=c.strength,
+        cap=c.cap,
         refresh=c.refresh,
         step=c.step,
     )

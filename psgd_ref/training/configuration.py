@@ -73,6 +73,9 @@ class Configuration:
     )
     eps: float = _option(0.0, "added to the distance from the target, in the unit of the weights")
     grid: str = _option("min-max", f"rule for the targets: {', '.join(GRIDS)}")
+    cap: bool = _option(
+        False, "hold PSGD's scale constant outside the outermost targets: false, true (for grids that clip)"
+    )
     refresh: int | str = _option(1, "fit the targets anew every so many steps, or ema, an average")
     step: str = _option("psgd", f"discretisation: {', '.join(DISCRETISATIONS)}")
     smoothing: float = _option(0.0, "label smoothing, in [0, 1)")
@@ -97,6 +100,8 @@ class Configuration:
         for name in ("model", "start"):
             if not isinstance(getattr(self, name), str):
                 raise ValueError(f"{name} must be a text; got {getattr(self, name)!r}")
+        if not isinstance(self.cap, bool):
+            raise ValueError(f"cap must be false or true; got {self.cap!r}")
         if not isinstance(self.milestones, list | tuple):
             raise ValueError(f"milestones must be a list of epochs; got {self.milestones!r}")
         object.__setattr__(

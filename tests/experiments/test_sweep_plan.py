@@ -78,6 +78,8 @@ def test_of_a_start_file_the_contents_count(tmp_path):
         ("[evaluate]\ngrids = ['best']", "evaluate.grids must be one of min-max"),
         ("[evaluate]\nreestimate = 1", "evaluate.reestimate must be false or true"),
         ("[evaluate]\nsplit = 'all'", "evaluate.split must be one of train"),
+        ("[evaluate]\nsparsities = [101]", "evaluate.sparsities must lie in 0..100; got 101"),
+        ("[evaluate]\nscope = 'all'", "evaluate.scope must be one of global, layer"),
         ("lr = = 1", "is not a TOML file"),
     ],
 )

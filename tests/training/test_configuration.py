@@ -25,7 +25,7 @@ def test_every_data_set_has_a_usual_model(name):
 
 def test_toml_there_and_back(tmp_path):
     chosen = Configuration(
-        data="moons", strength=3, milestones=(2, 5), schedule="piecewise", refresh="ema", decay=1e-5
+        data="moons", strength=3, milestones=(2, 5), schedule="piecewise", refresh="ema", decay=1e-5, cap=True
     )
     (tmp_path / "x.toml").write_text(chosen.as_toml())
     assert configuration(read_toml(tmp_path / "x.toml")) == chosen
@@ -51,6 +51,7 @@ def test_toml_there_and_back(tmp_path):
         ({"model": 7}, "model must be a text"),
         ({"augment": "mirror"}, "augment must be one of none"),
         ({"strength": [1]}, "strength"),
+        ({"cap": 1}, "cap must be false or true; got 1"),
         ({"grid": "adaptivfloat", "refresh": "ema"}, "averages one Δ"),
     ],
 )
@@ -105,3 +106,8 @@ def test_another_configuration_is_refused_by_name():
         ValueError, match=r"x belongs to another .*lr = 0.1 \(given: 0.2\), seed = 0 \(given: 3\)$"
     ):
         refuse_other(two.as_dict(), one.as_dict(), Path("x"))
+
+
+def test_the_cap_reaches_the_optimizer():
+    (capped,), (free,) = (phases(Configuration(data="moons", cap=cap), 1) for cap in (True, False))
+    assert (capped.optimizer.position.cap, free.optimizer.position.cap) == (True, False)

@@ -1,0 +1,117 @@
+"""The runs behind the CIFAR-10 table: SGD to a stated epoch, and from there every method with one budget.
+
+The official code's recipe for ResNet-32 on CIFAR-100, shortened in proportion where fewer epochs are asked
+for: 82 of 150 epochs of SGD, the last at a tenth of the rate; then PSGD at the rate 0.01, a tenth of it
+from epoch 123 on; batch 128, momentum 0.9, weight decay 1e-4, none at 2 bits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from psgd_ref.core.arguments import whole_number
+from psgd_ref.experiments.sweep_plan import Measure, Run
+from psgd_ref.training.configuration import Configuration
+
+OFFICIAL_EPOCHS, SWITCH, SECOND_DROP = 150, 82, 123
+RATE, LATE_RATE, DECAY, BATCH = 0.1, 0.01, 1e-4, 128
+BITS = (4, 3, 2)
+# A branch is looked at on test images, once, at its end; the trunk only begins them.
+MEASURE = Measure(BITS, grids=("min-max", "mse", "aciq"), reestimate=(False, True), split="test")
+LOOK = Measure((), split="validation")
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A way to go on from the trunk: options that differ from SGD's.
+
+    bits : the width it is trained for, None for SGD
+    """
+
+    name: str
+    bits: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+def _psgd(bits: int, words: str = "", **options: Any) -> Branch:
+    decay = {"decay": 0.0} if bits == 2 else {}
+    return Branch(f"PSGD → W{bits}{words}", bits, {"optimizer": "psgd", "bits": bits, **decay, **options})
+
+
+SGD = Branch("SGD", None, {"optimizer": "sgd"})
+BRANCHES = (
+    SGD,
+    *(_psgd(bits) for bits in BITS),
+    _psgd(4, ", λ = 150", strength=150.0),
+)
+# One change each to PSGD → W3 and → W2: what else might add to the mended grid.
+CHANGES: dict[str, dict[str, Any]] = {
+    "rate × 5": {"lr": 5 * LATE_RATE},
+    "batch 32": {"batch": 32},
+    "no momentum, rate × 10": {"momentum": 0.0, "lr": 10 * LATE_RATE},
+    "label smoothing 0.1": {"smoothing": 0.1},
+    "MSE grid, capped": {"grid": "mse", "cap": True},
+    "ε = 0.01": {"eps": 0.01},
+}
+ABLATION = tuple(_psgd(bits, f", {words}", **change) for words, change in CHANGES.items() for bits in (3, 2))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The table's size: model, epochs of each run in all (2 … ), seeds, and whether with the ablation."""
+
+    model: str = "resnet20"
+    epochs: int = 30
+    seeds: tuple[int, ...] = (0, 1)
+    ablation: bool = False
+
+    def __post_init__(self) -> None:
+        whole_number("epochs", self.epochs, 2)
+        if not self.seeds:
+            raise ValueError("seeds must not be empty")
+
+    @property
+    def trunk_epochs(self) -> int:
+        """Epochs of SGD that all branches share."""
+        return min(max(self._scaled(SWITCH), 1), self.epochs - 1)
+
+    @property
+    def branch_epochs(self) -> int:
+        """Epochs of every branch."""
+        return self.epochs - self.trunk_epochs
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """The methods."""
+        return BRANCHES + (ABLATION if self.ablation else ())
+
+    def trunks(self) -> list[Run]:
+        """The shared runs, one for each seed."""
+        last = self.trunk_epochs - 1
+        options = {"optimizer": "sgd", "epochs": self.trunk_epochs, "lr": RATE}
+        drops = {"milestones": (last,)} if last else {}
+        return [self._run("trunk", LOOK, seed, {**options, **drops}) for seed in self.seeds]
+
+    def runs(self, starts: Sequence[Path]) -> list[tuple[Branch, list[Run]]]:
+        """Every branch with its runs, one for each seed; `starts` are the trunks' checkpoints."""
+        drop = max(self._scaled(SECOND_DROP) - self.trunk_epochs, 1)
+        options = {"epochs": self.branch_epochs, "lr": LATE_RATE, "milestones": (drop,)}
+        return [
+            (
+                branch,
+                [
+                    self._run(branch.name, MEASURE, seed, {**options, "start": str(start), **branch.options})
+                    for seed, start in zip(self.seeds, starts, strict=True)
+                ],
+            )
+            for branch in self.branches
+        ]
+
+    def _scaled(self, epoch: int) -> int:
+        return round(epoch * self.epochs / OFFICIAL_EPOCHS)
+
+    def _run(self, name: str, measure: Measure, seed: int, options: dict[str, Any]) -> Run:
+        fixed = {"data": "cifar10", "model": self.model, "batch": BATCH, "decay": DECAY}
+        chosen = {**fixed, "schedule": "piecewise", "seed": seed, **options}
+        return Run(name, Configuration(**chosen), measure, {"seed": seed})
