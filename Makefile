@@ -5,7 +5,7 @@ SHELL := /bin/bash
 NOTEBOOKS = $(wildcard theory/*.ipynb notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deep check notebooks reproduce bench lock clean
+.PHONY: help setup demo test test-deep check notebooks lab reproduce bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,6 +31,9 @@ notebooks: .venv/installed-notebooks ## execute every notebook and keep its outp
 	$(BIN)/pytest --nbmake --overwrite -n 2 $(NOTEBOOKS)
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
 		--extra-keys "metadata.language_info.version cell.metadata.execution" $(NOTEBOOKS)
+
+lab: .venv/installed-notebooks ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks/00_quickstart.ipynb
 
 reproduce: .venv/installed-base ## make the README's table and picture again
 	$(BIN)/psgd-ref demo --out notebooks/demo

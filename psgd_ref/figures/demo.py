@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from psgd_ref.figures.style import BLUE, FAINT, INK, PAGE, VERMILION, letter, styled
+from psgd_ref.figures.weights import weight_histogram
 
 LOOKS: dict[str, dict[str, Any]] = {
     "SGD": {"color": INK, "linestyle": "-", "marker": "o"},
@@ -40,7 +41,7 @@ def draw(rows: Sequence[Any], histograms: Sequence[Any]) -> Figure:
         error.set_ylabel("quantization error / (Δ²/12)")
         axes = lower.subplots(1, len(histograms), sharey=True)
         for ax, histogram in zip(axes, histograms, strict=True):
-            _histogram(ax, histogram)
+            weight_histogram(ax, histogram.weights, histogram.codes, histogram.bits)
         axes[0].set_ylabel("weights (log scale)")
         axes[-1].legend(loc="upper right", handlelength=1.2)
         titles = ["Accuracy after rounding to fewer bits", "Error (1: weights uniform in their cells)"]
@@ -59,16 +60,3 @@ def _lines(ax: Axes, rows: Sequence[Any], quantity: str, columns: Sequence[str])
     names = {"full": "full\nprecision"}
     ax.set_xticks(range(len(columns)), [names.get(c, f"{c[1:]} bits") for c in columns])
     ax.grid(axis="y")
-
-
-def _histogram(ax: Axes, histogram: Any) -> None:
-    edge = 2 ** (histogram.bits - 1) - 0.5
-    bins = np.linspace(-edge, edge, int(2 * edge) * 15 + 1).tolist()
-    ax.hist(histogram.weights, bins, color=BLUE, alpha=0.75, label="full precision")
-    levels, counts = np.unique(histogram.codes, return_counts=True)
-    ax.vlines(levels, 0.5, counts, color=INK, linewidth=1, label="quantized")
-    ax.plot(levels, counts, "o", color=INK, markersize=3)
-    ax.set_yscale("log")
-    ax.set_ylim(bottom=0.5)
-    ax.set_xticks(range(-int(edge), int(edge) + 1))
-    ax.set_xlabel("weight / Δ")

@@ -1,0 +1,25 @@
+"""Weights before and after rounding: a histogram in units of the grid's step."""
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.figures.style import BLUE, INK
+
+
+def weight_histogram(ax: Axes, weights: Array, codes: npt.NDArray[np.signedinteger], bits: int) -> None:
+    """Draw the counts of weights, and of the integers that they are rounded to, on a logarithmic axis.
+
+    weights : in units of the step Δ, any shape; codes : their integers, same shape; bits : of the grid
+    """
+    edge = 2 ** (bits - 1) - 0.5
+    bins = np.linspace(-edge, edge, int(2 * edge) * 15 + 1).tolist()
+    ax.hist(weights.ravel(), bins, color=BLUE, alpha=0.75, label="full precision")
+    levels, counts = np.unique(codes, return_counts=True)
+    ax.vlines(levels, 0.5, counts, color=INK, linewidth=1, label="quantized")
+    ax.plot(levels, counts, "o", color=INK, markersize=3)
+    ax.set_yscale("log")
+    ax.set_ylim(bottom=0.5)
+    ax.set_xticks(range(-int(edge), int(edge) + 1))
+    ax.set_xlabel("weight / Δ")
