@@ -1,0 +1,44 @@
+"""What the walkthroughs train: the demonstration's network and recipe on the digits, in fewer epochs."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from psgd_ref.data import Shift, load_digits
+from psgd_ref.experiments import demo
+from psgd_ref.experiments.quantization import demonstration_options
+from psgd_ref.models import convnet
+from psgd_ref.nn import Model
+from psgd_ref.training import Optimizer, fit
+
+# From the number of steps, which the schedule needs, to the optimiser.
+Rule = Callable[[int], Optimizer]
+
+
+def train(rule: Rule, epochs: int, seed: int = 0, start: Model | None = None) -> Model:
+    """A model trained on the digits with the demonstration's recipe.
+
+    rule : `sgd()`, `psgd(bits)` or any function from the number of steps to an optimiser
+    seed : of the initial weights and the order of images
+    start: a model to train on from; it is copied. By default a fresh one
+    """
+    data = load_digits()
+    model = convnet(widths=demo.CHANNELS, seed=seed) if start is None else start.copy()
+    optimizer = rule(epochs * -(-len(data.train) // demo.BATCH))
+    fit(model, optimizer, data, epochs, demo.BATCH, seed, demo.SMOOTHING, Shift(demo.SHIFT), progress=False)
+    return model
+
+
+def sgd(**changes: Any) -> Rule:
+    """SGD with the options that the demonstration's search chose; changes: options of `SGD`."""
+    options = {**demonstration_options()["SGD"], **changes}
+    return partial(demo.Method("SGD", None).optimizer, options)
+
+
+def psgd(bits: int, **changes: Any) -> Rule:
+    """PSGD towards the min-max grid of b bits, options chosen by the same search for 3 bits.
+
+    bits : 2 … 16; changes: options of `PSGD` but the grid
+    """
+    options = {**demonstration_options()["PSGD → W3"], **changes}
+    return partial(demo.Method("PSGD", bits).optimizer, options)
