@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from psgd_ref import kernels
 from psgd_ref.compress.aciq import half_range_clip
 from psgd_ref.compress.graph import links
 from psgd_ref.compress.moments import input_signals
@@ -46,20 +47,14 @@ class UnsignedRounding(Layer):
 
     def codes(self, x: Array) -> npt.NDArray[np.uint16]:
         """The integers that x becomes, in its shape."""
-        return self._codes(x).astype(np.uint16)
+        return np.asarray(np.rint(self.forward(x, False)[0] / self.scale), np.uint16)
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        y = self._codes(x)
-        y *= x.dtype.type(self.scale)
+        y = kernels.fake_quantize(x, self.scale, 0.0, 0, self.levels)
         return y, (x >= 0) & (x <= self.top) if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         return np.asarray(dy * cache)
-
-    def _codes(self, x: Array) -> Array:
-        codes = x * x.dtype.type(1 / self.scale)
-        np.rint(codes, out=codes)
-        return np.clip(codes, 0, self.levels, out=codes)
 
 
 class NearestTarget(Layer):

@@ -32,6 +32,20 @@ PROFILE = settings.get_profile("activations")
     st.integers(1, 10),
     st.floats(0.01, 100),
 )
+def test_codes_times_scale_is_the_output_in_either_precision(x, bits, top):
+    single, layer = x.astype(np.float32), UnsignedRounding(bits, top)
+    y, _ = layer.forward(single, False)
+    assert y.dtype == np.float32
+    assert np.array_equal(y, layer.codes(single) * np.float32(layer.scale))
+    assert (np.abs(y - single)[single <= top] <= layer.scale / 2 * (1 + 1e-4)).all()
+
+
+@settings(PROFILE)
+@given(
+    arrays(np.float64, 20, elements=st.floats(0, 50)),
+    st.integers(1, 10),
+    st.floats(0.01, 100),
+)
 def test_codes_times_scale_is_the_output(x, bits, top):
     layer = UnsignedRounding(bits, top)
     y, _ = layer.forward(x, False)
