@@ -37,6 +37,7 @@ lab: .venv/installed-notebooks ## open the notebooks in JupyterLab
 
 reproduce: .venv/installed-base ## make the README's table and picture again
 	$(BIN)/psgd-ref demo --out notebooks/demo
+	$(BIN)/psgd-ref compare --task quantization --seeds 5 --out notebooks/compare/quantization
 
 bench: .venv/installed-base ## time the kernels, against PyTorch where it is installed
 	$(BIN)/psgd-ref bench
