@@ -34,6 +34,11 @@ def add(commands: Any) -> None:
     compare.add_argument("--workers", type=count, default=None, help="processes (default: one for each core)")
     compare.add_argument("--out", type=Path, default=None, help="folder (default: out/compare/TASK)")
     compare.add_argument("--json", action="store_true", help="print the rows as JSON instead of the tables")
+    compare.add_argument(
+        "--search",
+        action="store_true",
+        help="choose the task's hyper-parameters anew, on validation images (many minutes)",
+    )
     compare.set_defaults(run=_compare)
 
 
@@ -47,6 +52,11 @@ def _compare(options: argparse.Namespace) -> int:
     folder = options.out or Path("out/compare") / options.task
     # A folder that cannot be made is found out before minutes of work, not after.
     folder.mkdir(parents=True, exist_ok=True)
+    if options.search:
+        record = compare.search(options.task, options.workers)
+        print(json.dumps(record.as_json(), indent=1, ensure_ascii=False))
+        print(f"search: {record.save(folder)}", file=sys.stderr)
+        return 0
     seeds = range(options.seed, options.seed + options.seeds)
     rows = task.run(seeds, options.methods, options.bits, options.workers)
     paths = compare.save(task, rows, folder)

@@ -46,8 +46,8 @@ class BayesianBits(FakeQuantizer):
         self.widths = WIDTHS[: WIDTHS.index(bits) + 1]
         self.count, self.fixed = np.zeros(()), False
         self.reach = Parameter((), "quantizer", filled(real_number("reach", reach, positive=True)))
-        self.gates = Parameter((len(self.widths) - 1,), "quantizer", filled(FIRST_LOGIT))
-        self.prune = Parameter((channels,), "quantizer", filled(FIRST_LOGIT))
+        self.gates = Parameter((len(self.widths) - 1,), "gate", filled(FIRST_LOGIT))
+        self.prune = Parameter((channels,), "gate", filled(FIRST_LOGIT))
 
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:

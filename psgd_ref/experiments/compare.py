@@ -1,14 +1,14 @@
 """Comparisons: each task is a module with its methods, its runs, its table and its picture."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from psgd_ref.experiments import quantization, registry
+from psgd_ref.experiments import quantization, registry, training_search, training_time
 from psgd_ref.experiments.registry import Method
 from psgd_ref.experiments.rows import Row
 
@@ -36,7 +36,16 @@ class Task(Protocol):
         ...
 
 
-TASKS: dict[str, Task] = {"quantization": quantization}
+class Record(Protocol):
+    """What a search leaves."""
+
+    def as_json(self) -> dict[str, Any]: ...
+    def save(self, folder: Path) -> Path: ...
+
+
+TASKS: dict[str, Task] = {"quantization": quantization, "training": training_time}
+# Tasks whose hyper-parameters are searched for: from the number of workers to the record.
+SEARCHES: dict[str, Callable[[int | None], Record]] = {"training": training_search.search}
 
 
 def task_of(name: str) -> Task:
@@ -44,6 +53,13 @@ def task_of(name: str) -> Task:
     if name not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}; got {name!r}")
     return TASKS[name]
+
+
+def search(name: str, workers: int | None) -> Record:
+    """Choose a task's hyper-parameters anew; ValueError for a task that has none of its own."""
+    if name not in SEARCHES:
+        raise ValueError(f"--search is for the tasks {', '.join(SEARCHES)}; got {name!r}")
+    return SEARCHES[name](workers)
 
 
 def listing() -> str:

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from psgd_ref.nn.layer import Layer
 
 Scalar = TypeVar("Scalar", bound=np.generic)
-Role = Literal["weight", "bias", "norm", "quantizer"]
+Role = Literal["weight", "bias", "norm", "quantizer", "gate"]
 Initialiser = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 
 class Parameter:
     """A trainable array of a layer: its shape, role and first value, later views of value and gradient.
 
-    role : "weight" or "bias" (both quantized and scaled), "norm" (γ, β: neither), or "quantizer" (a step,
-           a range, a gate: neither, and nothing decays it where the optimiser tells roles apart)
+    role : "weight" or "bias" (both quantized and scaled), "norm" (γ, β: neither), "quantizer" (a step or
+           a range) or "gate" (a gate's logit); nothing decays the last two where roles are told apart
     """
 
     def __init__(self, shape: tuple[int, ...], role: Role, initial: Initialiser) -> None:

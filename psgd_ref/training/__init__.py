@@ -2,20 +2,26 @@
 
 from psgd_ref.training.divergence import DivergenceError
 from psgd_ref.training.evaluation import accuracy, evaluate
+from psgd_ref.training.gradient_l1 import GradientL1
+from psgd_ref.training.halp import fit_halp
 from psgd_ref.training.loop import Epoch, fit
 from psgd_ref.training.objective import CrossEntropy, Objective, Penalized, Penalty
-from psgd_ref.training.optimizer import PSGD, SGD, Adam, Optimizer, ProximalL1
+from psgd_ref.training.optimizer import PSGD, SGD, Adam, Optimizer, ProximalL1, PSGDAdam
+from psgd_ref.training.roles import QAT
 from psgd_ref.training.schedules import constant, cosine, piecewise
 
 __all__ = [
     "PSGD",
+    "QAT",
     "SGD",
     "Adam",
     "CrossEntropy",
     "DivergenceError",
     "Epoch",
+    "GradientL1",
     "Objective",
     "Optimizer",
+    "PSGDAdam",
     "Penalized",
     "Penalty",
     "ProximalL1",
@@ -24,5 +30,6 @@ __all__ = [
     "cosine",
     "evaluate",
     "fit",
+    "fit_halp",
     "piecewise",
 ]

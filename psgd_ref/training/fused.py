@@ -57,7 +57,7 @@ class Fused:
             channels=segment.shape[-1] if grid.per_channel and len(segment.shape) > 1 else 1,
             levels=grid.levels if isinstance(grid, MinMaxGrid) else 0,
             strength=self.position.strength,
-            eps=self.position.eps,
+            eps=0.0 if callable(self.position.eps) else self.position.eps,  # schedules are not fused
             cap=self.position.cap,
         )
 
@@ -79,7 +79,7 @@ def fuse(chain: Sequence[Transform]) -> Fused | None:
 
 
 def _known(position: ScaleByPosition) -> bool:
-    if position.step != "psgd" or position.refresh != 1:
+    if position.step != "psgd" or position.refresh != 1 or callable(position.eps):
         return False
     if isinstance(position.strength, str) and position.strength != "volume":
         return False

@@ -102,7 +102,7 @@ def PSGD(  # noqa: N802
     momentum: float = 0.9,
     decay: float = 1e-4,
     grid: Grid | Targets | Mapping[str, Grid] | None = None,
-    eps: float = 0.0,
+    eps: float | Schedule = 0.0,
     strength: float | str = "volume",
     cap: bool = False,
     decay_order: str = "unscaled",
@@ -166,6 +166,30 @@ def Adam(  # noqa: N802
         _below_one("beta1", beta1), _below_one("beta2", beta2), real_number("eps", eps, positive=True)
     )
     return Optimizer([adam], lr, decoupled_decay=decay)
+
+
+def PSGDAdam(  # noqa: N802
+    lr: float | Schedule = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    decay: float = 0.0,
+    grid: Grid | Targets | None = None,
+    strength: float | str = "volume",
+    order: str = "gradient",
+) -> Optimizer:
+    """Adam with the position scale before its preconditioner, or behind it.
+
+    order : "gradient" scales g, as the official code does; where s changes slowly Adam's division by √v̂
+            takes it out again. "direction" scales m̂/(√v̂ + eps), which nothing takes out.
+    grid, strength as in `PSGD`; others as in `Adam`. Raises ValueError for values that are not accepted.
+    """
+    if grid is None:
+        raise ValueError("PSGDAdam needs a grid: MinMaxGrid(bits=4), or fixed targets such as Zero()")
+    before = choice("order", order, ("gradient", "direction")) == "gradient"
+    position = ScaleByPosition(as_grid(grid), strength=strength)
+    adam = Adam(lr, beta1, beta2, eps).chain
+    return Optimizer([position, *adam] if before else [*adam, position], lr, position, decoupled_decay=decay)
 
 
 def _decay(decay: float) -> list[Transform]:

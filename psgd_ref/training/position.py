@@ -11,6 +11,7 @@ from psgd_ref.core import Targets, UniformGrid, Warp, mirror_step, position_scal
 from psgd_ref.core.arguments import Array, choice, real_number, whole_number
 from psgd_ref.core.scale import STRENGTHS
 from psgd_ref.nn import Model
+from psgd_ref.training.schedules import Schedule
 from psgd_ref.training.transforms import State
 
 DISCRETISATIONS = ("psgd", "warp", "mirror")
@@ -22,24 +23,27 @@ class ScaleByPosition:
     """Multiply the gradient by s(w) = λ(d + ε), every tensor (or channel) with targets of its own.
 
     grid     : the rule that fits targets to a tensor, or rules by parameter name
-    eps, cap : as in `Warp`
+    eps, cap : as in `Warp`; eps may be a schedule, from large (weights move freely) to small (they lock)
     strength : a number λ, or "volume", "mean-one", "unimodular", "max-normalised"
     refresh  : fit the targets anew every so many steps, or "ema": every step, Δ averaged with weight
-               0.1 for the new one (uniform grids; the official code averages the range likewise)
+               0.1 for the new one (uniform grids; the official code averages the range likewise), or
+               "learned": the first Δ is the rule's, and each step takes it to Σ wk/Σ k², the least
+               squared error for the integers k that the weights have (uniform grids)
     step     : coordinates of the Euler step: "psgd" (in w, where the factor is s), "warp" (in f(w),
                √s) or "mirror" (in Φ′(w), 1); claim B3
     Parameters without targets, such as batch norms', have the factor 1. Raises ValueError for unknown words.
     """
 
     grid: Grid | Mapping[str, Grid]
-    eps: float = 0.0
+    eps: float | Schedule = 0.0
     strength: float | str = "volume"
     cap: bool = False
     refresh: int | str = 1
     step: str = "psgd"
 
     def __post_init__(self) -> None:
-        real_number("eps", self.eps)
+        if not callable(self.eps):
+            real_number("eps", self.eps)
         choice("step", self.step, DISCRETISATIONS)
         if isinstance(self.strength, str):
             accepted = STRENGTHS if self.step == "psgd" else ("volume",)
@@ -47,12 +51,12 @@ class ScaleByPosition:
         else:
             real_number("strength", self.strength, positive=self.step != "psgd")
         if isinstance(self.refresh, str):
-            choice("refresh", self.refresh, ("ema",))
+            choice("refresh", self.refresh, ("ema", "learned"))
         else:
             whole_number("refresh", self.refresh, 1)
 
     def init(self, model: Model) -> State:
-        if self.refresh == "ema":
+        if isinstance(self.refresh, str):
             return {"grid_step": self._steps(model)}
         if self.refresh == 1:
             return {}
@@ -62,6 +66,13 @@ class ScaleByPosition:
         """u ⊙ s(w)^p, p = 1, ½, 0 for the three steps; fits the targets anew when it is time."""
         if self.refresh == "ema":
             state["grid_step"] += EMA_WEIGHT * (self._steps(model) - state["grid_step"])
+        elif self.refresh == "learned":
+            for i, (part, aims) in enumerate(
+                zip(self._parts(model, model.w), self.targets(model, state), strict=True)
+            ):
+                codes = aims.position(part).astype(np.float64)
+                if codes.any():
+                    state["grid_step"][i] = float((part * codes).sum() / (codes * codes).sum())
         elif isinstance(self.refresh, int) and self.refresh > 1:
             if state["grid_age"] % self.refresh == 0:
                 state["grid_weights"][...] = model.w
@@ -80,23 +91,27 @@ class ScaleByPosition:
             return
         parts = (self._parts(model, flat) for flat in (before, model.w, u))
         for part, moved, direction, aims in zip(*parts, targets, strict=True):
-            warp = Warp(aims, self.eps, self.strength, self.cap)
+            warp = Warp(aims, self.epsilon(state), self.strength, self.cap)
             if self.step == "warp":
                 moved[...] = warp.inverse(warp(part) - lr * direction)
             else:
                 moved[...] = mirror_step(part, direction, lr, warp)
 
+    def epsilon(self, state: State) -> float:
+        """ε of the next step."""
+        return self.eps(int(state["step"])) if callable(self.eps) else self.eps
+
     def scale(self, model: Model, state: State) -> Array:
         """s at model.w, shape (n,): 1 where a parameter has no targets."""
-        scale = np.ones_like(model.w)
+        scale, eps = np.ones_like(model.w), self.epsilon(state)
         parts = zip(self._parts(model, model.w), self._parts(model, scale), strict=True)
         for (part, out), targets in zip(parts, self.targets(model, state), strict=True):
-            out[...] = position_scale(part, targets, self.eps, self.strength, self.cap)
+            out[...] = position_scale(part, targets, eps, self.strength, self.cap)
         return scale
 
     def targets(self, model: Model, state: State) -> list[Targets]:
         """The targets in force, one for every gridded tensor (or channel)."""
-        if self.refresh == "ema":
+        if isinstance(self.refresh, str):
             fresh = self._fit(model, model.w)
             return [
                 UniformGrid(float(step), _uniform(targets).levels)
@@ -125,5 +140,5 @@ class ScaleByPosition:
 
 def _uniform(targets: Targets) -> UniformGrid:
     if not isinstance(targets, UniformGrid):
-        raise ValueError(f"refresh 'ema' needs a uniform grid; got {type(targets).__name__}")
+        raise ValueError(f"refresh 'ema' or 'learned' needs a uniform grid; got {type(targets).__name__}")
     return targets

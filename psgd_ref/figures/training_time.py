@@ -1,0 +1,64 @@
+"""The training-time comparison's picture: accuracy by method, one panel for each precision."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from psgd_ref.figures.style import BLUE, INK, PAGE, letter, styled
+
+MENDED = "re-estimated"
+LEFT_OUT = ("full", "mixed")
+
+
+def draw(rows: Sequence[Any]) -> Figure:
+    """Methods from top to bottom; squares where the model was trained for that precision, circles elsewhere.
+
+    rows : with `method`, `bits`, `own`, `batch_norm`, `mean` and `sd` (0 … 1, None without spread)
+    Filled marks have re-estimated batch norms. Bars are one standard deviation over seeds.
+    """
+    methods = list(dict.fromkeys(row.method for row in rows))[::-1]
+    panels = list(dict.fromkeys(row.bits for row in rows if row.bits not in LEFT_OUT))
+    panels.sort(key=lambda bits: ("A32" not in bits, -int(bits[1])))
+    with styled():
+        figure, axes = plt.subplots(
+            1,
+            len(panels),
+            figsize=(PAGE, 0.9 + 0.19 * len(methods)),
+            sharey=True,
+            squeeze=False,
+        )
+        for ax, bits in zip(axes[0], panels, strict=True):
+            for row in rows:
+                if row.bits == bits:
+                    mended = row.batch_norm == MENDED
+                    color = BLUE if row.own else INK
+                    ax.errorbar(
+                        row.mean,
+                        methods.index(row.method) + (0.15 if mended else -0.15),
+                        xerr=row.sd or 0,
+                        marker="s" if row.own else "o",
+                        color=color,
+                        elinewidth=0.8,
+                        markerfacecolor=color if mended else "white",
+                    )
+            ax.set_xlim(0, 1.04)
+            ax.set_xticks([0, 0.5, 1])
+            ax.xaxis.set_major_formatter(PercentFormatter(1.0))
+            ax.grid(axis="both")
+        axes[0][0].set_yticks(range(len(methods)), methods)
+        figure.supxlabel("test accuracy", fontsize=8.5)
+        letter(axes[0], panels)
+        looks = [
+            ("its own precision", BLUE, "s", BLUE),
+            ("another: min-max grid", INK, "o", INK),
+            ("batch norms as trained (filled: re-estimated)", INK, "o", "white"),
+        ]
+        handles = [
+            axes[0][0].plot([], [], linestyle="none", marker=m, color=c, markerfacecolor=f, label=label)[0]
+            for label, c, m, f in looks
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
