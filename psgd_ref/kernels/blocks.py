@@ -25,6 +25,12 @@ def sums_shape(columns: int) -> Shape:
 
 
 @cache
+def row_shape(columns: int) -> Shape:
+    """One row of `sums_shape`."""
+    return shape(1, 1 if columns <= LANES else 2, LANES)
+
+
+@cache
 def gradient_shape(columns: int) -> Shape:
     """Tile for the weight gradient, taller because its rows lie next to each other and share an address."""
     vectors = 1 if columns <= LANES else 2

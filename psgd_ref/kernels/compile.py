@@ -9,6 +9,7 @@ lanes. An edit moves to a new folder and compiles afresh.
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,12 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 from numba.core import event
+from numba.core.compiler_lock import global_compiler_lock
+
+try:
+    import fcntl
+except ImportError:  # no such locks here: every process compiles what it needs
+    fcntl = None  # type: ignore[assignment]
 
 config: Any = numba.config  # its attributes are made from the environment at run time
 
@@ -122,9 +129,33 @@ def _compiled(function: Function, **options: Any) -> Compiled:
     config.CACHE_DIR = str(CACHE)  # read when `cache=True` is met; other users of Numba keep theirs
     try:
         njit: Any = numba.njit  # its stub does not know all options
-        return njit(function, **_OPTIONS, **options)
+        dispatcher = njit(function, **_OPTIONS, **options)
     finally:
         config.CACHE_DIR = previous
+    if _CACHING and fcntl is not None:
+        dispatcher.compile = _one_process_at_a_time(dispatcher.compile, CACHE / f"{function.__name__}.lock")
+    return dispatcher
+
+
+def _one_process_at_a_time(compile_or_load: Function, lock: Path) -> Function:
+    """Of several processes that need a kernel one compiles it; the others wait and find it in the cache."""
+
+    def call(signature: Any) -> Any:
+        CACHE.mkdir(parents=True, exist_ok=True)  # somebody may have cleared it
+        # Numba's own lock first: threads that took the two in different orders would wait for each other.
+        with global_compiler_lock, open(lock, "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            return compile_or_load(signature)
+
+    return call
+
+
+def _said_just_now() -> bool:
+    """Whether another process has said so within a minute; if not, note that this one does."""
+    note = CACHE / "compiling"
+    recent = note.exists() and time.time() - note.stat().st_mtime < 60
+    note.touch()
+    return recent
 
 
 class _Announcer(event.Listener):
@@ -138,6 +169,8 @@ class _Announcer(event.Listener):
         if self.said or not dispatcher.py_func.__module__.startswith(__package__):
             return
         self.said = True
+        if _CACHING and _said_just_now():
+            return
         kept = f"kept in {CACHE}" if _CACHING else "not kept: no cache folder can be written"
         # The process's own stream: it reaches whoever started the process, but not the stored output of a
         # notebook run as a test, which must not depend on what the cache holds.

@@ -12,10 +12,10 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import ZERO, height_width, store_columns, sums_shape
+from psgd_ref.kernels.blocks import ZERO, height_width, row_shape, store_columns, sums_shape
 from psgd_ref.kernels.compile import LANES, body, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
-from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows
+from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 
 # Rows of C in one turn of a thread.
 _BAND = 96
@@ -45,7 +45,7 @@ def _product(a: Array, b: Array, bias: Array | None) -> Array:
     _multiply(
         a_line, b_line, start, c.reshape(-1), memory.empty((THREADS, depth * _WIDEST)),
         np.empty((THREADS, 2, tall), np.intp), (rows, depth, columns), (a_down, a_right), (b_down, b_right),
-        tile,
+        tile, row_shape(columns),
     )  # fmt: skip
     return c
 
@@ -58,15 +58,15 @@ def _line(a: Array) -> tuple[Array, int, int]:
 
 
 @kernel
-def _multiply(a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile):
+def _multiply(a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile, row):
     rows, depth, columns = sizes
     bands, blocks = (rows + _BAND - 1) // _BAND, (columns + tile_columns(tile) - 1) // tile_columns(tile)
-    arguments = (a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile)
+    arguments = (a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile, row)
     for_each(bands * blocks, rows * depth * columns, _multiply_band, arguments)
 
 
 @body
-def _multiply_band(index, worker, a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile):
+def _multiply_band(index, worker, a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile, row):
     """One block of columns for a band of rows of C = A·B."""
     rows, depth, columns = sizes
     height, block = tile_rows(tile), tile_columns(tile)
@@ -75,18 +75,21 @@ def _multiply_band(index, worker, a, b, bias, c, scratch, places, sizes, a_steps
     count = min(block, columns - first)
     panel = scratch[worker]
     for k in range(depth):
-        line = panel[k * block : (k + 1) * block]
         source = k * b_steps[0] + first * b_steps[1]
-        for i in range(count):
-            line[i] = b[source + i * b_steps[1]]
-        for i in range(count, block):
-            line[i] = ZERO
+        if count == block and b_steps[1] == 1:
+            tile_store(tile_load(row, b, source, 0), panel, k * block, 0)
+        else:
+            line = panel[k * block : (k + 1) * block]
+            for i in range(count):
+                line[i] = b[source + i * b_steps[1]]
+            for i in range(count, block):
+                line[i] = ZERO
     # Where a tile's rows lie in A and in C. The last tile repeats the last row.
     reads, writes = places[worker, 0], places[worker, 1]
     for start in range(first_row, min(rows, first_row + _BAND), height):
         for p in range(height):
-            row = min(start + p, rows - 1)
-            reads[p], writes[p] = row * a_steps[0], row * columns
+            n = min(start + p, rows - 1)
+            reads[p], writes[p] = n * a_steps[0], n * columns
         total = tile_load(tile, bias, first, 0)
         for k in range(depth):
             total = tile_rank1(total, a, k * a_steps[1], reads, panel, k * block)

@@ -1,4 +1,6 @@
-"""The register tile: a small matrix that lives in the CPU's vector registers. The only file that knows LLVM.
+"""The register tile, a small matrix that lives in the CPU's vector registers; and calls by address.
+
+This is the only file that writes LLVM.
 
 A CPU does arithmetic on vectors: one instruction multiplies and adds `lanes` floats at once (8 with
 AVX2). Its registers are few (16 or 32) but have no delay, while memory has. A kernel is therefore fast
@@ -25,6 +27,9 @@ Vectors are LLVM values like any other; LLVM gives each its register.
 The shape of a tile must be known when the code is compiled. It is passed as an argument of which only
 the *type* counts: a tuple with an int for every row, a float for every vector, a bool for every lane. (A
 closure over constants would do too, but misses Numba's cache.)
+
+The three functions at the end serve `parallel.for_each`, which has its loop's body called by other threads:
+they make a body callable by its address alone, whatever its arguments are.
 
 The multiply and the add carry LLVM's flag `contract`: the two may become one instruction that rounds
 once (fused multiply-add). The flag allows nothing else: NaN, infinity and the order of sums are kept.
