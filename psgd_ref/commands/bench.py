@@ -12,7 +12,7 @@ def add(commands: Any) -> None:
     bench.add_argument(
         "--only", nargs="+", default=[], metavar="WORD", help="cases whose name holds one of these words"
     )
-    bench.add_argument("--turns", type=int, default=7, help="turns of each side (default: %(default)s)")
+    bench.add_argument("--turns", type=int, default=5, help="turns of each side (default: %(default)s)")
     bench.add_argument(
         "--threads", type=int, default=None, help="threads of each side (default: one for each core)"
     )

@@ -128,7 +128,7 @@ def select(words: Sequence[str]) -> list[Case]:
     return chosen
 
 
-def run(words: Sequence[str] = (), turns: int = 7, threads: int | None = None) -> Result:
+def run(words: Sequence[str] = (), turns: int = 5, threads: int | None = None) -> Result:
     """Time the selected cases, both sides in turn where PyTorch is installed.
 
     threads : of each side, one for each core by default
