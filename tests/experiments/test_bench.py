@@ -7,7 +7,7 @@ import pytest
 
 from psgd_ref import kernels
 from psgd_ref.cli import main
-from psgd_ref.experiments import bench, bench_ours
+from psgd_ref.experiments import bench, bench_ours, bench_worker
 from psgd_ref.experiments.bench_cases import CASES, Case
 
 
@@ -86,6 +86,16 @@ def test_a_side_that_ends_is_named():
     with pytest.raises(RuntimeError, match="ours side"):
         side.ask(time=True)
     side.__exit__()
+
+
+def test_a_call_longer_than_a_turn_is_a_turn_by_itself(monkeypatch):
+    calls = []
+    monkeypatch.setattr(bench_worker, "TURN", 0.0)
+    assert bench_worker.turn(lambda: calls.append(1)) > 0
+    assert len(calls) == 1
+    monkeypatch.setattr(bench_worker, "TURN", 0.01)
+    assert bench_worker.turn(lambda: calls.append(1)) < 0.01
+    assert len(calls) > 2
 
 
 def test_optimiser_case_steps():
