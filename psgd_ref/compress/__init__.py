@@ -21,7 +21,7 @@ from psgd_ref.compress.lsq_plus import LSQPlus
 from psgd_ref.compress.min_max import MinMaxGrid
 from psgd_ref.compress.mse import MSEGrid, PNormGrid
 from psgd_ref.compress.multiplications import multiplications
-from psgd_ref.compress.names import GRIDS, named_grid
+from psgd_ref.compress.names import GRIDS, QUANTIZERS, named_grid
 from psgd_ref.compress.powerpropagation import powerpropagation
 from psgd_ref.compress.prune import prune
 from psgd_ref.compress.quantize import QuantizedModel, quantize, relative_error
@@ -39,6 +39,7 @@ __all__ = [
     "GRIDS",
     "LAPQ",
     "LSQ",
+    "QUANTIZERS",
     "ACIQGrid",
     "AdaptivFloatGrid",
     "BayesianBits",

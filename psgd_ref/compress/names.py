@@ -1,10 +1,14 @@
-"""The grids by name, for configurations and the command line."""
+"""The grids and the learned quantizers by name, for configurations and the command line."""
 
 from collections.abc import Callable
 
 from psgd_ref.compress.aciq import ACIQGrid
 from psgd_ref.compress.adaptivfloat import AdaptivFloatGrid
+from psgd_ref.compress.dsq import DSQ
+from psgd_ref.compress.ewgs import EWGS
+from psgd_ref.compress.fake_quantizer import FakeQuantizer
 from psgd_ref.compress.grids import Grid
+from psgd_ref.compress.lsq import LSQ
 from psgd_ref.compress.min_max import MinMaxGrid
 from psgd_ref.compress.mse import MSEGrid
 from psgd_ref.core.arguments import choice
@@ -16,6 +20,10 @@ GRIDS: dict[str, Callable[..., Grid]] = {
     "aciq": ACIQGrid,
     "adaptivfloat": AdaptivFloatGrid,
 }
+
+
+# Those that need nothing but the weights to start from.
+QUANTIZERS: dict[str, type[FakeQuantizer]] = {"lsq": LSQ, "dsq": DSQ, "ewgs": EWGS}
 
 
 def named_grid(name: str) -> Callable[..., Grid]:

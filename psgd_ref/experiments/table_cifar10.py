@@ -18,7 +18,7 @@ from psgd_ref.experiments.rows import statistics
 from psgd_ref.experiments.sweep_engines import Engine
 from psgd_ref.experiments.sweep_plan import Run
 from psgd_ref.experiments.sweep_run import ended
-from psgd_ref.experiments.table_cifar10_recipe import BATCH, BITS, Recipe
+from psgd_ref.experiments.table_cifar10_recipe import BATCH, BITS, Branch, Recipe
 from psgd_ref.training.checkpoint import checkpoints
 from psgd_ref.training.run import METRICS
 
@@ -85,7 +85,7 @@ def run(recipe: Recipe, folder: Path, engine: Engine, data_folder: Path | None =
     starts = [checkpoints(ended(folder / sweep.RUNS, trunk.identity))[-1].absolute() for trunk in trunks]
     groups = recipe.runs(starts)
     found = sweep.run([run for _, runs in groups for run in runs], folder, engine, data_folder)
-    rows = [row for branch, runs in groups for row in _rows(branch.name, runs, found)]
+    rows = [row for branch, runs in groups for row in _rows(branch, runs, found)]
     known = [(run, status) for status in (begun, found) for run in status.runs if run in status.done]
     return Result(recipe, rows, [_source(run, status, folder) for run, status in known], _problems(found))
 
@@ -140,7 +140,7 @@ def _step_seconds(model: str) -> float:
     return float(np.median(seconds[1:]))
 
 
-def _rows(branch: str, runs: Sequence[Run], status: sweep.Status) -> list[Row]:
+def _rows(branch: Branch, runs: Sequence[Run], status: sweep.Status) -> list[Row]:
     """The rows of a branch over the seeds that are done."""
     cells: dict[tuple[str, str, str], list[float]] = {}
     seconds, distances = [], []
@@ -152,14 +152,16 @@ def _rows(branch: str, runs: Sequence[Run], status: sweep.Status) -> list[Row]:
         distances.append(entry.result["metrics"]["mean_distance"])
         for row in entry.result["accuracies"]:
             norms = "re-estimated" if row["reestimated"] else "as trained"
-            cells.setdefault((row["grid"], norms, row["precision"]), []).append(row["accuracy"])
+            # What a learned grid gives as it is, is that many bits.
+            grid, bits = ("learned", f"W{branch.bits}") if branch.learned else (row["grid"], row["precision"])
+            cells.setdefault((grid, norms, bits), []).append(row["accuracy"])
     return [
         Row(
-            method=f"{branch} + {grid}, {norms}",
+            method=f"{branch.name} + {grid}, {norms}",
             needs="labelled data",
             bits=bits,
             **statistics(accuracies, seconds),
-            branch=branch,
+            branch=branch.name,
             grid=grid,
             batch_norm=norms,
             distance=float(np.mean(distances)),

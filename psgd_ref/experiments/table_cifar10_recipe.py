@@ -6,7 +6,7 @@ from epoch 123 on; batch 128, momentum 0.9, weight decay 1e-4, none at 2 bits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,29 @@ BITS = (4, 3, 2)
 # A branch is looked at on test images, once, at its end; the trunk only begins them.
 MEASURE = Measure(BITS, grids=("min-max", "mse", "aciq"), reestimate=(False, True), split="test")
 LOOK = Measure((), split="validation")
+# A model that learned its grid is measured on that one.
+AS_LEARNED = replace(MEASURE, bits=(), grids=("min-max",))
 
 
 @dataclass(frozen=True)
 class Branch:
     """A way to go on from the trunk: options that differ from SGD's.
 
-    bits : the width it is trained for, None for SGD
+    bits : the width it is trained for, None for SGD;   learned : whether it learns its grid, too
     """
 
     name: str
     bits: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def learned(self) -> bool:
+        return "quantizer" in self.options
+
+    @property
+    def measure(self) -> Measure:
+        """How its models are evaluated."""
+        return AS_LEARNED if self.learned else MEASURE
 
 
 def _psgd(bits: int, words: str = "", **options: Any) -> Branch:
@@ -39,11 +50,18 @@ def _psgd(bits: int, words: str = "", **options: Any) -> Branch:
     return Branch(f"PSGD → W{bits}{words}", bits, {"optimizer": "psgd", "bits": bits, **decay, **options})
 
 
+def _lsq(bits: int) -> Branch:
+    # From memory of the paper: half the decay at 3 bits, a quarter at 2.
+    options = {"optimizer": "sgd", "quantizer": "lsq", "bits": bits, "decay": DECAY / 2 ** (4 - bits)}
+    return Branch(f"LSQ W{bits}", bits, options)
+
+
 SGD = Branch("SGD", None, {"optimizer": "sgd"})
 BRANCHES = (
     SGD,
     *(_psgd(bits) for bits in BITS),
     _psgd(4, ", λ = 150", strength=150.0),
+    *(_lsq(bits) for bits in BITS),
 )
 # One change each to PSGD → W3 and → W2: what else might add to the mended grid.
 CHANGES: dict[str, dict[str, Any]] = {
@@ -97,15 +115,12 @@ class Recipe:
         """Every branch with its runs, one for each seed; `starts` are the trunks' checkpoints."""
         drop = max(self._scaled(SECOND_DROP) - self.trunk_epochs, 1)
         options = {"epochs": self.branch_epochs, "lr": LATE_RATE, "milestones": (drop,)}
+        begun = [
+            (seed, {**options, "start": str(start)}) for seed, start in zip(self.seeds, starts, strict=True)
+        ]
         return [
-            (
-                branch,
-                [
-                    self._run(branch.name, MEASURE, seed, {**options, "start": str(start), **branch.options})
-                    for seed, start in zip(self.seeds, starts, strict=True)
-                ],
-            )
-            for branch in self.branches
+            (b, [self._run(b.name, b.measure, seed, {**common, **b.options}) for seed, common in begun])
+            for b in self.branches
         ]
 
     def _scaled(self, epoch: int) -> int:

@@ -85,9 +85,11 @@ def _mended(rows: Sequence[Row], bits: int) -> str:
     sgd, psgd = (_accuracies(rows, branch, MENDED, name) for branch in (SGD.name, own))
     if not sgd or len(sgd) != len(psgd):
         return ""
+    learned = _accuracies(rows, f"LSQ W{bits}", ("learned", "re-estimated"), name)
+    lsq = f" LSQ, fine-tuned for as many epochs: {_mean(learned)}." if learned else ""
     return (
         f"{name}, MSE clipping and re-estimated batch norms, which train nothing: SGD {_mean(sgd)}, {own} "
-        f"{_mean(psgd)}; PSGD adds {_difference(psgd, sgd)}."
+        f"{_mean(psgd)}; PSGD adds {_difference(psgd, sgd)}.{lsq}"
     )
 
 
@@ -103,7 +105,7 @@ def _strength(rows: Sequence[Row]) -> str:
 
 
 def _own(bits: int) -> str:
-    return next(branch.name for branch in BRANCHES if branch.bits == bits)
+    return next(branch.name for branch in BRANCHES if branch.bits == bits and not branch.learned)
 
 
 def _mean(values: Sequence[float]) -> str:

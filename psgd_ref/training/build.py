@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from psgd_ref.compress import Grid, named_grid
+from psgd_ref.compress import QUANTIZERS, Grid, hold_quantizers, named_grid
 from psgd_ref.core import Zero
 from psgd_ref.data import Dataset
 from psgd_ref.models import convnet, mlp, resnet, vgg
@@ -38,6 +38,14 @@ def model_of(configuration: Configuration, data: Dataset) -> Model:
     return build_model(
         configuration.model, data.train.images.shape[1:], data.classes, seed=configuration.seed
     )
+
+
+def hold_quantizer(configuration: Configuration, model: Model) -> None:
+    """Give the model the quantizers that the configuration trains through. Modifies it."""
+    if configuration.quantizer != "none":
+        hold_quantizers(
+            model, QUANTIZERS[configuration.quantizer], configuration.bits, seed=configuration.seed
+        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from psgd_ref.compress import GRIDS
+from psgd_ref.compress import GRIDS, QUANTIZERS
 from psgd_ref.core.arguments import choice, real_number, whole_number
 from psgd_ref.data import NAMES, RECIPES
 from psgd_ref.training.position import DISCRETISATIONS
@@ -56,6 +56,11 @@ class Configuration:
     sparsity: float = _option(0.0, "per cent of the weights to prune before training, and to hold at 0")
     prune: str = _option(
         "magnitude", "which those are: the smallest (magnitude; with `start`: fine-tuning), or snip"
+    )
+    quantizer: str = _option(
+        "none",
+        f"train through a quantizer of the weights, of `bits`: none, {', '.join(QUANTIZERS)}; `full` of the "
+        "evaluation is then the model as it is, rounded by them",
     )
     epochs: int = _option(20, "passes over the training images, SGD's included")
     batch: int = _option(128, "images a step")
@@ -128,6 +133,7 @@ _CHOICES = {
     "optimizer": OPTIMIZERS,
     "target": TARGETS,
     "prune": PRUNING,
+    "quantizer": ("none", *QUANTIZERS),
     "schedule": SCHEDULES,
     "grid": tuple(GRIDS),
     "step": DISCRETISATIONS,

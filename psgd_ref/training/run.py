@@ -17,7 +17,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.data import RECIPES, Dataset, load
 from psgd_ref.interop import load_safetensors
 from psgd_ref.nn import Model
-from psgd_ref.training.build import Phase, grid_rule, model_of, phases
+from psgd_ref.training.build import Phase, grid_rule, hold_quantizer, model_of, phases
 from psgd_ref.training.checkpoint import checkpoints, last_whole, save_checkpoint
 from psgd_ref.training.configuration import Configuration, refuse_other
 from psgd_ref.training.configuration import configuration as options
@@ -104,12 +104,14 @@ def _restored(configuration: Configuration, folder: Path, model: Model, say: Say
     # An option that the record lacks is younger than the record, which stands for its default.
     recorded = options(found.configuration).as_dict()
     refuse_other(configuration.as_dict(), recorded, found.path)
+    hold_quantizer(configuration, model)
     return found.restore(model)
 
 
 def _first(configuration: Configuration, data: Dataset, model: Model, phase: Phase) -> Progress:
     if configuration.start:
         load_safetensors(model, configuration.start)
+    hold_quantizer(configuration, model)
     if configuration.sparsity > 0:
         model.hold(_pruned(configuration, data, model).mask)
     return Progress.of(model, phase.optimizer.init(model), configuration.seed)

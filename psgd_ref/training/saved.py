@@ -6,8 +6,9 @@ from psgd_ref.data import Dataset, load
 from psgd_ref.interop import load_safetensors
 from psgd_ref.interop.safetensors import read
 from psgd_ref.nn import Model
-from psgd_ref.training.build import build_model
+from psgd_ref.training.build import build_model, hold_quantizer
 from psgd_ref.training.checkpoint import KEY, Checkpoint, last_whole, read_checkpoint
+from psgd_ref.training.configuration import configuration
 
 
 def open_saved(
@@ -30,6 +31,7 @@ def open_saved(
     if found is None:
         load_safetensors(network, path)
     else:
+        hold_quantizer(configuration(options), network)
         found.load_weights(network)
     return network, images
 

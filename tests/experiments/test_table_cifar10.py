@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import BrokenExecutor, Future
+from dataclasses import replace
 
 import pytest
 
@@ -54,9 +55,10 @@ def test_every_branch_has_the_same_start_epochs_and_rate(tmp_path):
         (3, 1e-4, "volume", 0.01),
         (2, 0.0, "volume", 0.01),
     ]
+    assert (found["LSQ W2"].quantizer, found["LSQ W2"].bits, found["LSQ W2"].decay) == ("lsq", 2, 0.25e-4)
     assert found["PSGD → W4, λ = 150"].strength == 150
     assert found["PSGD → W2, MSE grid, capped"].cap
-    assert len({run.identity for _, runs in recipe.runs([start]) for run in runs}) == len(found) == 17
+    assert len({run.identity for _, runs in recipe.runs([start]) for run in runs}) == len(found) == 20
 
 
 class Breaking:
@@ -82,26 +84,27 @@ class Breaking:
 
 
 def test_end_to_end_interrupted_and_gone_on_with(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        table_cifar10_recipe, "MEASURE", Measure((3,), grids=("min-max", "mse"), split="test")
-    )
+    short = Measure((3,), grids=("min-max", "mse"), split="test")
+    monkeypatch.setattr(table_cifar10_recipe, "MEASURE", short)
+    learned = replace(short, bits=(), grids=("min-max",))
+    monkeypatch.setattr(table_cifar10_recipe, "AS_LEARNED", learned)
     lives = iter([1, 2, 0, 0, 0])
     part = run(TINY, tmp_path / "runs", lambda: Breaking(next(lives)), images)
-    assert len(part.problems) == 3
+    assert len(part.problems) == 6
     assert all(problem.endswith("is not done; the same command goes on") for problem in part.problems)
     assert {row.branch for row in part.rows} == {"SGD", "PSGD → W4"}
     whole = run(TINY, tmp_path / "runs", here, images)
     assert whole.problems == []
     # What was there before is there still, with its seconds: it was not computed again.
     assert [row for row in whole.rows if row.branch in ("SGD", "PSGD → W4")] == part.rows
-    assert len(whole.rows) == 5 * 2 * 2
-    assert len(whole.sources) == 6
+    assert len(whole.rows) == 5 * 2 * 2 + 3
+    assert len(whole.sources) == 9
     folders = list((tmp_path / "runs" / RUNS).iterdir())
-    assert [len(read_metrics(folder)) for folder in folders] == [1] * 6
+    assert [len(read_metrics(folder)) for folder in folders] == [1] * 9
     words = text(whole, published=False)
     paths = save(whole, tmp_path / "out", words)
     assert paths["table"].read_text().startswith("resnet8 on CIFAR-10, 1 seeds (0): 1 epochs of SGD, then 1")
-    assert len(json.loads(paths["numbers"].read_text())["rows"]) == 20
+    assert len(json.loads(paths["numbers"].read_text())["rows"]) == 23
     assert sum(line.startswith("| PSGD → W3 |") for line in words.splitlines()) == 2
 
 
@@ -129,8 +132,8 @@ def test_sentences_follow_the_numbers():
 def test_the_estimate_is_that_of_the_work_to_do():
     one = estimate(Recipe("resnet20", 30, (0,)), 1, lambda model: 0.128)
     assert one == pytest.approx(estimate(Recipe("resnet20", 30, (0, 1)), 2, lambda model: 0.128))
-    # A millisecond an image: 45,000 images and two looks at 5,000 in 86 epochs, and 5 times 30 at 10,000.
-    expected = ((16 + 5 * 14) * (45_000 + 2 * 5_000 / 3) + 5 * 30 * 10_000 / 3) / 1000 / 3600
+    # A millisecond an image: 45,000 images and two looks at 5,000 in 128 epochs, and 8 times 30 at 10,000.
+    expected = ((16 + 8 * 14) * (45_000 + 2 * 5_000 / 3) + 8 * 30 * 10_000 / 3) / 1000 / 3600
     assert one == pytest.approx(expected)
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from psgd_ref.compress import GRIDS
+from psgd_ref.compress import GRIDS, QUANTIZERS
+from psgd_ref.data import load
 from psgd_ref.figures.training import draw
 from psgd_ref.interop import save_safetensors
 from psgd_ref.training import DivergenceError, evaluate
+from psgd_ref.training.build import hold_quantizer, model_of
 from psgd_ref.training.checkpoint import checkpoints, last_whole, read_checkpoint
 from psgd_ref.training.configuration import Configuration
 from psgd_ref.training.run import read_metrics, train
@@ -246,3 +248,21 @@ def test_the_summary_shows_every_metric(undisturbed):
     assert drawn.count(len(read_metrics(undisturbed))) == 7
     json.dumps(read_metrics(undisturbed))
     plt.close(figure)
+
+
+@pytest.mark.parametrize("name", QUANTIZERS)
+def test_a_run_through_quantizers_learns_them_and_resumes_to_the_same_bits(name, tmp_path, monkeypatch):
+    chosen = Configuration(data="moons", optimizer="sgd", epochs=3, bits=2, batch=600, quantizer=name)
+    whole = start(tmp_path / "whole", chosen)
+    model, _ = open_saved(tmp_path / "whole")
+    untrained = model_of(chosen, load("moons"))
+    hold_quantizer(chosen, untrained)
+    learned = [part for part in model.segments if part.role == "quantizer"]
+    assert len(learned) >= 3
+    assert all((model.w[part.span] != untrained.w[part.span]).any() for part in learned)
+    break_at(monkeypatch, 9, Killed())
+    with pytest.raises(Killed):
+        start(tmp_path / "broken", chosen)
+    monkeypatch.undo()
+    again = start(tmp_path / "broken", chosen, resume=True)
+    assert again.checkpoint.read_bytes() == whole.checkpoint.read_bytes()

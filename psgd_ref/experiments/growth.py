@@ -1,0 +1,148 @@
+"""How the cost of a training step grows: time and memory against batch, width, depth and weights."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from psgd_ref.experiments.pool import processes
+
+BASE = {"batch": 64, "width": 16, "depth": 20}
+AXES: dict[str, tuple[int, ...]] = {
+    "batch": (16, 32, 64, 128, 256),
+    "width": (8, 16, 32, 64),
+    "depth": (8, 20, 32, 44, 56),
+    # Of the optimiser's step alone: here nothing else depends on them.
+    "weights": (100_000, 400_000, 1_600_000, 6_400_000, 25_600_000),
+}
+IMAGE, CLASSES = (32, 32, 3), 10
+# Steps are timed for so long, and at least so many.
+SECONDS, STEPS = 1.0, 3
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement: the value on its axis, seconds of a step (median), bytes at the peak."""
+
+    axis: str
+    value: int
+    seconds: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """All points; slopes are exponents: a slope of 1 is proportional growth."""
+
+    points: list[Point]
+
+    def slope(self, axis: str, quantity: str) -> float:
+        """Of log quantity ("seconds" or "bytes") against log value, by least squares."""
+        here = [point for point in self.points if point.axis == axis]
+        logs = np.log([[point.value, getattr(point, quantity)] for point in here])
+        return float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
+
+    def table(self) -> str:
+        """The points and slopes as Markdown."""
+        from psgd_ref.experiments.rows import markdown
+
+        lines = [
+            [p.axis, f"{p.value:,}", f"{1e3 * p.seconds:.3g}", f"{p.bytes / 1e6:.3g}"] for p in self.points
+        ]
+        lines += [
+            [f"slope, {axis}", "", *(f"{self.slope(axis, q):.2f}" for q in ("seconds", "bytes"))]
+            for axis in dict.fromkeys(point.axis for point in self.points)
+        ]
+        return markdown(["axis", "value", "ms a step", "MB"], lines, "lrrr")
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain numbers."""
+        axes = dict.fromkeys(point.axis for point in self.points)
+        slopes = {axis: {q: self.slope(axis, q) for q in ("seconds", "bytes")} for axis in axes}
+        return {"points": [asdict(point) for point in self.points], "slopes": slopes}
+
+
+def run(axes: dict[str, Sequence[int]] | None = None) -> Result:
+    """Measure every point in a fresh process of one thread.
+
+    axes : values by axis ("batch", "width", "depth" of a ResNet; "weights" of PSGD's step alone)
+    """
+    jobs = [(axis, value) for axis, values in (axes or AXES).items() for value in values]
+    points = []
+    for job in tqdm(jobs, "measuring", unit="point", disable=not sys.stderr.isatty()):
+        with processes(1) as pool:
+            points.append(pool.submit(measure, *job).result())
+    return Result(points)
+
+
+def measure(axis: str, value: int) -> Point:
+    """One point; the memory is what this process took beyond what a tiny step of the same kind needs."""
+    from resource import RUSAGE_SELF, getrusage
+
+    step = _optimizer if axis == "weights" else _network
+    step(axis, None)()
+    before = getrusage(RUSAGE_SELF).ru_maxrss
+    call = step(axis, value)
+    call()
+    seconds: list[float] = []
+    while sum(seconds) < SECONDS or len(seconds) < STEPS:
+        start = perf_counter()
+        call()
+        seconds.append(perf_counter() - start)
+    # ru_maxrss is in units of 1024 bytes, on macOS of one.
+    unit = 1 if sys.platform == "darwin" else 1024
+    taken = (getrusage(RUSAGE_SELF).ru_maxrss - before) * unit
+    return Point(axis, value, median(seconds), max(float(taken), 1.0))
+
+
+def save(result: Result, folder: Path) -> dict[str, Path]:
+    """Write the picture and its numbers into the folder and return their paths."""
+    from psgd_ref.figures.growth import draw
+    from psgd_ref.figures.style import save as save_figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = folder / "growth.json"
+    numbers.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
+    picture, _ = save_figure(draw(result), folder / "growth")
+    return {"numbers": numbers, "picture": picture}
+
+
+def _network(axis: str, value: int | None) -> Any:
+    """A PSGD training step of a ResNet; without a value a tiny one that loads the compiled kernels."""
+    from psgd_ref.compress import MinMaxGrid
+    from psgd_ref.models import resnet
+    from psgd_ref.training import PSGD
+
+    size = {"batch": 1, "width": 8, "depth": 8} if value is None else {**BASE, axis: value}
+    rng = np.random.default_rng(0)
+    model = resnet(size["depth"], CLASSES, width=size["width"])
+    images = rng.standard_normal((size["batch"], *IMAGE)).astype(np.float32)
+    labels = rng.integers(0, CLASSES, size["batch"])
+    optimizer = PSGD(1e-3, grid=MinMaxGrid(4))
+    state = optimizer.init(model)
+
+    def step() -> None:
+        model.loss_and_grad(images, labels)
+        optimizer.update(model, state)
+
+    return step
+
+
+def _optimizer(axis: str, value: int | None) -> Any:
+    """PSGD's step alone, on one perceptron layer of as many weights."""
+    from psgd_ref.compress import MinMaxGrid
+    from psgd_ref.models import mlp
+    from psgd_ref.training import PSGD
+
+    model = mlp(((value or 1000) // 100, 100))
+    model.g[...] = np.random.default_rng(0).standard_normal(model.g.size)
+    optimizer = PSGD(1e-6, grid=MinMaxGrid(4))
+    state = optimizer.init(model)
+    return lambda: optimizer.update(model, state)
