@@ -35,9 +35,10 @@ notebooks: .venv/installed-notebooks ## execute every notebook and keep its outp
 lab: .venv/installed-notebooks ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks/00_quickstart.ipynb
 
-reproduce: .venv/installed-base ## make the README's table and picture again
+reproduce: .venv/installed-base ## make the README's table and picture again, and the paper's figures
 	$(BIN)/psgd-ref demo --out notebooks/demo
 	$(BIN)/psgd-ref compare --task quantization --seeds 5 --out notebooks/compare/quantization
+	$(BIN)/psgd-ref reproduce all --out notebooks/figures
 
 bench: .venv/installed-base ## time the kernels, against PyTorch where it is installed
 	$(BIN)/psgd-ref bench

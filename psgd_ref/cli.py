@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from psgd_ref import __version__
-from psgd_ref.commands import bench, compare, data, evaluate, sweep, train
+from psgd_ref.commands import bench, compare, data, evaluate, reproduce, sweep, train
 from psgd_ref.commands.numbers import count, seed
 
 
@@ -62,6 +62,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     train.add(commands, asked_for="train" in words)
     evaluate.add(commands)
     sweep.add(commands)
+    reproduce.add(commands)
 
     verify = commands.add_parser("verify", help="check every claim of the ledger on this machine")
     verify.add_argument("--claim", action="append", metavar="ID", help="only this claim, as B2; repeatable")

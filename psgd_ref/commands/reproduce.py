@@ -1,0 +1,81 @@
+"""`psgd-ref reproduce`: the paper's figures, and those its reviewers asked for, run again."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from psgd_ref.commands.data import add_folder
+from psgd_ref.commands.numbers import count, seed
+
+NAMES = ("fig1", "fig2", "fig3", "fig4", "landscape", "clustering", "all")
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="the paper's figures on the digits, with numbers and captions",
+        description="Runs what the figures need, unless the same was run before, and writes pictures (PNG, "
+        "SVG), numbers (JSON) and captions.",
+    )
+    reproduce.add_argument("figures", nargs="+", metavar="FIGURE", help=", ".join(NAMES))
+    reproduce.add_argument(
+        "--out", type=Path, default=Path("out/figures"), help="folder (default: %(default)s)"
+    )
+    reproduce.add_argument("--seeds", type=count, default=5, help="runs of each (default: %(default)s)")
+    reproduce.add_argument("--seed", type=seed, default=0, help="the first run's seed (default: %(default)s)")
+    reproduce.add_argument(
+        "--epochs", type=count, default=None, help="of each run (default: the demonstration's)"
+    )
+    reproduce.add_argument(
+        "--points", type=count, default=51, help="of the landscape, along each side (default: %(default)s)"
+    )
+    reproduce.add_argument(
+        "--run", dest="folder", type=Path, metavar="RUN", help="landscape of a folder of `psgd-ref train`"
+    )
+    reproduce.add_argument(
+        "--bits", type=int, default=3, help="of the grid, with --run, 2 … 16 (default: %(default)s)"
+    )
+    reproduce.add_argument(
+        "--images", type=count, default=500, help="training images, with --run (default: %(default)s)"
+    )
+    add_folder(reproduce)
+    reproduce.add_argument(
+        "--cache",
+        type=Path,
+        default=None,
+        metavar="FOLDER",
+        help="where results are kept (default: the user's cache)",
+    )
+    reproduce.add_argument(
+        "--workers", type=count, default=None, help="processes (default: one for each core)"
+    )
+    reproduce.add_argument("--json", action="store_true", help="print the paths as an object")
+    reproduce.set_defaults(run=_reproduce)
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    from psgd_ref.experiments.reproduction.gallery import Settings, reproduce, reproduce_run
+    from psgd_ref.experiments.reproduction.store import Store, default_folder
+
+    if options.points < 3:
+        raise ValueError(f"--points must be a whole number >= 3; got {options.points}")
+    # A folder that cannot be made is found out before minutes of work, not after.
+    options.out.mkdir(parents=True, exist_ok=True)
+    store = Store(options.cache or default_folder(), options.workers)
+    if options.folder is not None:
+        if options.figures != ["landscape"]:
+            raise ValueError(f"--run goes with landscape alone; got {' '.join(options.figures)}")
+        paths = reproduce_run(
+            options.folder, store, options.out, options.points, options.bits, options.images, options.data_dir
+        )
+    else:
+        seeds = tuple(range(options.seed, options.seed + options.seeds))
+        settings = Settings(seeds, options.epochs or Settings.epochs, options.points)
+        paths = reproduce(options.figures, settings, store, options.out)
+    if options.json:
+        print(json.dumps({name: str(path) for name, path in paths.items()}))
+    else:
+        print("\n".join(f"{name}: {path}" for name, path in paths.items()))
+    return 0

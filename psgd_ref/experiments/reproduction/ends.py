@@ -1,0 +1,53 @@
+"""The trained models of the demonstration, with their errors when rounded: what Figs. 1 and 3 show."""
+
+from typing import Any
+
+import numpy as np
+
+from psgd_ref.compress import quantize
+from psgd_ref.data import load_digits
+from psgd_ref.experiments.reproduction.store import Arrays
+from psgd_ref.experiments.reproduction.training import Job, restored, train, weights
+from psgd_ref.training import evaluate
+
+WIDTHS = (8, 4, 3, 2)
+
+
+def ended(job: Job) -> Arrays:
+    """A run's weights, and by width (0: full precision) its test error 0 … 1 and the error of its weights.
+
+    squared  : mean of (w − w̄)² over all weights that are rounded, in the unit of w²
+    relative : the same in units of their mean square
+    """
+    model, _ = train(job)
+    accuracy = evaluate(model, load_digits(), WIDTHS, "test", reestimate=True)
+    squared, relative = [0.0], [0.0]
+    for bits in WIDTHS:
+        rounded = quantize(model, bits)
+        spans = [model.segment(name).span for name in rounded.quantized]
+        before = np.concatenate([model.w[span] for span in spans]).astype(np.float64)
+        after = np.concatenate([rounded.w[span] for span in spans])
+        squared.append(float(np.mean((before - after) ** 2)))
+        relative.append(squared[-1] / float(np.mean(before**2)))
+    columns = ["full", *(f"W{bits}" for bits in WIDTHS)]
+    errors = [1 - accuracy[column] for column in columns]
+    return {
+        **weights(model),
+        "widths": np.array([0, *WIDTHS]),
+        "error": np.array(errors),
+        "squared": np.array(squared),
+        "relative": np.array(relative),
+    }
+
+
+def layers(job: Job, arrays: Arrays, bins: int) -> list[dict[str, Any]]:
+    """Of every layer's weights the counts in bins over w/max|w| from −1 to 1, and its number of levels."""
+    model = restored(job, arrays)
+    found = []
+    for name, tensor in quantize(model, job.bits or 3).quantized.items():
+        if model.segment(name).role != "weight":
+            continue
+        values = model.segment(name).view(model.w).ravel().astype(np.float64)
+        counts, _ = np.histogram(values / np.abs(values).max(), bins, (-1.0, 1.0))
+        found.append({"name": name, "bits": tensor.bits, "counts": counts.tolist()})
+    return found

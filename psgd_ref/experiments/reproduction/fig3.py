@@ -1,0 +1,18 @@
+"""Fig. 3: the weights of every layer, with logarithmic counts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psgd_ref.experiments.reproduction.ends import ended, layers
+from psgd_ref.experiments.reproduction.store import Store
+from psgd_ref.experiments.reproduction.training import demonstrated
+
+BINS = 121
+
+
+def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
+    """Histograms of every layer of the first seed's models."""
+    jobs = demonstrated("convnet", seeds[0], epochs)
+    found = store.all(ended, jobs, "training")
+    methods = {job.name: layers(job, arrays, BINS) for job, arrays in zip(jobs, found, strict=True)}
+    return {"seed": seeds[0], "epochs": epochs, "bins": BINS, "methods": methods}

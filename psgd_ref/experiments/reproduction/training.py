@@ -1,0 +1,100 @@
+"""The training runs behind the figures: the demonstration's task, with a look at the model on the way."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.data import Dataset, Shift, load_digits
+from psgd_ref.experiments import demo
+from psgd_ref.experiments.reproduction.store import Arrays
+from psgd_ref.models import convnet, mlp
+from psgd_ref.nn import Model
+from psgd_ref.training import Optimizer
+from psgd_ref.training.loop import passes
+from psgd_ref.training.progress import Progress
+
+NETWORKS: dict[str, Callable[[int], Model]] = {
+    "convnet": lambda seed: convnet(widths=demo.CHANNELS, seed=seed),
+    "mlp": lambda seed: mlp((64, 50, 20, 10), seed=seed),
+}
+Look = Callable[[Model, Optimizer, Progress], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run on the digits. bits : of PSGD's targets, None for SGD; options : of `SGD` or `PSGD`."""
+
+    network: str
+    bits: int | None
+    options: dict[str, Any]
+    seed: int
+    epochs: int = demo.EPOCHS
+    batch: int = demo.BATCH
+    smoothing: float = demo.SMOOTHING
+
+    @property
+    def name(self) -> str:
+        """SGD, or PSGD and its targets."""
+        return "SGD" if self.bits is None else f"PSGD → W{self.bits}"
+
+
+def demonstrated(network: str, seed: int, epochs: int = demo.EPOCHS) -> list[Job]:
+    """One job for each of the demonstration's methods, with the options that its search chose."""
+    chosen = json.loads(resources.files(demo.__package__).joinpath(demo.SEARCH_FILE).read_text())["chosen"]
+    return [Job(network, method.bits, chosen[method.name], seed, epochs) for method in demo.METHODS]
+
+
+def train(job: Job, look: Look | None = None, at: Sequence[int] = ()) -> tuple[Model, list[dict[str, Any]]]:
+    """The trained model, and what `look` returned after each of the epochs `at` (0: before the first).
+
+    Raises DivergenceError.
+    """
+    data, model = load_digits(), NETWORKS[job.network](job.seed)
+    steps = job.epochs * -(-len(data.train) // job.batch)
+    optimizer = demo.Method(job.name, job.bits).optimizer(job.options, steps)
+    stand = Progress.of(model, optimizer.init(model), job.seed)
+    seen: list[dict[str, Any]] = []
+
+    def note() -> None:
+        if look is not None and stand.epoch in at:
+            seen.append({"epoch": stand.epoch, "step": stand.step, **look(model, optimizer, stand)})
+
+    note()
+    augment = Shift(demo.SHIFT)
+    for _ in passes(model, optimizer, data, stand, job.epochs, job.batch, job.smoothing, augment, show=False):
+        note()
+    return model, seen
+
+
+def train_images(data: Dataset) -> tuple[Array, Any]:
+    """All training images, normalised and not moved, with their labels: what curvature is measured on."""
+    return data.normalise(data.train.images), data.train.labels
+
+
+def weights(model: Model) -> Arrays:
+    """What `restored` makes the model of again."""
+    return {"w": model.w, **{f"buffer.{name}": value for name, value in model.buffers.items()}}
+
+
+def restored(job: Job, arrays: Arrays) -> Model:
+    """The model of a run from its arrays."""
+    model = NETWORKS[job.network](job.seed)
+    model.w[...] = arrays["w"]
+    for name, buffer in model.buffers.items():
+        buffer[...] = arrays[f"buffer.{name}"]
+    return model
+
+
+def columns(seen: Sequence[dict[str, Any]]) -> Arrays:
+    """A list of looks as one array for each quantity."""
+    return {name: np.array([line[name] for line in seen]) for name in seen[0]} if seen else {}
+
+
+def with_seeds(job: Job, seeds: Sequence[int]) -> list[Job]:
+    """The same run for several seeds."""
+    return [replace(job, seed=seed) for seed in seeds]
