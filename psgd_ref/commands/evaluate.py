@@ -41,7 +41,9 @@ def add(commands: Any) -> None:
         help="what pruning ranks together: all weights, global, or those of a layer (default: %(default)s)",
     )
     evaluate.add_argument(
-        "--split", default="test", help="train, validation or test images (default: %(default)s)"
+        "--split",
+        default="test",
+        help="train, validation or test images; none: only the report (default: %(default)s)",
     )
     evaluate.add_argument(
         "--grid", default="min-max", help="min-max, mse, aciq or adaptivfloat (default: %(default)s)"
@@ -67,23 +69,29 @@ def _evaluate(options: argparse.Namespace) -> int:
     from psgd_ref.compress import named_grid, prune, quantize, report, sparsity_report
     from psgd_ref.compress.report import layer_reports
     from psgd_ref.compress.sparsity import layer_sparsities
+    from psgd_ref.data import load
     from psgd_ref.training.evaluation import evaluate
-    from psgd_ref.training.saved import open_saved
+    from psgd_ref.training.saved import open_model
 
     grid, channels = named_grid(options.grid), options.per_channel
-    model, data = open_saved(options.path, options.model, options.data, options.data_dir)
-    result = evaluate(
-        model,
-        data,
-        options.weights,
-        options.split,
-        grid,
-        channels,
-        options.reestimate,
-        options.activations,
-        [share / 100 for share in options.sparsity],
-        options.scope,
-        options.ranges,
+    model, name = open_model(options.path, options.model, options.data)
+    # Without images there is still the report.
+    result = (
+        {}
+        if options.split == "none"
+        else evaluate(
+            model,
+            load(name, options.data_dir),
+            options.weights,
+            options.split,
+            grid,
+            channels,
+            options.reestimate,
+            options.activations,
+            [share / 100 for share in options.sparsity],
+            options.scope,
+            options.ranges,
+        )
     )
     shares, widths = (options.sparsity, options.weights) if options.report else ([], [])
     pruned = {f"S{share:g}": prune(model, share / 100, options.scope) for share in shares}
@@ -93,7 +101,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         layers |= {name: [vars(layer) for layer in layer_reports(model, q)] for name, q in quantized.items()}
         print(json.dumps(result | ({"layers": layers} if options.report else {})))
         return 0
-    print(f"{'':8} {options.split} accuracy")
+    if result:
+        print(f"{'':8} {options.split} accuracy")
     for name, accuracy in result.items():
         print(f"{name:8} {accuracy:8.2%}")
     for name, sparse in pruned.items():

@@ -15,6 +15,7 @@ class LayerReport:
     """One quantized parameter; a range of two numbers where channels differ.
 
     step     : Δ, or the gaps of an uneven grid
+    distance : mean |w − Q(w)|, in the unit of the weights
     clipped  : share of weights beyond the outermost level by more than rounding error, 0 … 1
     error    : mean of (w − Q(w))² relative to Δ²/12; 1 for weights uniform in their cells
     strength : λ* = 8/Δ, the strength that keeps the volume of a cell at ε = 0 (claim C3)
@@ -25,6 +26,7 @@ class LayerReport:
     shape: tuple[int, ...]
     bits: int
     step: tuple[float, float]
+    distance: float
     clipped: float
     error: float
     strength: tuple[float, float]
@@ -46,6 +48,7 @@ def layer_reports(model: Model, quantized: QuantizedModel) -> list[LayerReport]:
                 w.shape,
                 tensor.bits,
                 step,
+                float(np.abs(w - tensor.values).mean()),
                 float((np.abs(w) > _outermost(tensor) * (1 + 1e-6)).mean()),
                 float(error.mean()),
                 (8 / step[1], 8 / step[0]),
@@ -57,12 +60,29 @@ def layer_reports(model: Model, quantized: QuantizedModel) -> list[LayerReport]:
 
 def report(model: Model, quantized: QuantizedModel) -> str:
     """`layer_reports` as a Markdown table, and under it how to get the weights back from the integers."""
-    heads = ["parameter", "shape", "bits", "codes", "used", "Δ", "clipped", "MSE/(Δ²/12)", "λ* = 8/Δ"]
+    heads = [
+        "parameter",
+        "shape",
+        "bits",
+        "codes",
+        "used",
+        "Δ",
+        "mean d",
+        "clipped",
+        "MSE/(Δ²/12)",
+        "λ* = 8/Δ",
+    ]
     lines = ["| " + " | ".join(heads) + " |", "|---|---|" + "---:|" * (len(heads) - 2)]
     for layer in layer_reports(model, quantized):
         low, high, used = layer.codes
         cells = [layer.name, "×".join(map(str, layer.shape)), str(layer.bits), f"{low}..{high}", str(used)]
-        cells += [_range(layer.step), f"{layer.clipped:.1%}", f"{layer.error:.2f}", _range(layer.strength)]
+        cells += [
+            _range(layer.step),
+            f"{layer.distance:.4g}",
+            f"{layer.clipped:.1%}",
+            f"{layer.error:.2f}",
+            _range(layer.strength),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     lines += [
         "",

@@ -50,6 +50,18 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
     return hold_out(name, source.classes, train, test, VALIDATION)
 
 
+def image_shape(name: str) -> tuple[tuple[int, ...], int]:
+    """(H, W, C) of the images of a data set and its number of classes; nothing is fetched or read.
+
+    Raises ValueError for another name.
+    """
+    choice("data set", name, NAMES)
+    if name in BUILT_IN:
+        data = BUILT_IN[name]()
+        return data.train.images.shape[1:], data.classes
+    return SOURCES[name].shape, SOURCES[name].classes
+
+
 def fetch(name: str, folder: str | os.PathLike[str] | None = None) -> Path | None:
     """Make sure that the files of a data set are there; returns their place, None when it has none.
 

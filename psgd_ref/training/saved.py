@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from psgd_ref.data import Dataset, load
+from psgd_ref.data.catalogue import image_shape
 from psgd_ref.interop import load_safetensors
 from psgd_ref.interop.safetensors import read
 from psgd_ref.nn import Model
@@ -14,10 +15,18 @@ from psgd_ref.training.configuration import configuration
 def open_saved(
     path: Path, model: str | None = None, data: str | None = None, folder: Path | None = None
 ) -> tuple[Model, Dataset]:
-    """The model of the last whole checkpoint in a folder, or of a file, and the data set it was trained on.
+    """The model as `open_model` gives it, and the data set it was trained on.
+
+    folder : where downloaded data sets live
+    """
+    network, name = open_model(path, model, data)
+    return network, load(name, folder)
+
+
+def open_model(path: Path, model: str | None = None, data: str | None = None) -> tuple[Model, str]:
+    """The model of the last whole checkpoint in a folder, or of a file, and the name of its data set.
 
     model, data : names, for a file that does not say itself what it is; they win over what it says
-    folder      : where downloaded data sets live
     Raises ValueError for what is no run and no safetensors file, and when a name is missing.
     """
     found = _checkpoint(path)
@@ -26,14 +35,13 @@ def open_saved(
     for name, value in names.items():
         if value is None:
             raise ValueError(f"{path} does not say its {name}; give it with --{name}")
-    images = load(str(names["data"]), folder)
-    network = build_model(str(names["model"]), images.train.images.shape[1:], images.classes)
+    network = build_model(str(names["model"]), *image_shape(str(names["data"])))
     if found is None:
         load_safetensors(network, path)
     else:
         hold_quantizer(configuration(options), network)
         found.load_weights(network)
-    return network, images
+    return network, str(names["data"])
 
 
 def _checkpoint(path: Path) -> Checkpoint | None:

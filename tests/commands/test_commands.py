@@ -6,6 +6,8 @@ import pytest
 
 from psgd_ref.cli import main
 from psgd_ref.data import NAMES
+from psgd_ref.interop import save_safetensors
+from psgd_ref.models import resnet
 from psgd_ref.training.checkpoint import checkpoints
 from psgd_ref.training.configuration import Configuration
 
@@ -147,3 +149,16 @@ def test_every_option_of_a_run_is_explained_with_its_default(capsys):
     for name in Configuration().as_dict():
         assert f"--{name.replace('_', '-')} " in out
     assert "(default: 0.1)" in out
+
+
+def test_a_report_needs_no_images(capsys, tmp_path):
+    save_safetensors(resnet(8, classes=100, seed=1), tmp_path / "x.safetensors")
+    status, out, error = run(
+        capsys, "evaluate", tmp_path / "x.safetensors", "--model", "resnet8", "--data", "cifar100",
+        "--data-dir", tmp_path / "none", "--split", "none", "--weights", "4", "--report", "--json",
+    )  # fmt: skip
+    assert (status, error) == (0, "")
+    layers = json.loads(out)["layers"]["W4"]
+    assert layers[0]["name"] == "conv1.weight"
+    assert all(0 < layer["distance"] < layer["step"][0] / 2 for layer in layers if max(layer["codes"]) > 0)
+    assert not (tmp_path / "none").exists()

@@ -27,6 +27,7 @@ def test_uniform_weights():
     assert layer.step == pytest.approx((step, step))
     assert layer.strength == pytest.approx((8 / step, 8 / step))
     assert layer.strength[0] == pytest.approx(volume_strength(UniformGrid(step, 15), 0.0))
+    assert layer.distance == pytest.approx(step / 4, rel=0.03)
     assert layer.clipped == 0
     assert layer.error == pytest.approx(1, rel=0.03)
     assert layer.codes == (-15, 15, 31)
