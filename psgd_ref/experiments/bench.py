@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from statistics import median, quantiles
@@ -29,11 +30,14 @@ PEAKS = {
 
 @dataclass(frozen=True)
 class Row:
-    """What was found for one case; seconds are medians, ratio is ours to PyTorch's."""
+    """What was found for one case; seconds are medians, ratio is ours to the other side's.
+
+    The other side is PyTorch, or a second process of ours for the cases named "… / plain".
+    """
 
     name: str
     seconds: float
-    torch_seconds: float | None
+    other_seconds: float | None
     ratio: float | None
     quartiles: tuple[float, float] | None
     target: float | None
@@ -52,11 +56,11 @@ class Result:
     def table(self) -> str:
         """The rows as Markdown."""
         lines = [
-            "| case | ms | PyTorch ms | ratio (quartiles) | target | rate | of peak |",
+            "| case | ms | other ms | ratio (quartiles) | target | rate | of peak |",
             "|---|---:|---:|---:|---:|---:|---:|",
         ]
         for row in self.rows:
-            theirs = "" if row.torch_seconds is None else f"{1e3 * row.torch_seconds:.3g}"
+            theirs = "" if row.other_seconds is None else f"{1e3 * row.other_seconds:.3g}"
             ratio = ""
             if row.ratio is not None and row.quartiles is not None:
                 ratio = f"{row.ratio:.2f} ({row.quartiles[0]:.2f}–{row.quartiles[1]:.2f})"
@@ -135,17 +139,15 @@ def run(words: Sequence[str] = (), turns: int = 5, threads: int | None = None) -
     """
     cases = select(words)
     threads = threads or os.cpu_count() or 1
-    with Side("ours", threads) as ours:
+    with ExitStack() as running:
+        ours = running.enter_context(Side("ours", threads))
         peaks = {}
         for name, request in PEAKS.items():
             amount = ours.ask(build=request)["amount"]
             peaks[name] = amount / min(ours.ask(time=True)["seconds"] for _ in range(3))
-        rows = []
-        if not has_torch():
-            rows = [_time(case, ours, None, turns, peaks) for case in _progress(cases)]
-        else:
-            with Side("torch", threads) as torch:
-                rows = [_time(case, ours, torch, turns, peaks) for case in _progress(cases)]
+        opponents = {case.opponent for case in cases} - (set() if has_torch() else {"torch"})
+        others = {name: running.enter_context(Side(name, threads)) for name in sorted(opponents)}
+        rows = [_time(case, ours, others.get(case.opponent), turns, peaks) for case in _progress(cases)]
     return Result(rows, peaks)
 
 
@@ -153,11 +155,11 @@ def _progress(cases: list[Case]) -> "tqdm[Case]":
     return tqdm(cases, "timing", unit="case", disable=not sys.stderr.isatty())
 
 
-def _time(case: Case, ours: Side, torch: Side | None, turns: int, peaks: dict[str, float]) -> Row:
+def _time(case: Case, ours: Side, other: Side | None, turns: int, peaks: dict[str, float]) -> Row:
     amount = ours.ask(build=case.request("ours"))["amount"]
-    theirs = torch if case.against is not None else None
+    theirs = other if case.against is not None else None
     if theirs is not None:
-        theirs.ask(build=case.request("torch"))
+        theirs.ask(build=case.request("theirs"))
     mine, others = [], []
     for _ in range(turns):
         mine.append(ours.ask(time=True)["seconds"])

@@ -10,8 +10,9 @@ class Case:
 
     work    : "train" (forward, backward, optimiser), "evaluate", "optimizer" or "layer"
     options : what `bench_ours.build` and `bench_torch.build` make it from
-    against : options that only PyTorch's side has, None where it has no counterpart
-    target  : the ratio of times, ours to PyTorch's, that this project sets itself
+    against : options that only the other side has, None where there is no counterpart
+    target  : the ratio of times, ours to the other's, that this project sets itself
+    opponent: the other side: "torch", or "ours" where two cases of this package are compared
     """
 
     name: str
@@ -19,10 +20,11 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
     against: dict[str, Any] | None = field(default_factory=dict)
     target: float | None = None
+    opponent: str = "torch"
 
     def request(self, side: str) -> dict[str, Any]:
-        """What a side is asked to build."""
-        extra = self.against or {} if side == "torch" else {}
+        """What a side is asked to build: "ours", or the other whatever its name."""
+        extra = {} if side == "ours" else self.against or {}
         return {"work": self.work, **self.options, **extra}
 
 
@@ -44,6 +46,14 @@ def _layer(channels: int, size: int, passes: str) -> Case:
     return Case(f"layer 3×3 {channels}ch@{size}² {passes}", "layer", options, LAST)
 
 
+def _aware(quantizer: str) -> Case:
+    """A step of quantization-aware training, weights and activations, against a plain step."""
+    bits = 8 if quantizer == "Bayesian Bits" else 4
+    options = _resnet(depth=20, quantizer=quantizer, bits=bits)
+    name = f"ResNet-20 train, {quantizer} W{bits}A{bits} / plain"
+    return Case(name, "train", options, {"quantizer": None}, 2.0, "ours")
+
+
 CASES = [
     Case("ResNet-32 train, channels_last", "train", RESNET, LAST, 0.75),
     Case("ResNet-32 train, NCHW", "train", RESNET, FIRST),
@@ -61,4 +71,5 @@ CASES = [
     *(Case(f"growth: batch {n}", "train", _resnet(depth=20, batch=n), LAST) for n in (32, 64, 128)),
     *(Case(f"growth: width {w}", "train", _resnet(depth=20, batch=64, width=w), LAST) for w in (8, 32)),
     *(Case(f"growth: depth {d}", "train", _resnet(batch=64, depth=d), LAST) for d in (8, 44)),
+    *map(_aware, ("LSQ", "LSQ+", "DSQ", "EWGS", "Bayesian Bits", "LSQ + dampening")),
 ]

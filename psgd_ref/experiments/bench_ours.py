@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 
 from psgd_ref import kernels
-from psgd_ref.compress import MinMaxGrid
+from psgd_ref.compress import (
+    DSQ,
+    EWGS,
+    LSQ,
+    BayesianBits,
+    Dampening,
+    FakeQuantizer,
+    LSQPlus,
+    MinMaxGrid,
+    hold_quantizers,
+)
 from psgd_ref.core.arguments import Array
 from psgd_ref.experiments.bench_worker import Step, serve
 from psgd_ref.kernels import Part, Parts
@@ -15,7 +25,16 @@ from psgd_ref.kernels.compile import body, kernel
 from psgd_ref.kernels.parallel import for_each, start_threads
 from psgd_ref.models import convnet, mlp, resnet
 from psgd_ref.nn import Model
-from psgd_ref.training import PSGD, SGD
+from psgd_ref.training import PSGD, QAT, SGD, CrossEntropy, Objective, Penalized
+
+QUANTIZERS: dict[str, type[FakeQuantizer]] = {
+    "LSQ": LSQ,
+    "LSQ+": LSQPlus,
+    "DSQ": DSQ,
+    "EWGS": EWGS,
+    "Bayesian Bits": BayesianBits,
+    "LSQ + dampening": LSQ,
+}
 
 
 def build(case: dict[str, Any]) -> tuple[Step, float]:
@@ -37,14 +56,20 @@ def _network(case: dict[str, Any]) -> tuple[Step, float]:
     model = _model(case)
     x = rng.standard_normal((case["batch"], *case["image"])).astype(np.float32)
     labels = rng.integers(0, 10, case["batch"])
+    objective: Objective = CrossEntropy()
     optimizer = PSGD(0.1, grid=MinMaxGrid(4)) if case.get("optimizer") == "psgd" else SGD(0.1)
+    if case.get("quantizer"):
+        hold_quantizers(model, QUANTIZERS[case["quantizer"]], case["bits"], case["bits"], x)
+        optimizer = QAT(0.01)
+        if "dampening" in case["quantizer"]:
+            objective = Penalized(objective, [Dampening(1e-3, 1)])
     state = optimizer.init(model)
 
     def evaluate() -> object:
         return model.forward(x)
 
     def train() -> object:
-        model.loss_and_grad(x, labels)
+        objective(model, x, labels, 0)
         return optimizer.update(model, state)
 
     step = evaluate if case["work"] == "evaluate" else train

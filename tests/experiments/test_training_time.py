@@ -27,11 +27,11 @@ from psgd_ref.figures.training_time import draw
 PRECISIONS = (Precision(3), Precision(2))
 
 
-def test_every_method_has_a_way_to_train_and_the_same_number_of_candidates():
+def test_every_method_has_a_way_to_train_and_candidates():
     names = {method.name for method in METHODS}
     assert names == WAYS.keys() | {"SGD + MSE clipping"}
     assert TARGETS.keys() <= WAYS.keys()
-    assert {len(options) for options in CANDIDATES.values()} == {3}
+    assert {name for name, options in CANDIDATES.items() if len(options) < 3} == {"gradient-L1", "HALP"}
     assert CANDIDATES.keys() == WAYS.keys() - {method.name for method in demo.METHODS}
 
 
