@@ -1,11 +1,11 @@
 """Bayesian Bits: the number of bits is learned, by gates on residuals (van Baalen et al. 2020)."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
+from psgd_ref import kernels
 from psgd_ref.compress import hard_concrete
 from psgd_ref.compress.activations import Inputs
 from psgd_ref.compress.fake_quantizer import FakeQuantizer, gradient_scale, held
@@ -16,8 +16,6 @@ from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.parameters import Parameter, filled
 
 WIDTHS = (2, 4, 8, 16)
-# Just inside the range, so that the outermost value is no tie of the first rounding.
-INSIDE = 1 - 1e-7
 FIRST_LOGIT = 6.0
 # A gate stays open when P(z = 0) is below this.
 THRESHOLD = 0.34
@@ -81,30 +79,24 @@ class BayesianBits(FakeQuantizer):
         )  # type: ignore[return-value]
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        lower, upper = self.ends
-        inside = np.clip(x, x.dtype.type(lower * INSIDE), x.dtype.type(upper * INSIDE))
-        terms = residuals(inside, lower, upper, self.widths)
         (z, dz), (prune, dprune) = self._draw(x, training)
-        inner = nested(terms, z)
-        y = inner * prune
-        return y, (x, inside, terms, inner, z, dz, prune, dprune) if training else None
+        inner = kernels.nested_round(x, *self.ends, z)
+        y = inner * prune if self.channels else inner
+        return y, (x, inner, z, dz, prune, dprune) if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        x, inside, terms, inner, z, dz, prune, dprune = cache
-        through = dy * prune
-        beyond = x != inside
-        shares = np.array([float((through * term).sum()) for term in terms[1:]])
+        x, inner, z, dz, prune, dprune = cache
+        through = dy
+        if self.channels:
+            through = dy * prune
+            self.prune.grad[...] = (dy * inner).sum(axis=tuple(range(dy.ndim - 1))) * dprune
+        dx, shares, dreach = kernels.nested_round_backward(through, x, *self.ends, z)
         # ∂/∂z_j: the products of the gates from j on, without z_j itself.
         for j in range(len(z)):
             rest = np.cumprod(np.where(np.arange(len(z)) == j, 1, z))
             self.gates.grad[j] = float(shares[j:] @ rest[j:]) * dz[j]
-        if self.channels:
-            self.prune.grad[...] = (dy * inner).sum(axis=tuple(range(dy.ndim - 1))) * dprune
-        _, upper = self.ends
-        slope = (inner - inside) / x.dtype.type(upper) + np.where(beyond, np.sign(inside), 0)
-        scale = gradient_scale(x, self.channels == 0, 2 ** (self.bits - 1))
-        self.reach.grad[...] = float((through * slope).sum()) * scale
-        return np.asarray(np.where(beyond, x.dtype.type(0), through))
+        self.reach.grad[...] = dreach * gradient_scale(x, self.channels == 0, 2 ** (self.bits - 1))
+        return dx
 
     def _draw(self, x: Array, training: bool) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
         """Gates and their derivatives by the logits: of the residuals, and those that prune."""
@@ -122,31 +114,10 @@ class BayesianBits(FakeQuantizer):
         )
 
 
-def residuals(x: Array, lower: float, upper: float, widths: Sequence[int]) -> list[Array]:
-    """x₂, ε₄, ε₈, …: what each width adds to those before it; any shape, in the dtype of x."""
-    step = (upper - lower) / 3
-    terms, total = [], np.zeros_like(x)
-    for width in widths:
-        if width > 2:
-            step /= 2 ** (width // 2) + 1
-        terms.append(np.rint((x - total) / x.dtype.type(step)) * x.dtype.type(step))
-        total = total + terms[-1]
-    return terms
-
-
-def nested(terms: Sequence[Array], gates: Array) -> Array:
-    """x₂ + z₄ (ε₄ + z₈ (ε₈ + …)); gates (len(terms) − 1,)."""
-    total = terms[-1]
-    for term, z in zip(reversed(terms[:-1]), reversed(gates), strict=True):
-        total = term + z * total
-    return total
-
-
 def nested_rounding(w: Array, low: float, high: float, bits: int) -> Array:
     """The sum with every gate open, clipped to the range: plain rounding to `bits` bits, claim H2."""
     choice("bits", str(bits), tuple(map(str, WIDTHS)))
-    x = np.clip(w, low * INSIDE, high * INSIDE)
-    return np.asarray(np.sum(residuals(x, low, high, WIDTHS[: WIDTHS.index(bits) + 1]), axis=0))
+    return kernels.nested_round(np.asarray(w, np.float64), low, high, np.ones(WIDTHS.index(bits)))
 
 
 @dataclass(frozen=True)

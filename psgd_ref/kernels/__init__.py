@@ -72,6 +72,8 @@ if BACKEND == "reference":
         max_pool2d,
         max_pool2d_backward,
         min_max_steps,
+        nested_round,
+        nested_round_backward,
         psgd_update,
         relu,
         relu_backward,
@@ -100,6 +102,8 @@ else:
     max_pool2d = _choose(pool.max_pool2d, reference.max_pool2d)
     max_pool2d_backward = _choose(pool.max_pool2d_backward, reference.max_pool2d_backward)
     min_max_steps = _choose(update.min_max_steps, reference.min_max_steps)
+    nested_round = _choose(_fake.nested_round, reference.nested_round)
+    nested_round_backward = _choose(_fake.nested_round_backward, reference.nested_round_backward)
     psgd_update = _choose(update.psgd_update, reference.psgd_update)
     relu = _choose(activation.relu, reference.relu)
     relu_backward = _choose(activation.relu_backward, reference.relu_backward)
@@ -125,6 +129,8 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_backward",
     "min_max_steps",
+    "nested_round",
+    "nested_round_backward",
     "psgd_update",
     "relu",
     "relu_backward",

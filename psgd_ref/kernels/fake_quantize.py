@@ -11,6 +11,7 @@ from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO, flat
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import for_each
+from psgd_ref.kernels.reference import NESTED_INSIDE
 
 _CHUNK, _STRIP = 8192, 256
 _ONE, _TWO, _HALF = np.float32(1), np.float32(2), np.float32(0.5)
@@ -55,6 +56,38 @@ def soft_round_backward(
     _soft_backward(flat(dy), flat(x), dx.reshape(-1), sums, options)
     dlower, dupper, dalpha = _totals(sums)
     return dx, dlower, dupper, dalpha * (upper - lower) / cells / 2
+
+
+def nested_round(x: Array, lower: float, upper: float, gates: Array) -> Array:
+    """As `reference.nested_round`."""
+    y: Array = memory.empty(x.shape)
+    steps, products, ends = _nesting(lower, upper, gates)
+    scratch = np.empty((-(-x.size // _CHUNK), _STRIP), np.float32)
+    _nested(flat(x), y.reshape(-1), scratch, steps, products, ends)
+    return y
+
+
+def nested_round_backward(
+    dy: Array, x: Array, lower: float, upper: float, gates: Array
+) -> tuple[Array, Array, float]:
+    """As `reference.nested_round_backward`."""
+    dx: Array = memory.empty(x.shape)
+    steps, products, ends = _nesting(lower, upper, gates)
+    # Rows: a sum for each width, the slope's sum, and two for scratch.
+    sums = _sums(x.size, len(steps) + 3)
+    _nested_backward(flat(dy), flat(x), dx.reshape(-1), sums, steps, products, ends)
+    totals = _totals(sums[:, : len(steps) + 1])
+    return dx, np.array(totals[1:-1]), totals[-1]
+
+
+def _nesting(lower: float, upper: float, gates: Array) -> tuple[Array, Array, tuple[np.float32, ...]]:
+    """Steps of all widths, products of the gates up to each, and the ends as they clip and as they are."""
+    steps = [(upper - lower) / 3]
+    for k in range(1, len(gates) + 1):
+        steps.append(steps[-1] / (2 ** (2**k) + 1))
+    products = np.concatenate([[1.0], np.cumprod(gates)]).astype(np.float32)
+    ends = (np.float32(lower * NESTED_INSIDE), np.float32(upper * NESTED_INSIDE), np.float32(upper))
+    return np.array(steps, np.float32), products, ends
 
 
 def _sums(size: int, count: int) -> Array:
@@ -142,6 +175,67 @@ def _soft_chunk_backward(index, worker, dy, x, dx, sums, options):
             first[i] += g[i] * (_ONE - share - slope * (_ONE - place))
             second[i] += g[i] * (share - slope * place)
             third[i] += g[i] * (gain * gain * tanh + gain * flatness * r * change)
+
+
+@kernel
+def _nested(x, y, scratch, steps, products, ends):
+    for_each(len(scratch), _WORK * len(steps) * x.size, _nested_chunk, (x, y, scratch, steps, products, ends))
+
+
+@kernel
+def _nested_backward(dy, x, dx, sums, steps, products, ends):
+    arguments = (dy, x, dx, sums, steps, products, ends)
+    for_each(len(sums), _WORK * len(steps) * x.size, _nested_chunk_backward, arguments)
+
+
+@body
+def _nested_chunk(index, worker, x, y, scratch, steps, products, ends):
+    low, high, _ = ends
+    start, stop = index * _CHUNK, min((index + 1) * _CHUNK, x.size)
+    total = scratch[index]
+    for lo in range(start, stop, _STRIP):
+        hi = min(lo + _STRIP, stop)
+        a, out = x[lo:hi], y[lo:hi]
+        for i in range(a.size):
+            total[i] = ZERO
+            out[i] = ZERO
+        for k in range(len(steps)):
+            step, product = steps[k], products[k]
+            for i in range(a.size):
+                v = low if a[i] < low else a[i]
+                v = high if v > high else v
+                term = np.rint((v - total[i]) / step) * step
+                total[i] += term
+                out[i] += product * term
+
+
+@body
+def _nested_chunk_backward(index, worker, dy, x, dx, sums, steps, products, ends):
+    low, high, reach = ends
+    start, stop = index * _CHUNK, min((index + 1) * _CHUNK, x.size)
+    slopes, total, value = sums[index, len(steps)], sums[index, len(steps) + 1], sums[index, len(steps) + 2]
+    for lo in range(start, stop, _STRIP):
+        hi = min(lo + _STRIP, stop)
+        g, a, out = dy[lo:hi], x[lo:hi], dx[lo:hi]
+        for i in range(g.size):
+            total[i] = ZERO
+            value[i] = ZERO
+        for k in range(len(steps)):
+            step, product, found = steps[k], products[k], sums[index, k]
+            for i in range(g.size):
+                v = low if a[i] < low else a[i]
+                v = high if v > high else v
+                term = np.rint((v - total[i]) / step) * step
+                total[i] += term
+                value[i] += product * term
+                found[i] += g[i] * term
+        for i in range(g.size):
+            v = low if a[i] < low else a[i]
+            v = high if v > high else v
+            side = ZERO if v == ZERO else (_ONE if v > ZERO else -_ONE)
+            outside = a[i] != v
+            slopes[i] += g[i] * ((value[i] - v) / reach + (side if outside else ZERO))
+            out[i] = ZERO if outside else g[i]
 
 
 @inner

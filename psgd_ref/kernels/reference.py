@@ -14,6 +14,7 @@ from psgd_ref.kernels.parts import SMALLEST_STEP, Parts
 
 Pair = tuple[int, int]
 Indices = npt.NDArray[np.integer]
+NESTED_INSIDE = 1 - 1e-7
 
 
 def _pad(x: Array, padding: Pair, value: float = 0.0) -> Array:
@@ -265,3 +266,42 @@ def soft_round_backward(
         float((dy * (share - slope * t / cells)).sum()),
         float((dy * dalpha).sum()),
     )
+
+
+def nested_round(x: Array, lower: float, upper: float, gates: Array) -> Array:
+    """Bayesian Bits' x₂ + z₄ (ε₄ + z₈ (ε₈ + …)) of x clipped to the range; gates z₄, z₈, … (widths − 1,)."""
+    terms = nested_terms(clip_inside(x, lower, upper), lower, upper, len(gates) + 1)
+    return np.asarray(sum(z * term for z, term in zip([1, *np.cumprod(gates)], terms, strict=True)))
+
+
+def nested_round_backward(
+    dy: Array, x: Array, lower: float, upper: float, gates: Array
+) -> tuple[Array, Array, float]:
+    """Gradients for `nested_round` where rint is taken for the identity: dx, Σ dy ε_b, and by the reach.
+
+    dx = dy inside the range, else 0. The range is [−u, u] or [0, u]: its gradient is
+    Σ dy ((y − x)/u) inside, and ±dy is added beyond. Σ dy ε_b is for each gate, (widths − 1,).
+    """
+    inside = clip_inside(x, lower, upper)
+    terms = nested_terms(inside, lower, upper, len(gates) + 1)
+    y = sum(z * term for z, term in zip([1, *np.cumprod(gates)], terms, strict=True))
+    beyond = x != inside
+    slope = (y - inside) / upper + np.where(beyond, np.sign(inside), 0)
+    shares = np.array([(dy * term).sum() for term in terms[1:]], np.float64)
+    return np.where(beyond, np.zeros_like(dy), dy), shares, float((dy * slope).sum())
+
+
+def clip_inside(x: Array, lower: float, upper: float) -> Array:
+    """x clipped to just inside the range, so that the outermost value is no tie of the first rounding."""
+    return np.clip(x, x.dtype.type(lower * NESTED_INSIDE), x.dtype.type(upper * NESTED_INSIDE))
+
+
+def nested_terms(x: Array, lower: float, upper: float, widths: int) -> list[Array]:
+    """x₂, ε₄, ε₈, …: what 2, 4, 8, … bits each add to those before, as many as `widths`."""
+    step, terms, total = (upper - lower) / 3, [], np.zeros_like(x)
+    for k in range(widths):
+        if k > 0:
+            step /= 2 ** (2**k) + 1  # s_b = s_{b/2}/(2^{b/2} + 1), b/2 = 2^k
+        terms.append(np.rint((x - total) / x.dtype.type(step)) * x.dtype.type(step))
+        total = total + terms[-1]
+    return terms

@@ -5,19 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from psgd_ref import kernels
 from psgd_ref.compress import hard_concrete
 from psgd_ref.compress.bayesian_bits import (
     BayesianBits,
     BitCost,
     chosen_bits,
     fix_gates,
-    nested,
     nested_rounding,
-    residuals,
 )
 from psgd_ref.compress.fake_quantizer import held, hold_quantizers
 from psgd_ref.compress.multiplications import multiplications
 from psgd_ref.data import load_digits
+from psgd_ref.kernels.reference import nested_terms
 from psgd_ref.laws import Subject, check
 from psgd_ref.models import convnet
 from psgd_ref.training import SGD, CrossEntropy, Penalized
@@ -29,7 +29,7 @@ DATA = load_digits()
 
 
 def test_worked_residuals():
-    terms = residuals(np.array([0.4321, -0.7777, 0.05]), -1.0, 1.0, (2, 4, 8))
+    terms = nested_terms(np.array([0.4321, -0.7777, 0.05]), -1.0, 1.0, 3)
     assert np.allclose(terms[0], [2 / 3, -2 / 3, 0])
     assert np.allclose(terms[1], [-0.266667, -0.133333, 0], atol=1e-6)
     assert np.allclose(terms[2], [0.031373, 0.023529, 0.047059], atol=1e-6)
@@ -49,11 +49,19 @@ def test_the_ledgers_law_holds():
     assert outcome.counterexample == ""
 
 
-def test_a_shut_gate_shuts_all_behind_it():
-    terms = [np.array([1.0]), np.array([0.1]), np.array([0.01])]
-    assert nested(terms, np.array([1.0, 1.0])) == pytest.approx(1.11)
-    assert nested(terms, np.array([0.0, 1.0])) == pytest.approx(1.0)
-    assert nested(terms, np.array([0.5, 0.5])) == pytest.approx(1.0525)
+def nested(terms, gates):
+    """x₂ + z₄ (ε₄ + z₈ (ε₈ + …)), as it is written."""
+    total = terms[-1]
+    for term, z in zip(reversed(terms[:-1]), reversed(gates), strict=True):
+        total = term + z * total
+    return total
+
+
+@pytest.mark.parametrize("gates", [(1.0, 1.0), (0.0, 1.0), (1.0, 0.0), (0.5, 0.5)])
+def test_a_shut_gate_shuts_all_behind_it(gates):
+    x = np.linspace(-0.99, 0.99, 31)
+    expected = nested(nested_terms(x, -1.0, 1.0, 3), np.array(gates))
+    assert np.allclose(kernels.nested_round(x, -1.0, 1.0, np.array(gates)), expected)
 
 
 @pytest.mark.parametrize(("signed", "channels"), [(True, 4), (False, 0)])
@@ -63,7 +71,7 @@ def test_backward_is_that_of_frozen_roundings_and_this_draw(signed, channels):
     u = hard_concrete.uniform(0, 0, (2 + channels,))
     low = -1.0 if signed else 0.0
     inside = np.clip(x, low, 1.0)
-    terms = residuals(np.clip(x, low * (1 - 1e-7), 1 - 1e-7), low, 1.0, (2, 4, 8))
+    terms = nested_terms(np.clip(x, low * (1 - 1e-7), 1 - 1e-7), low, 1.0, 3)
     # What each width leaves of x, in units of the reach: frozen, as every rounding error is.
     errors = np.cumsum(terms, axis=0) - inside
 

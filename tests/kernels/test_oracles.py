@@ -263,3 +263,29 @@ def test_soft_rounding(seed, size, cells, alpha):
     place = (x + 1.2) / 2.1 * cells
     x, dy = (a[np.abs(place - np.rint(place)) > 1e-3] for a in (x, dy))
     agree_with_sums("soft_round_backward", dy, x, -1.2, 0.9, cells, alpha)
+
+
+@FEW
+@given(
+    seed=SEEDS, size=st.sampled_from([1, 7, 256, 257, 20_000]), signed=st.booleans(), count=st.integers(0, 2)
+)
+def test_nested_rounding(seed, size, signed, count):
+    rng = np.random.default_rng(seed)
+    x, dy = rng.uniform(-1.5, 1.5, (2, size)).astype(np.float32)
+    gates, low = rng.uniform(0, 1, count).astype(np.float32), -1.2 if signed else 0.0
+    # Away from the thresholds of every width, where float32 may round to the other side.
+    inside = reference.clip_inside(x.astype(np.float64), low, 1.2)
+    rest, clear = inside.copy(), np.ones(size, bool)
+    for k, term in enumerate(reference.nested_terms(inside, low, 1.2, count + 1)):
+        step = (1.2 - low) / (2 ** (2 ** (k + 1)) - 1)
+        clear &= np.abs(np.abs(rest - term) / step - 0.5) > 1e-2
+        rest = rest - term
+    clear |= inside != x
+    x, dy = x[clear], dy[clear]
+    agree("nested_round", x, low, 1.2, gates)
+    dx, shares, dreach = kernels.nested_round_backward(dy, x, low, 1.2, gates)
+    oracle = reference.nested_round_backward(*[double(a) for a in (dy, x, low, 1.2, gates)])
+    assert np.array_equal(dx, oracle[0].astype(np.float32))
+    bound = 1e-4 * np.abs(dy).sum()
+    np.testing.assert_allclose(shares, oracle[1], atol=bound)
+    assert abs(dreach - oracle[2]) <= bound
