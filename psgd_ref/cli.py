@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from psgd_ref import __version__
-from psgd_ref.commands import bench, compare, data, evaluate, reproduce, sweep, train
+from psgd_ref.commands import bench, check, compare, data, evaluate, reproduce, sweep, train
 from psgd_ref.commands.numbers import count, seed
 
 
@@ -57,6 +57,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     compare.add(commands)
+    check.add(commands)
     bench.add(commands)
     data.add(commands)
     train.add(commands, asked_for="train" in words)
@@ -99,15 +100,17 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from psgd_ref.compress import aciq, adaptivfloat, bayesian_bits, lsq
+    from psgd_ref.compress.prune import prune_array
     from psgd_ref.laws import register
     from psgd_ref.laws.verify import verify
 
-    # Methods of claim H2 that live above the mathematics, which the laws must not import.
+    # Methods of claims G3 and H2 that live above the mathematics, which the laws must not import.
     register(
         laplace_clip=aciq.laplace_clip,
         adaptive_magnitudes=adaptivfloat.magnitudes,
         nested_rounding=bayesian_bits.nested_rounding,
         step_gradient=lsq.step_gradient,
+        prune=prune_array,
     )
     return verify(options.claim, options.examples, options.seed, options.json)
 

@@ -33,6 +33,13 @@ def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
     return pruned
 
 
+def prune_array(w: Array, sparsity: float) -> Array:
+    """w, any shape, with the share `sparsity` of its entries, the smallest, set to zero. Claim G3."""
+    if real_number("sparsity", sparsity) > 1:
+        raise ValueError(f"sparsity must be a number in [0, 1]; got {sparsity!r}")
+    return np.where(_largest(np.abs(w).ravel(), sparsity).reshape(w.shape), w, 0)
+
+
 def keep_largest(
     model: Model, scores: Array, sparsity: float, scope: str = "global"
 ) -> npt.NDArray[np.bool_]:
@@ -52,7 +59,14 @@ def keep_largest(
     groups = parts if choice("scope", scope, SCOPES) == "layer" else [np.concatenate(parts)]
     mask = np.ones(model.w.size, bool)
     for group in groups:
-        kept = round(group.size * (1 - sparsity))
-        # A stable sort keeps equal scores in the order of w.
-        mask[group[np.argsort(-scores[group], kind="stable")[kept:]]] = False
+        mask[group] = _largest(scores[group], sparsity)
     return mask if model.mask is None else mask & model.mask
+
+
+def _largest(scores: Array, sparsity: float) -> npt.NDArray[np.bool_]:
+    """The round(N(1 − sparsity)) largest of N scores, of equal ones the first."""
+    mask = np.ones(scores.size, bool)
+    kept = round(scores.size * (1 - sparsity))
+    # A stable sort keeps equal scores in their order.
+    mask[np.argsort(-scores, kind="stable")[kept:]] = False
+    return mask

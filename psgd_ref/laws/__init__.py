@@ -14,8 +14,12 @@ from psgd_ref.laws import (  # noqa: F401  (each chapter enters its claims into 
     g_pruning,
     h_quantizers,
 )
+from psgd_ref.laws.foreign import as_subject
 from psgd_ref.laws.ledger import LEDGER, Claim, ledger_table
+from psgd_ref.laws.parametrize import parametrize_with_laws
+from psgd_ref.laws.replay import replay
 from psgd_ref.laws.report import Outcome, Report, check
+from psgd_ref.laws.resume import check_resume, state_machine
 from psgd_ref.laws.subject import Formulas, Subject, reference, register
 from psgd_ref.laws.trial import LawBrokenError, Trial
 
@@ -28,8 +32,13 @@ __all__ = [
     "Report",
     "Subject",
     "Trial",
+    "as_subject",
     "check",
+    "check_resume",
     "ledger_table",
+    "parametrize_with_laws",
     "reference",
     "register",
+    "replay",
+    "state_machine",
 ]

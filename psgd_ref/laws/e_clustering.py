@@ -173,7 +173,7 @@ def squared_error(subject: Subject, trial: Trial) -> None:
     "Weight decay",
     "unscaled decay κ with T = {0}, ε = 0 is LASSO of strength κ/λ: the fixed point is the soft threshold; "
     "on a grid it holds weights d = κ|w|/(λ|g|) off nonzero targets, on the zero side",
-    tests=("psgd_step", "formulas.soft_threshold", "formulas.decay_equilibrium"),
+    tests=("psgd_step", "decayed_step", "formulas.soft_threshold", "formulas.decay_equilibrium"),
 )
 def weight_decay(subject: Subject, trial: Trial) -> None:
     """PSGD with decay outside the scaling, run to rest: a quadratic at zero, a constant push at a target."""
@@ -182,7 +182,7 @@ def weight_decay(subject: Subject, trial: Trial) -> None:
         w: Array, setting: Setting, gradient: functools.partial[Array], lr: float, decay: float
     ) -> Array:
         for _ in range(400):
-            w = subject.psgd_step(w, gradient(w), lr, setting.warp) - lr * decay * w
+            w = subject.decayed(w, gradient(w), lr, setting.warp, decay)
         return w
 
     def pull(h: float, c: Array, w: Array) -> Array:
@@ -203,7 +203,7 @@ def weight_decay(subject: Subject, trial: Trial) -> None:
         w = rest(c * rng.uniform(0.3, 1, 6), setting, functools.partial(pull, h, c), lr, decay)
         expected = subject.formulas.soft_threshold(c, decay / (strength * h))
         trial.within(w - expected, 5e-3 * np.abs(c), "the fixed point is the soft threshold")
-        still = subject.psgd_step(expected, h * (expected - c), lr, setting.warp) - lr * decay * expected
+        still = subject.decayed(expected, h * (expected - c), lr, setting.warp, decay)
         trial.within(still - expected, 1e-13 * np.abs(c), "the soft threshold is fixed")
 
     def constant(g: float, w: Array) -> Array:

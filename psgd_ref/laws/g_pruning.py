@@ -9,7 +9,7 @@ from psgd_ref.core import Zero
 from psgd_ref.core.arguments import Array
 from psgd_ref.laws import rounding
 from psgd_ref.laws.ledger import claim
-from psgd_ref.laws.strategies import Push, powers, pushes, setups
+from psgd_ref.laws.strategies import Push, powers, pushes, seeds, setups
 from psgd_ref.laws.subject import Subject
 from psgd_ref.laws.trial import Trial
 
@@ -92,3 +92,43 @@ def _runge_kutta(slope: Callable[[Array], Array], x: Array, h: float) -> Array:
     b = slope(x + h / 2 * a)
     c = slope(x + h / 2 * b)
     return np.asarray(h / 6 * (a + 2 * b + 2 * c + slope(x + h * c)))
+
+
+@claim(
+    "G3",
+    "Magnitude pruning",
+    "setting the k smallest |w_i| to zero gives the nearest vector with k zeros, Σd² at its least for "
+    "T = {0}; the others stay as they are, pruning in stages is pruning once, and signs play no part",
+    source="standard",
+    tests=("prune",),
+    needs=("prune",),
+)
+def magnitude_pruning(subject: Subject, trial: Trial) -> None:
+    """The squared distance by brute force, the count of zeros, stages and signs, with ties and without."""
+    prune = subject.prune
+    if prune is None:
+        return
+
+    sizes = st.lists(st.integers(1, 30), min_size=1, max_size=12)
+    sparsities = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 1, allow_subnormal=False))
+
+    @trial.holds(sizes=sizes, unit=powers(-6, 6), sparsity=sparsities, seed=seeds)
+    def nearest_sparse(sizes: list[int], unit: float, sparsity: float, seed: int) -> None:
+        w = unit * np.array(sizes) * np.random.default_rng(seed).choice([-1.0, 1.0], len(sizes))
+        pruned = prune(w, sparsity)
+        zeros = pruned == 0
+        share = sparsity * len(w)
+        trial.within(zeros.sum() - share, 1 - 1e-9, "the share of zeros is the sparsity, to one weight")
+        trial.within(np.where(zeros, 0, pruned - w), 0.0, "the other weights stay as they are")
+        least = np.sort(w**2)[: zeros.sum()].sum()
+        error = 1e-12 * (w**2).sum()
+        trial.at_most(np.sum(w[zeros] ** 2), least, error, "no vector with as many zeros is nearer")
+        trial.within(prune(pruned, sparsity) - pruned, 0.0, "pruning twice is pruning once")
+
+    @trial.holds(seed=seeds, n=st.integers(1, 12), first=sparsities, then=sparsities)
+    def stages(seed: int, n: int, first: float, then: float) -> None:
+        rng = np.random.default_rng(seed)
+        w = rng.permutation(np.arange(1.0, n + 1)) * rng.choice([-1.0, 1.0], n)
+        less, more = min(first, then), max(first, then)
+        trial.within(prune(prune(w, less), more) - prune(w, more), 0.0, "in stages as at once")
+        trial.within(prune(-w, more) + prune(w, more), 0.0, "signs play no part")

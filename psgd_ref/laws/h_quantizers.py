@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import strategies as st
 from scipy.special import lambertw
 
-from psgd_ref.core import FiniteTargets, UniformGrid
+from psgd_ref.core import FiniteTargets, Targets, UniformGrid
 from psgd_ref.laws import rounding
 from psgd_ref.laws.ledger import claim
+from psgd_ref.laws.protocols import value_of
 from psgd_ref.laws.strategies import Placed, placed, powers, seeds, setups, uniform_grids
 from psgd_ref.laws.subject import Subject
 from psgd_ref.laws.trial import Trial
@@ -19,9 +20,9 @@ from psgd_ref.laws.trial import Trial
     "Quantizers",
     "Q is idempotent, monotone, the nearest target by brute force, odd on symmetric sets that contain zero, "
     "with |Q(w) − w| ≤ Δ/2 inside the range; ties go to the target an even number of places from the one "
-    "nearest zero",
+    "nearest zero; its integers stand for these values",
     source="standard; the tie rule is ours",
-    tests=("nearest",),
+    tests=("nearest", "quantizer"),
 )
 def quantizer(subject: Subject, trial: Trial) -> None:
     """Every property on any target set, in two precisions, and ties where they are exact."""
@@ -46,19 +47,46 @@ def quantizer(subject: Subject, trial: Trial) -> None:
         order = np.argsort(w)
         trial.true(np.diff(q[order]) >= 0, "Q is monotone")
 
-    @trial.holds(at=placed(setups(uniform_grids())))
-    def odd(at: Placed) -> None:
-        for targets in (at.setting.targets, FiniteTargets(at.setting.points)):
-            q = subject.nearest(at.w, targets)
-            trial.within(subject.nearest(-at.w, targets) + q, 0.0, "Q(−w) = −Q(w)")
+    @trial.holds(at=placed(setups(uniform_grids())), listed=st.booleans())
+    def odd(at: Placed, listed: bool) -> None:
+        targets = FiniteTargets(at.setting.points) if listed else at.setting.targets
+        q = subject.nearest(at.w, targets)
+        trial.within(subject.nearest(-at.w, targets) + q, 0.0, "Q(−w) = −Q(w)")
 
-    @trial.holds(k=st.integers(-6, 5), power=st.integers(-20, 20))
-    def ties(k: int, power: int) -> None:
+    @trial.holds(
+        k=st.integers(-6, 5), power=st.integers(-20, 20), kind=st.sampled_from(["lattice", "grid", "list"])
+    )
+    def ties(k: int, power: int, kind: str) -> None:
         # A power of two as the step makes the half-way point, and the comparison, exact.
         step = 2.0**power
         w, even = np.array([(k + 0.5) * step]), (k if k % 2 == 0 else k + 1) * step
-        for targets in (UniformGrid(step), UniformGrid(step, 7), FiniteTargets(np.arange(-7, 8) * step)):
-            trial.within(subject.nearest(w, targets) - even, 0.0, "a tie goes to the even place")
+        kinds: dict[str, Targets] = {
+            "lattice": UniformGrid(step),
+            "grid": UniformGrid(step, 7),
+            "list": FiniteTargets(np.arange(-7, 8) * step),
+        }
+        trial.within(subject.nearest(w, kinds[kind]) - even, 0.0, "a tie goes to the even place")
+
+    make = subject.quantizer
+    if make is not None:
+
+        @trial.holds(at=placed(setups()))
+        def codes(at: Placed) -> None:
+            setting, w = at.setting, at.w
+            quantizer = make(setting.targets)
+            integers = np.asarray(quantizer.codes(w))
+            trial.true(integers.dtype.kind in "iu", "codes are integers")
+            trial.true(integers.shape == w.shape, "codes have the shape of w")
+            value, q = value_of(quantizer, w), setting.targets.nearest(w)
+            error = 4 * rounding.UNIT * (np.abs(w) + np.abs(setting.points).max() + setting.unit)
+            tie = 2 * np.abs(w - q) >= setting.widest - error  # which way a tie goes, `ties` says
+            trial.within(np.where(tie, 0, value - q), error, "codes stand for the nearest target")
+            if quantizer.levels is not None:
+                levels = np.asarray(quantizer.levels, dtype=float)
+                trial.true(levels.shape == setting.points.shape, "as many levels as targets")
+                size = 4 * rounding.UNIT * np.abs(setting.points).max()
+                trial.within(levels - setting.points, size, "levels are the targets")
+                trial.true(np.isin(value, levels), "codes stand for levels")
 
 
 @claim(

@@ -18,6 +18,8 @@ from psgd_ref.core import (
     warped_step,
 )
 from psgd_ref.core.arguments import Array
+from psgd_ref.laws.protocols import Quantizer
+from psgd_ref.laws.trial import Calls
 
 Step = Callable[[Array, Array, float, Warp], Array]
 
@@ -82,6 +84,15 @@ class Subject:
     nested_rounding     : (w, low, high, bits) → Bayesian Bits' sum with every gate open
     adaptive_magnitudes : (bits, exponent_bits, largest exponent) → AdaptivFloat's magnitudes
     step_gradient       : (w, step, bits) → LSQ's gradient of the quantized value by the step, scaled
+
+    Parts that only some methods have; None likewise:
+    decayed_step : (w, g, lr, warp, κ) → new w, a step of PSGD with weight decay κ (claim E4)
+    quantizer    : targets → object with `levels`, `scale` and `codes` (claim H1), see `protocols`
+    prune        : (w, sparsity) → w with that share of zeros (claim G3)
+
+    given        : the parts that are under test, by field name; None for all of them
+    calls        : counts the calls of those parts, where they are known
+    address      : the code that stands for the subject where a counter-example is run again
     """
 
     name: str = "psgd_ref"
@@ -96,6 +107,18 @@ class Subject:
     nested_rounding: Callable[[Array, float, float, int], Array] | None = None
     adaptive_magnitudes: Callable[[int, int, int], Array] | None = None
     step_gradient: Callable[[Array, float, int], Array] | None = None
+    decayed_step: Callable[[Array, Array, float, Warp, float], Array] | None = None
+    quantizer: Callable[[Targets], Quantizer] | None = None
+    prune: Callable[[Array, float], Array] | None = None
+    given: frozenset[str] | None = None
+    calls: Calls | None = None
+    address: str = "subject"
+
+    def decayed(self, w: Array, g: Array, lr: float, warp: Warp, decay: float) -> Array:
+        """A step with decay κ outside the scaling: the subject's own, or w⁺ − ηκw where it has none."""
+        if self.decayed_step is not None:
+            return self.decayed_step(w, g, lr, warp, decay)
+        return self.psgd_step(w, g, lr, warp) - lr * decay * w
 
     def with_formulas(self, **formulas: Callable[..., Any]) -> "Subject":
         """The same subject with some closed forms replaced."""
@@ -120,4 +143,4 @@ def register(**parts: Any) -> None:
 
 def reference() -> Subject:
     """This library's own subject, with everything registered so far."""
-    return Subject(**_registered)
+    return Subject(address="reference()", **_registered)

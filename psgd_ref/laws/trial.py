@@ -2,15 +2,26 @@
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import hypothesis
 import numpy as np
 import numpy.typing as npt
 from hypothesis import HealthCheck, Phase
+from hypothesis.errors import HypothesisException
 from hypothesis.strategies import SearchStrategy
 
 Body = Callable[..., None]
+Inputs = dict[str, Any]
+Strategies = dict[str, SearchStrategy[Any]]
+
+
+@dataclass
+class Calls:
+    """How often the functions under test were called."""
+
+    count: int = 0
 
 
 class LawBrokenError(AssertionError):
@@ -23,38 +34,58 @@ class Trial:
     examples : inputs to try for a cheap property; a property of `cost` c gets examples/c, at least one
     seed     : of the search; None draws a fresh one
 
+    A subject declines an input that it does not take by raising NotImplementedError: no case then, and
+    no failure.
+
     Kept: `cases`, the inputs tried; `worst`, the largest error as a share of what is allowed (a law
-    holds while it is ≤ 1); `counterexample`, the shrunk input that refutes a false claim.
+    holds while it is ≤ 1); `counterexample`, the shrunk input that refutes a false claim; `ran`, the
+    properties tried on some input; `declined`, those whose every input the subject declined, each with
+    its reason; `broken`, the last property that failed, with its inputs, shrunk. Properties that never
+    called the subject, by the count in `calls`, say nothing about it and leave no trace.
     """
 
-    def __init__(self, examples: int = 100, seed: int | None = 0) -> None:
+    def __init__(self, examples: int = 100, seed: int | None = 0, calls: Calls | None = None) -> None:
         self.examples = examples
         self.seed = seed
+        self.calls = calls
         self.cases = 0
         self.worst = 0.0
         self.counterexample = ""
+        self.ran: list[str] = []
+        self.declined: dict[str, str] = {}
+        self.broken: tuple[str, Inputs] | None = None
         self._scores: dict[str, float] = {}
+        self._reason = ""
+        self._before: tuple[int, int | None] = (0, None)
 
     def holds(self, cost: float = 1, **inputs: SearchStrategy[Any]) -> Callable[[Body], None]:
         """Decorator: run the body at once on drawn inputs; a broken one is shrunk and raised."""
         return functools.partial(self._search, max(1, round(self.examples / cost)), inputs)
 
-    def _search(self, examples: int, inputs: dict[str, SearchStrategy[Any]], body: Body) -> None:
-        # Explicit settings, never a profile: a library must not touch its user's Hypothesis.
-        settings = hypothesis.settings(
-            max_examples=examples,
-            deadline=None,
-            database=None,
-            derandomize=False,
-            print_blob=False,
-            report_multiple_bugs=False,
-            phases=[Phase.generate, Phase.target, Phase.shrink],
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-        )
-        test = settings(hypothesis.given(**inputs)(self._recorded(body)))
+    def _search(self, examples: int, inputs: Strategies, body: Body) -> None:
+        test = own_settings(examples)(hypothesis.given(**inputs)(self._recorded(body)))
         if self.seed is not None:
             test = hypothesis.seed(self.seed)(test)
-        test()
+        self._count(body, test)
+
+    def _count(self, body: Body, test: Callable[[], None]) -> None:
+        """Run a test and note whether any of its inputs was taken."""
+        cases, worst, calls = self.cases, self.worst, None if self.calls is None else self.calls.count
+        self._before = (cases, calls)
+        try:
+            test()
+        finally:
+            if self.cases == cases:
+                self.declined[body.__name__] = self._reason
+            elif self.calls is None or self.calls.count != calls:
+                self.ran.append(body.__name__)
+            else:
+                self.cases, self.worst = cases, worst
+
+    def _beside(self) -> bool:
+        """True once enough inputs have shown that a property does not call the subject: it is let go."""
+        cases, calls = self._before
+        return self.calls is not None and self.calls.count == calls and self.cases >= cases + 10
 
     def refutes(self, **inputs: SearchStrategy[Any]) -> Callable[[Body], None]:
         """Decorator: the body states something false; find, shrink and keep its counter-example.
@@ -70,7 +101,8 @@ class Trial:
                 self.counterexample = describe(found)
                 self.worst = worst
             else:
-                raise LawBrokenError(f"no counter-example found: {body.__doc__}")
+                if body.__name__ in self.ran:  # and not declined, or about something else
+                    raise LawBrokenError(f"no counter-example found: {body.__doc__}")
 
         return run
 
@@ -108,13 +140,43 @@ class Trial:
     def _recorded(self, body: Body) -> Body:
         @functools.wraps(body)
         def recorded(**drawn: Any) -> None:
+            if self._beside():
+                return
             self.cases += 1
             self._scores = {}
-            body(**drawn)
+            try:
+                body(**drawn)
+            except NotImplementedError as limit:
+                self.cases -= 1
+                self._reason = str(limit) or "the subject declines the input"
+                return
+            except HypothesisException:
+                raise
+            except Exception:
+                # Hypothesis runs the smallest failing input last, so that is the one that stays.
+                self.broken = (body.__name__, drawn)
+                raise
             for statement, score in self._scores.items():
                 hypothesis.target(score, label=statement)  # steer the search towards the worst case
 
         return recorded
+
+
+def own_settings(examples: int, **others: Any) -> hypothesis.settings:
+    """Every setting by value, never a profile: a library must not touch its user's Hypothesis."""
+    return hypothesis.settings(
+        **{
+            "max_examples": examples,
+            "deadline": None,
+            "database": None,
+            "derandomize": False,
+            "print_blob": False,
+            "report_multiple_bugs": False,
+            "phases": [Phase.generate, Phase.target, Phase.shrink],
+            "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large],
+            **others,
+        }
+    )
 
 
 def describe(broken: BaseException) -> str:

@@ -1,0 +1,81 @@
+"""One property of one law on given inputs: what a counter-example's line of code runs."""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import hypothesis
+import numpy as np
+from hypothesis import Phase
+from numpy import array, float32, inf, nan
+
+from psgd_ref.core import FiniteTargets, UniformGrid, Zero
+from psgd_ref.laws.foreign import as_subject, load_subject
+from psgd_ref.laws.ledger import LEDGER
+from psgd_ref.laws.losses import Quadratic
+from psgd_ref.laws.strategies import MixingWarp, Placed, Push, Setting
+from psgd_ref.laws.subject import Subject, reference
+from psgd_ref.laws.trial import Body, Inputs, Strategies, Trial, own_settings
+
+# With them the repr of every input is code, after `from psgd_ref.laws.replay import *`.
+__all__ = [
+    "FiniteTargets",
+    "MixingWarp",
+    "Placed",
+    "Push",
+    "Quadratic",
+    "Setting",
+    "UniformGrid",
+    "Zero",
+    "array",
+    "float32",
+    "inf",
+    "nan",
+    "np",
+    "reference",
+    "replay",
+]
+
+
+class Replay(Trial):
+    """A trial in which one property runs, once, on given inputs."""
+
+    def __init__(self, name: str, inputs: Inputs) -> None:
+        super().__init__(examples=1)
+        self.name = name
+        self.inputs = inputs
+
+    def _search(self, examples: int, inputs: Strategies, body: Body) -> None:
+        if body.__name__ != self.name:
+            return
+        if set(inputs) != set(self.inputs):
+            raise ValueError(f"{self.name} takes {', '.join(inputs)}; got {', '.join(self.inputs)}")
+        test = hypothesis.given(**inputs)(hypothesis.example(**self.inputs)(self._recorded(body)))
+        self._count(body, own_settings(1, phases=[Phase.explicit])(test))
+
+    def refutes(self, **inputs: Any) -> Callable[[Body], None]:
+        """Decorator: here the false statement is run like a true one, and so raises."""
+        return self.holds(**inputs)
+
+
+def replay(subject: Any, where: str, /, **inputs: Any) -> None:
+    """Hold a subject to one property on given inputs: `replay("mine:step", "B2.remainder", push=…)`.
+
+    subject : anything that `check` accepts, or where it is, "module:Name"
+    where   : claim and property
+    Raises LawBrokenError where the property is broken, ValueError where there is no such property.
+    """
+    id, _, name = where.partition(".")
+    if id not in LEDGER:
+        raise ValueError(f"no claim {id}; the ledger has {', '.join(LEDGER)}")
+    trial = Replay(name, inputs)
+    LEDGER[id].law(load_subject(subject) if isinstance(subject, str) else as_subject(subject), trial)
+    if not trial.ran and name not in trial.declined:
+        raise ValueError(f"the law of claim {id} has no property {name!r} for this subject")
+
+
+def line(subject: Subject, where: str, inputs: Inputs) -> str:
+    """The line of code that runs `replay` on these inputs."""
+    with np.printoptions(floatmode="unique", threshold=sys.maxsize, linewidth=sys.maxsize):
+        given = "".join(f", {name}={value!r}" for name, value in inputs.items())
+    return f'from psgd_ref.laws.replay import *; replay({subject.address}, "{where}"{given})'
