@@ -23,7 +23,7 @@ def test_the_table_is_the_one_that_the_command_wrote():
     assert f"<!-- table: notebooks/demo/table.md -->\n{stored}<!-- end of table -->" in README
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "theory/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "theory/README.md", "theory/harness.md"])
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):

@@ -17,6 +17,7 @@ from psgd_ref.core import (
 )
 from psgd_ref.core.scale import cell_length
 from psgd_ref.laws import Subject
+from psgd_ref.laws.strategies import Setting
 
 RIGHT = Subject()
 
@@ -166,6 +167,38 @@ def half_up(w, targets):
     return targets.nearest(w)
 
 
+class OffByOne:
+    """Codes that begin at one."""
+
+    scale = None
+
+    def __init__(self, targets):
+        self.levels = Setting(targets, 0.0, 1.0).points
+        self.targets = targets
+
+    def codes(self, w):
+        return np.abs(w[:, None] - self.levels).argmin(axis=1).clip(1)
+
+
+# Decay and pruning
+
+
+def decay_scaled(w, g, lr, warp, decay):
+    return psgd_step(w, g + decay * w, lr, warp)
+
+
+def prunes_largest(w, sparsity):
+    return np.where(np.argsort(np.argsort(-np.abs(w))) < round(sparsity * w.size), 0.0, w)
+
+
+def prunes_values_not_sizes(w, sparsity):
+    return np.where(np.argsort(np.argsort(w)) < round(sparsity * w.size), 0.0, w)
+
+
+def prunes_too_few(w, sparsity):
+    return np.where(np.argsort(np.argsort(np.abs(w))) < int(sparsity * w.size / 2), 0.0, w)
+
+
 # Formulas
 
 
@@ -243,7 +276,11 @@ WRONG = {
     "E1": [_step(warped_step), replace(RIGHT, mirror_step=psgd_step), _step(squared)],
     "E2": [_step(warped_step), replace(RIGHT, mirror_step=psgd_step)],
     "E3": [_step(mirror_step), _with(expected_squared_error=lambda half, eps: half**2 / 3)],
-    "E4": [_step(squared), _with(soft_threshold=lambda c, threshold: np.where(np.abs(c) > threshold, c, 0))],
+    "E4": [
+        _step(squared),
+        replace(RIGHT, decayed_step=decay_scaled),
+        _with(soft_threshold=lambda c, threshold: np.where(np.abs(c) > threshold, c, 0)),
+    ],
     "F1": [_with(warped_hessian=without_second_term), replace(RIGHT, warp=InverseForgetsEps)],
     "F2": [_step(scaled_by_root), _step(missing_eps)],
     "F3": [_with(quantization_loss=without_half), replace(RIGHT, nearest=floor)],
@@ -253,5 +290,10 @@ WRONG = {
         _with(powerpropagation_scale=lambda w, a: a * reparametrisation.powerpropagation_scale(w, a)),
     ],
     "G2": [_with(difference_of_squares_scale=lambda w, uv: 4 * np.hypot(w, uv))],
-    "H1": [replace(RIGHT, nearest=floor), replace(RIGHT, nearest=half_up)],
+    "G3": [replace(RIGHT, prune=rule) for rule in (prunes_largest, prunes_values_not_sizes, prunes_too_few)],
+    "H1": [
+        replace(RIGHT, nearest=floor),
+        replace(RIGHT, nearest=half_up),
+        replace(RIGHT, quantizer=OffByOne),
+    ],
 }
