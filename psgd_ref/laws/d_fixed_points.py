@@ -35,7 +35,8 @@ def fixed_points(subject: Subject, trial: Trial) -> None:
     def critical_points(at: Placed, t: float, up: bool) -> None:
         setting, w = at.setting, at.w
         g = np.full_like(w, (t if up else -t) / setting.strength)
-        trial.within(subject.psgd_step(w, 0 * g, 1.0, setting.warp) - w, 0.0, "critical points are fixed")
+        still = subject.psgd_step(w, 0 * g, 1.0, setting.warp) - w
+        trial.within(still, rounding.FLUSHED, "critical points are fixed")
         moved = (w - subject.psgd_step(w, g, 1.0, setting.warp)) * np.sign(g)
         error = rounding.in_step(setting.warp, w, g, 1.0)
         trial.at_most(t * setting.eps, moved, error, "elsewhere every weight moves by ηλε|g| or more")
@@ -44,7 +45,8 @@ def fixed_points(subject: Subject, trial: Trial) -> None:
     def targets(at: Placed, seed: int) -> None:
         setting, w = at.setting, at.setting.targets.nearest(at.w)
         g = np.random.default_rng(seed).standard_normal(w.shape) / setting.strength
-        trial.within(subject.psgd_step(w, g, 1.0, setting.warp) - w, 0.0, "every target is fixed at ε = 0")
+        still = subject.psgd_step(w, g, 1.0, setting.warp) - w
+        trial.within(still, rounding.FLUSHED, "every target is fixed at ε = 0")
 
 
 @claim(

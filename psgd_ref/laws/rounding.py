@@ -7,6 +7,9 @@ from psgd_ref.core.arguments import Array
 
 UNIT = float(np.finfo(np.float64).eps)
 TINY = float(np.finfo(np.float64).tiny)
+# What is lost of a weight that stays where it is: nothing, or a subnormal weight where those are set to zero,
+# as XLA does.
+FLUSHED = TINY
 
 
 def in_weights(warp: Warp, w: Array) -> Array:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
     [methods.bare, methods.Codes, methods.constant],
     claims=None,
     expected_failures={"constant": {}},
-    examples=1,
+    examples=20,
 )
 def _unused(law):
     """Only its mark is looked at."""

@@ -96,7 +96,7 @@ def test_right_state(make):
         (ForgetsCount, "state.resume(back=0"),
         (KeepsOldVelocity, "used=True"),
         (SavingChangesIt, "state.save()"),
-        (Shared, "state.step("),
+        (Shared, "state = Machine()"),
         (FrozenGrid, "state.change_spacing("),
     ],
 )

@@ -177,7 +177,8 @@ class OffByOne:
         self.targets = targets
 
     def codes(self, w):
-        return np.abs(w[:, None] - self.levels).argmin(axis=1).clip(1)
+        nearest = np.abs(w[:, None] - self.levels).argmin(axis=1)
+        return np.minimum(np.maximum(nearest, 1), len(self.levels) - 1)
 
 
 # Decay and pruning
