@@ -40,8 +40,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
         for ax, names in zip(axes[1], (STEPS, SETTINGS), strict=True):
             for name in names:
                 predicted = np.exp(np.log(_shrunk(lines[name]["predicted"])).mean(axis=0))
-                look = {**LOOKS[name], "linestyle": "-", "marker": None, "linewidth": 0.7}
-                ax.plot(lines[name]["steps"], predicted, **look)
+                look = {**LOOKS[name], "linestyle": "-", "markerfacecolor": "white", "linewidth": 0.7}
+                ax.plot(lines[name]["steps"], predicted, markevery=5, **look)
             ax.set(xlabel="step", ylim=(0, 1.1))
         axes[0, 0].set_ylabel("mean $d/\\Delta$")
         axes[1, 0].set_ylabel("geometric mean of $d$")
@@ -74,7 +74,8 @@ def caption(data: Mapping[str, Any]) -> str:
         f"{lines['large batch']['batch']} for as many steps; without label smoothing. Grey: weights spread "
         f"evenly. (a, b) Mean d/Δ; at the end {said}. (c) The geometric mean of d over that of mirror "
         "descent "
-        "from the same start, and as thin lines the drift of ln d by gradient noise alone, −η²λ²v/2 a step "
+        "from the same start, and as thin lines with open marks the drift of ln d by gradient noise "
+        "alone, −η²λ²v/2 a step "
         "(PSGD), half of it (warped), 0 (mirror) (claim E2), v measured from batch to batch on the way. "
         "At the "
         f"end measured against predicted: {steps}. (d) The geometric mean of d over its first value, with "

@@ -30,7 +30,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
             _line(axes[1, 0], steps, method[f"squared_W{bits}"], name)
             _line(axes[1, 1], steps, method[f"true_W{bits}"], name)
             predicted = np.array(method[f"slope_W{bits}"]) + np.array(method[f"bend_W{bits}"])
-            look = {**LOOKS[name], "marker": None, "linestyle": ":"}
+            look = {**LOOKS[name], "linestyle": ":", "markerfacecolor": "white"}
             axes[1, 1].plot(steps, predicted.mean(axis=0), **look)
         for ax in axes[0]:
             ax.set_yscale("log")
@@ -76,7 +76,8 @@ def caption(data: Mapping[str, Any]) -> str:
         "stability 2(1+μ)/η of the method with that dash (they may coincide). Mean curvature in the own "
         f"metric lies above it at {above['SGD']} looks for SGD and at {above['PSGD']} for PSGD: there steps "
         "along the sharpest direction overshoot, and what ends it is the falling rate. (c) Squared distance "
-        "to the grid, q = w̄ − w. (d) What rounding adds to the loss, and dotted the prediction "
+        "to the grid, q = w̄ − w. (d) What rounding adds to the loss, and dotted with open marks the "
+        "prediction "
         f"g·q + ½qᵀHq (claim F3). At the end λ_max(H) is {sgd['top']:.1f} for SGD and {psgd['top']:.1f} for "
         f"PSGD; λ_max(H_Y) {sgd['top_warped']:.1f} and {psgd['top_warped']:.1f}."
     )

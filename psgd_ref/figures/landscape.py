@@ -28,13 +28,13 @@ def draw(data: Mapping[str, Any]) -> Figure:
                 "s" if name.startswith("PSGD") else "o",
                 markersize=6,
                 markerfacecolor="white" if rounded else INK,
-                markeredgecolor=INK,
+                markeredgecolor=INK if rounded else "white",
                 linestyle="none",
                 label=f"{name}: {place['loss']:.2f}",
             )
         marks = [place["at"] for place in common["places"].values()]
         for start, end in ((marks[0], marks[1]), (marks[2], marks[3])):
-            ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": INK, "linewidth": 1})
+            ax.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "white", "linewidth": 1})
         ax.set(xlabel="distance in $w$", ylabel="distance in $w$", aspect="equal")
         color_bar(figure, norm, ax)
         figure.legend(loc="outside lower center", ncols=2, fontsize=6.5, handletextpad=0.2)
