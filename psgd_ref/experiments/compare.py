@@ -8,7 +8,15 @@ from typing import Any, Protocol
 
 from matplotlib.figure import Figure
 
-from psgd_ref.experiments import quantization, registry, training_search, training_time
+from psgd_ref.experiments import (
+    joint,
+    pruning,
+    pruning_search,
+    quantization,
+    registry,
+    training_search,
+    training_time,
+)
 from psgd_ref.experiments.registry import Method
 from psgd_ref.experiments.rows import Row
 
@@ -43,9 +51,18 @@ class Record(Protocol):
     def save(self, folder: Path) -> Path: ...
 
 
-TASKS: dict[str, Task] = {"quantization": quantization, "training": training_time}
+TASKS: dict[str, Task] = {
+    "quantization": quantization,
+    "training": training_time,
+    "pruning": pruning,
+    "joint": joint,
+}
 # Tasks whose hyper-parameters are searched for: from the number of workers to the record.
-SEARCHES: dict[str, Callable[[int | None], Record]] = {"training": training_search.search}
+SEARCHES: dict[str, Callable[[int | None], Record]] = {
+    "training": training_search.search,
+    "pruning": pruning_search.search,
+    "joint": pruning_search.search,
+}
 
 
 def task_of(name: str) -> Task:

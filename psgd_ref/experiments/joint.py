@@ -1,0 +1,62 @@
+"""The task "joint": pruning and quantization together, sparsities × bits × grids × batch norms."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from psgd_ref.experiments import joint_words, registry, sparse_rows
+from psgd_ref.experiments.precision import parse_precision
+from psgd_ref.experiments.pruning import NORMS
+from psgd_ref.experiments.registry import Method, Need
+from psgd_ref.experiments.sparse_rows import FULL, Row
+from psgd_ref.experiments.sparse_training import JOINT_WAYS, WAYS
+
+BITS = ("W8", "W4", "W3")
+GRIDS: tuple[Method, ...] = (
+    Method("min-max", "grid", Need.NOTHING, Need.NOTHING, "Δ = max|w|/K, after pruning", "the official code"),
+    Method("mse", "grid", Need.NOTHING, Need.NOTHING, "least squared error, after pruning", "standard"),
+)
+METHODS: tuple[Method, ...] = (
+    *(way.method for way in (*WAYS, *JOINT_WAYS)),
+    *GRIDS,
+    *NORMS,
+)
+
+
+def run(
+    seeds: Sequence[int], names: Sequence[str] = (), bits: Sequence[str] = (), workers: int | None = None
+) -> list[Row]:
+    """Train every named way, prune to 50 … 98 %, then round to bits; all when none is named.
+
+    bits : of weights, as "W3"; by default W8, W4 and W3, and full precision beside them
+    Hyper-parameters were chosen on validation images (`pruning_search`); test images are looked at once, in
+    the end. Raises ValueError for an unknown name or precision, and for bits of activations.
+    """
+    registry.check_names(METHODS, names)
+    precisions = [parse_precision(text) for text in bits or BITS]
+    if any(precision.activations is not None for precision in precisions):
+        raise ValueError(f"task joint takes bits of weights, as W3; got {' '.join(bits)}")
+    named = {method.name for method in registry.named(METHODS, "training", names)}
+    grids, norms = (
+        [method.name for method in registry.named(METHODS, kind, names)] for kind in ("grid", "batch norm")
+    )
+    ways = [way for way in (*WAYS, *JOINT_WAYS) if way.name in named]
+    widths = [None, *(precision.weights for precision in precisions)]
+    return sparse_rows.measured(ways, seeds, widths, grids, norms, workers)
+
+
+def table(found: Sequence[Row]) -> str:
+    """One Markdown table for each precision, grid and treatment of batch norms, and what they say."""
+    parts = []
+    for bits, grid, norm in dict.fromkeys((row.bits, row.grid, row.batch_norm) for row in found):
+        own = [row for row in found if (row.bits, row.grid, row.batch_norm) == (bits, grid, norm)]
+        what = "full precision" if bits == FULL else f"{bits}, {grid} grid"
+        parts.append(f"Test accuracy by sparsity, {what}, batch norms {norm}:\n\n{sparse_rows.matrix(own)}")
+    return "\n\n".join([*parts, *joint_words.sentences(found)])
+
+
+def draw(found: Sequence[Row]) -> Figure:
+    """Accuracy by sparsity × bits, a panel for each way."""
+    from psgd_ref.figures import joint
+
+    return joint.draw(found)
