@@ -53,7 +53,8 @@ def draw(data: Mapping[str, Any]) -> Figure:
 
 def caption(data: Mapping[str, Any]) -> str:
     """What the panels show, in words that need no other text."""
-    lines = data["lines"]
+    lines, count = data["lines"], len(data["seeds"])
+    seeds = "one seed" if count == 1 else f"mean and standard deviation over {count} seeds"
     ends = {name: np.mean([row[-1] for row in line["mean"]]) for name, line in lines.items()}
     said = "; ".join(f"{name} {value:.3f}" for name, value in ends.items())
     predicted = {name: np.mean(_shrunk(line["predicted"])[:, -1]) for name, line in lines.items()}
@@ -69,7 +70,7 @@ def caption(data: Mapping[str, Any]) -> str:
         "Distance d of the weights from the nearest level through training: convolutional network on the "
         f"digits, inner layers, {data['bits']} bits, step Δ, η = {data['rate']:g} with a cosine schedule, "
         "ε = 0, "
-        f"no decay, no momentum; mean and standard deviation over {len(data['seeds'])} seeds. Left: three "
+        f"no decay, no momentum; {seeds}. Left: three "
         "Euler steps of one flow, batch 50. Right: PSGD; with batches of "
         f"{lines['large batch']['batch']} for as many steps; without label smoothing. Grey: weights spread "
         f"evenly. (a, b) Mean d/Δ; at the end {said}. (c) The geometric mean of d over that of mirror "

@@ -80,7 +80,7 @@ def test_fig2_shows_what_its_caption_says():
     widths = {name: np.ptp(well["y"]) / np.ptp(well["w"]) for name, well in data["loss"]["wells"].items()}
     assert widths["A"] > 1 > widths["B"]
     figure = drawing.draw(data)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert "(e, f)" in drawing.caption(data)
     plt.close(figure)
 

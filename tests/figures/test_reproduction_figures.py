@@ -145,7 +145,7 @@ def test_every_figure_is_drawn_at_column_width_and_has_a_caption(name):
     module, data = CASES[name]
     given = data()
     figure = module.draw(given)
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     assert figure.get_size_inches()[0] == COLUMN
     text = module.caption(given)
     assert len(text) > 100
@@ -219,7 +219,7 @@ def test_methods_differ_without_colour():
 def test_the_toy_of_the_notebook_draws_extremes_without_warnings():
     for options in ({}, {"eps": 1e-4, "strength": 12, "gap": 0.2, "lr": 0.1, "noise": 4}, {"noise": 0}):
         figure = toy_interactive.draw(**options)
-        figure.canvas.draw()
+        figure.draw_without_rendering()
         plt.close(figure)
 
 
