@@ -1,12 +1,13 @@
 """What the walkthroughs train: the demonstration's network and recipe on the digits, in fewer epochs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments import demo
 from psgd_ref.experiments.quantization import demonstration_options
+from psgd_ref.experiments.rows import cell, markdown
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer, fit
@@ -42,3 +43,19 @@ def psgd(bits: int, **changes: Any) -> Rule:
     """
     options = {**demonstration_options()["PSGD → W3"], **changes}
     return partial(demo.Method("PSGD", bits).optimizer, options)
+
+
+def pivot(rows: Sequence[Mapping[str, Any]], lines: Sequence[str], column: str) -> str:
+    """Stored rows of a comparison as a Markdown table: accuracies in per cent, mean ± standard deviation.
+
+    rows   : of `rows.json`, as `psgd-ref compare` writes it, those that shall be shown
+    lines  : the fields that name a line;   column : the field that names a column
+    """
+    columns = list(dict.fromkeys(row[column] for row in rows))
+    table: dict[tuple[str, ...], dict[Any, str]] = {}
+    for row in rows:
+        found = table.setdefault(tuple(str(row[name]) for name in lines), {})
+        found[row[column]] = cell(row["accuracies"])
+    cells = [[*names, *(found.get(name, "") for name in columns)] for names, found in table.items()]
+    heads = [*lines, *(str(name) for name in columns)]
+    return markdown(heads, cells, "l" * len(lines) + "r" * len(columns))
