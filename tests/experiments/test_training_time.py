@@ -1,6 +1,7 @@
 """The task "training": every method trains and is measured; choices, rows and words follow from the runs."""
 
 import json
+from importlib.resources import files
 
 import pytest
 
@@ -18,6 +19,7 @@ from psgd_ref.experiments.training_time import (
     Job,
     Outcome,
     _rows,
+    chosen_options,
     measure,
     table,
     targets,
@@ -131,3 +133,15 @@ def test_a_diverging_candidate_counts_as_nothing(short):
 def test_a_task_without_a_search_says_so(tmp_path, capsys):
     assert main(["compare", "--task", "quantization", "--search", "--out", str(tmp_path)]) == 2
     assert "--search is for the tasks training" in capsys.readouterr().err
+
+
+def test_the_committed_search_is_that_of_the_rule_and_the_candidates():
+    path = files("psgd_ref.experiments").joinpath(training_time.SEARCH_FILE)
+    record = json.loads(path.read_text("utf-8"))
+    trials = [Trial(**trial) for trial in record["trials"]]
+    assert choose(trials) == record["chosen"]
+    assert record["rule"] == training_search.RULE
+    assert record["seeds"] == list(training_search.SEEDS)
+    tried = [(trial.method, trial.options) for trial in trials if trial.method != "SGD"]
+    assert tried == [(name, options) for name, found in CANDIDATES.items() for options in found]
+    assert chosen_options().keys() == WAYS.keys()
