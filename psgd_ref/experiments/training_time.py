@@ -71,7 +71,7 @@ class Row(rows.Row):
     own        : whether this row is at that precision, with the quantizers that were trained
     batch_norm : "as trained" or "re-estimated" on the training images
     relative   : training time relative to SGD's
-    note       : what the row's method found, such as mean bits
+    note       : what the row's method found, such as mean bits, and how many of its runs diverged
     """
 
     target: str
@@ -95,12 +95,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Accuracies (0 … 1) by method's name, precision and batch norm; seconds of CPU; what was found."""
+    """Accuracies (0 … 1) by method's name, precision and batch norm; seconds of CPU; what was found.
+
+    A run that diverged has accuracy 0 everywhere, and took no time that means anything.
+    """
 
     accuracy: dict[tuple[str, str, str], float]
     seconds: float
     note: str
     operations: float
+    diverged: bool = False
 
 
 def measure(job: Job) -> Outcome:
@@ -136,6 +140,16 @@ def measure(job: Job) -> Outcome:
     return Outcome(found, trained.seconds, _note(job, trained.model), bit_operations(trained.model))
 
 
+def measure_or_lose(job: Job) -> Outcome:
+    """The same, with 0 everywhere for a run that diverges: a method that may fail must show it."""
+    try:
+        return measure(job)
+    except ArithmeticError:
+        columns = [FULL, *map(str, job.precisions), *([] if job.target is None else [str(job.target)])]
+        lost = {(job.name, bits, norm): 0.0 for bits in columns for norm in NORMS}
+        return Outcome(lost, 0.0, "", 0.0, diverged=True)
+
+
 def _note(job: Job, model: Any) -> str:
     """Bayesian Bits' choice, mean over the layers."""
     bits = chosen_bits(model)
@@ -154,6 +168,7 @@ def run(
     """Train every named method (all when none is) for every seed and measure on the test images.
 
     bits : precisions as "W3A8"; by default W4, W3, W2, W4A4, W2A2
+    A run that diverges counts as 0, and its row says how many did.
     Hyper-parameters are those of the committed searches. Raises ValueError for unknown names or precisions.
     """
     registry.check_names(METHODS, names)
@@ -168,7 +183,7 @@ def run(
         for target in targets(name)
         for seed in seeds
     ]
-    outcomes = run_all(measure, jobs, workers, "training")
+    outcomes = run_all(measure_or_lose, jobs, workers, "training")
     return _rows(jobs, outcomes)
 
 
@@ -192,10 +207,14 @@ def _rows(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> list[Row]:
     for job, outcome in zip(jobs, outcomes, strict=True):
         for (name, bits, norm), accuracy in outcome.accuracy.items():
             groups.setdefault((name, _target(name, job.target), bits, norm), []).append((accuracy, outcome))
+    # Times are of runs that came to an end.
     sgd = [o.seconds for job, o in zip(jobs, outcomes, strict=True) if job.name == SGD_NAME]
     base, found = sum(sgd) / len(sgd), []
     for (name, target, bits, norm), values in groups.items():
-        seconds = [outcome.seconds for _, outcome in values]
+        seconds = [outcome.seconds for _, outcome in values if not outcome.diverged] or [0.0]
+        lost = sum(outcome.diverged for _, outcome in values)
+        notes = [f"{lost} of {len(values)} runs diverged"] if lost else []
+        notes += [outcome.note for _, outcome in values if bits == MIXED and outcome.note]
         method = next(method for method in METHODS if method.name == name)
         found.append(
             Row(
@@ -206,7 +225,7 @@ def _rows(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> list[Row]:
                 own=bits == target,
                 batch_norm=norm,
                 relative=sum(seconds) / len(seconds) / base,
-                note="; ".join(dict.fromkeys(outcome.note for _, outcome in values)) if bits == MIXED else "",
+                note="; ".join(dict.fromkeys(notes)),
                 **rows.statistics([accuracy for accuracy, _ in values], seconds),
             )
         )

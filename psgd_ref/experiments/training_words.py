@@ -15,12 +15,12 @@ WIDTHS = ("W4A32", "W3A32", "W2A32")
 def sentences(found: Sequence[Any]) -> list[str]:
     """Paragraphs: who wins at its own width, what is left at the others, what PSGD and QAT do together.
 
-    found : with `method`, `bits`, `target`, `own`, `batch_norm`, `relative`, `accuracies`. Batch norms are
+    found : with `method`, `bits`, `target`, `own`, `batch_norm`, `relative`, `note`, `accuracies`. Batch norms are
             re-estimated throughout. Differences are of the same seeds, in points, mean ± standard deviation.
     """
     rows = [row for row in found if row.batch_norm == MENDED]
     parts = [_own(rows, bits) for bits in ("W2A32", "W2A2")]
-    parts += [_others(rows), _together(rows), _dampening(rows), _times(rows)]
+    parts += [_others(rows), _together(rows), _dampening(rows), _notes(rows), _times(rows)]
     return [part for part in parts if part]
 
 
@@ -79,6 +79,12 @@ def _dampening(rows: Sequence[Any]) -> str:
     gains = {bits: _gain(rows, "LSQ + dampening", "LSQ", bits) for bits in ("W2A32", "W2A2")}
     parts = [f"{_points(gain)} at {bits}{_verdict(gain)}" for bits, gain in gains.items() if gain is not None]
     return f"Dampening, against LSQ alone: {'; '.join(parts)}." if parts else ""
+
+
+def _notes(rows: Sequence[Any]) -> str:
+    """Bits that a method chose, and runs that diverged and count as 0."""
+    found = dict.fromkeys(f"{row.method}: {row.note}" for row in rows if row.note)
+    return f"What the runs left behind (one that diverged counts as 0): {'. '.join(found)}." if found else ""
 
 
 def _times(rows: Sequence[Any]) -> str:

@@ -130,6 +130,19 @@ def test_a_diverging_candidate_counts_as_nothing(short):
     assert outcome.accuracy == {}
 
 
+def test_a_run_that_diverges_counts_as_nothing_and_is_named(short):
+    jobs = [Job("SGD", {}, None, seed, (Precision(2),)) for seed in (0, 1)]
+    jobs += [Job("LSQ", {"lr": lr}, Precision(2), 0, (Precision(2),)) for lr in (1e6, 1e6)]
+    lost = training_time.measure_or_lose(jobs[-1])
+    assert lost.diverged
+    found = {("SGD", bits, norm): 0.5 for bits in (FULL, "W2A32") for norm in NORMS}
+    rows = _rows(jobs, [Outcome(found, 1.0, "", 0.0)] * 2 + [lost] * 2)
+    own = next(row for row in rows if row.method == "LSQ, W2A32" and row.own)
+    assert own.mean == 0
+    assert own.note == "2 of 2 runs diverged"
+    assert "LSQ, W2A32: 2 of 2 runs diverged" in table(rows)
+
+
 def test_a_task_without_a_search_says_so(tmp_path, capsys):
     assert main(["compare", "--task", "quantization", "--search", "--out", str(tmp_path)]) == 2
     assert "--search is for the tasks training" in capsys.readouterr().err
