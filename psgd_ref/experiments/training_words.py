@@ -15,8 +15,9 @@ WIDTHS = ("W4A32", "W3A32", "W2A32")
 def sentences(found: Sequence[Any]) -> list[str]:
     """Paragraphs: who wins at its own width, what is left at the others, what PSGD and QAT do together.
 
-    found : with `method`, `bits`, `target`, `own`, `batch_norm`, `relative`, `note`, `accuracies`. Batch norms are
-            re-estimated throughout. Differences are of the same seeds, in points, mean ± standard deviation.
+    found : with `method`, `bits`, `target`, `own`, `batch_norm`, `relative`, `note` and `accuracies`
+    Batch norms are re-estimated throughout. Differences are of the same seeds, in points, mean ± standard
+    deviation.
     """
     rows = [row for row in found if row.batch_norm == MENDED]
     parts = [_own(rows, bits) for bits in ("W2A32", "W2A2")]
