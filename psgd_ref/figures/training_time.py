@@ -49,7 +49,7 @@ def draw(rows: Sequence[Any]) -> Figure:
             ax.xaxis.set_major_formatter(PercentFormatter(1.0))
             ax.grid(axis="both")
         axes[0][0].set_yticks(range(len(methods)), methods)
-        figure.supxlabel("test accuracy", fontsize=8.5)
+        axes[0][len(panels) // 2].set_xlabel("test accuracy")
         letter(axes[0], panels)
         looks = [
             ("its own precision", BLUE, "s", BLUE),
