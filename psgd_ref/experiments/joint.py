@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from psgd_ref.experiments import joint_words, registry, sparse_rows
+from psgd_ref.experiments import joint_words, learned_bits, registry, sparse_rows
+from psgd_ref.experiments.learned_bits import LearnedRow
 from psgd_ref.experiments.precision import parse_precision
 from psgd_ref.experiments.pruning import NORMS
 from psgd_ref.experiments.registry import Method, Need
@@ -18,6 +19,7 @@ GRIDS: tuple[Method, ...] = (
 )
 METHODS: tuple[Method, ...] = (
     *(way.method for way in (*WAYS, *JOINT_WAYS)),
+    learned_bits.METHOD,
     *GRIDS,
     *NORMS,
 )
@@ -28,7 +30,8 @@ def run(
 ) -> list[Row]:
     """Train every named way, prune to 50 … 98 %, then round to bits; all when none is named.
 
-    bits : of weights, as "W3"; by default W8, W4 and W3, and full precision beside them
+    bits : of weights, as "W3"; by default W8, W4 and W3, and full precision beside them. Bayesian Bits
+    chooses sparsity and bits itself, for three prices of a bit.
     Hyper-parameters were chosen on validation images (`pruning_search`); test images are looked at once, in
     the end. Raises ValueError for an unknown name or precision, and for bits of activations.
     """
@@ -42,17 +45,25 @@ def run(
     )
     ways = [way for way in (*WAYS, *JOINT_WAYS) if way.name in named]
     widths = [None, *(precision.weights for precision in precisions)]
-    return sparse_rows.measured(ways, seeds, widths, grids, norms, workers)
+    found = sparse_rows.measured(ways, seeds, widths, grids, norms, workers) if ways else []
+    return [*found, *(learned_bits.measured(seeds, norms, workers) if learned_bits.NAME in named else [])]
 
 
 def table(found: Sequence[Row]) -> str:
     """One Markdown table for each precision, grid and treatment of batch norms, and what they say."""
+    learned = [row for row in found if isinstance(row, LearnedRow)]
+    fixed = [row for row in found if not isinstance(row, LearnedRow)]
     parts = []
-    for bits, grid, norm in dict.fromkeys((row.bits, row.grid, row.batch_norm) for row in found):
-        own = [row for row in found if (row.bits, row.grid, row.batch_norm) == (bits, grid, norm)]
+    for bits, grid, norm in dict.fromkeys((row.bits, row.grid, row.batch_norm) for row in fixed):
+        own = [row for row in fixed if (row.bits, row.grid, row.batch_norm) == (bits, grid, norm)]
         what = "full precision" if bits == FULL else f"{bits}, {grid} grid"
         parts.append(f"Test accuracy by sparsity, {what}, batch norms {norm}:\n\n{sparse_rows.matrix(own)}")
-    return "\n\n".join([*parts, *joint_words.sentences(found)])
+    if learned:
+        parts.append(
+            "Test accuracy at sparsity and bits that are learned; here whole output channels are pruned, "
+            f"above single weights:\n\n{learned_bits.table(learned)}"
+        )
+    return "\n\n".join([*parts, *joint_words.sentences(fixed), *learned_bits.sentences(learned, fixed)])
 
 
 def draw(found: Sequence[Row]) -> Figure:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.experiments.rows import cell
+from psgd_ref.experiments.rows import cell, points
 from psgd_ref.experiments.sparse_rows import AS_TRAINED, FULL, MENDED, Row
 from psgd_ref.experiments.sparse_training import BASE
 
@@ -52,12 +52,6 @@ def differences(one: Table, other: Table, way: str, base: str) -> list[str]:
         if name == way and (base, sparsity) in other:
             parts.append(f"{points(one[way, sparsity] - other[base, sparsity])} at {100 * sparsity:g} %")
     return parts
-
-
-def points(gain: Array) -> str:
-    """A difference of accuracies in points, mean ± standard deviation."""
-    spread = f" ± {100 * gain.std(ddof=1):.1f}" if len(gain) > 1 else ""
-    return f"{100 * gain.mean():+.1f}{spread}"
 
 
 def _leaders(table: Table) -> list[str]:

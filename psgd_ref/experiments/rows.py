@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from psgd_ref.core.arguments import Array
+
 
 @dataclass(frozen=True)
 class Row:
@@ -47,6 +49,12 @@ def cell(accuracies: Sequence[float]) -> str:
     """Mean ± standard deviation (n − 1) in per cent, without a deviation for one seed."""
     spread = f" ± {100 * np.std(accuracies, ddof=1):.1f}" if len(accuracies) > 1 else ""
     return f"{100 * np.mean(accuracies):.1f}{spread}"
+
+
+def points(gain: Array) -> str:
+    """A difference of accuracies in points, mean ± standard deviation."""
+    spread = f" ± {100 * gain.std(ddof=1):.1f}" if len(gain) > 1 else ""
+    return f"{100 * gain.mean():+.1f}{spread}"
 
 
 def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]], align: str) -> str:

@@ -147,10 +147,20 @@ def _aware(
 
 def _bayesian_bits(options: Options, target: Precision | None, seed: int) -> tuple[Model, float]:
     begun, before = _first_half(SGD_NAME, seed)
-    model, epochs = begun.copy(), demo.EPOCHS - demo.EPOCHS // 2
-    data = load_digits()
+    model = begun.copy()
+    learn_bits(model, options, seed, WIDEST)
+    return model, before
+
+
+def learn_bits(model: Model, options: Options, seed: int, activations: int | None = None) -> None:
+    """Second half of the epochs, by Bayesian Bits: gates random, then fixed. Modifies the model.
+
+    options     : "lr", "gates" (see `QAT`) and "mu", the price of a bit
+    activations : bits that inputs start from; None leaves them whole
+    """
+    epochs, data = demo.EPOCHS - demo.EPOCHS // 2, load_digits()
     images = data.normalise(data.train.images[:OBSERVED])
-    hold_quantizers(model, BayesianBits, WIDEST, WIDEST, images, seed)
+    hold_quantizers(model, BayesianBits, WIDEST, activations, images, seed)
     cost = BitCost(options["mu"], multiplications(model, images[0]))
     optimizer = QAT(cosine(options["lr"], _steps(epochs)), decay=demo.DECAY, gates=options["gates"])
     stand = Progress.of(model, optimizer.init(model), seed)
@@ -171,7 +181,6 @@ def _bayesian_bits(options: Options, target: Precision | None, seed: int) -> tup
             )
         )
         fix_gates(model)
-    return model, before
 
 
 def bit_operations(model: Model) -> float:

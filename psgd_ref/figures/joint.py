@@ -1,4 +1,4 @@
-"""The joint comparison's picture: accuracy by sparsity × bits, a panel for each way."""
+"""The joint comparison's picture: accuracy by sparsity × bits, a panel for each way, one of learned bits."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +12,8 @@ from psgd_ref.figures.style import PAGE, letter, styled
 
 COLUMNS, GRIDS, NORMS = 3, ("none", "min-max"), ("re-estimated", "as trained")
 FULL = "full"
+# In inches.
+LEARNED_HEIGHT = 1.7
 
 
 def draw(rows: Sequence[Any]) -> Figure:
@@ -19,9 +21,11 @@ def draw(rows: Sequence[Any]) -> Figure:
 
     rows : with `method`, `sparsity`, `bits`, `grid`, `batch_norm` and `mean` (0 … 1)
     Batch norms are re-estimated where the rows have that. Ways that are trained for one width each share a
-    panel, which has a line for each width.
+    panel, which has a line for each width. Rows that also have `shares` and `widths`, one of each for every
+    seed, are points of a last panel: where a method that learns both ended.
     """
     norm = next(norm for norm in NORMS if any(row.batch_norm == norm for row in rows))
+    learned = [row for row in rows if row.batch_norm == norm and hasattr(row, "widths")]
     rows = [row for row in rows if row.batch_norm == norm and row.grid in GRIDS]
     bits = list(dict.fromkeys(row.bits for row in rows))
     shares = sorted({row.sparsity for row in rows})
@@ -29,17 +33,46 @@ def draw(rows: Sequence[Any]) -> Figure:
     for row in rows:
         name = row.method if row.bits == FULL or not _of_one_width(rows, row.method) else _family(row.method)
         panels.setdefault(name, {})[row.bits, row.sparsity] = row.mean
-    lines = -(-len(panels) // COLUMNS)
+    lines, last = -(-len(panels) // COLUMNS), int(bool(learned))
+    heights = [0.5 + 0.24 * len(bits)] * lines + [LEARNED_HEIGHT] * last
     with styled():
-        figure, grid = plt.subplots(
-            lines, COLUMNS, figsize=(PAGE, 0.4 + (0.5 + 0.24 * len(bits)) * lines), squeeze=False
-        )
-        for ax, means in zip(grid.flat, panels.values(), strict=False):
+        figure = plt.figure(figsize=(PAGE, 0.4 + sum(heights)))
+        grid = figure.add_gridspec(lines + last, COLUMNS, height_ratios=heights)
+        axes = [figure.add_subplot(grid[divmod(i, COLUMNS)]) for i in range(len(panels))]
+        for ax, means in zip(axes, panels.values(), strict=True):
             _panel(ax, means, bits, shares)
-        for ax in grid.flat[len(panels) :]:
-            ax.set_visible(False)
-        letter(grid.flat, list(panels))
+        titles = list(panels)
+        if learned:
+            axes.append(figure.add_subplot(grid[lines, :]))
+            _learned(axes[-1], learned)
+            titles.append(
+                f"{learned[0].method.partition(',')[0]}: both learned, {len(learned)} prices of a bit"
+            )
+        letter(axes, titles)
     return figure
+
+
+def _learned(ax: Axes, rows: Sequence[Any]) -> None:
+    """A point for each seed; beside their middle the price and the mean accuracy."""
+    for row, marker in zip(rows, "osD^v", strict=False):
+        shares, values = 100 * np.array(row.shares), np.array(row.accuracies)
+        ax.scatter(
+            shares,
+            row.widths,
+            26,
+            values,
+            marker=marker,
+            cmap="cividis",
+            vmin=0,
+            vmax=1,
+            edgecolors="black",
+            linewidths=0.6,
+        )
+        text = f"{row.method.partition(', ')[2]}: {100 * row.mean:.0f} %"
+        ax.annotate(text, (shares.mean(), max(row.widths)), (0, 6), textcoords="offset points", ha="center")
+    ax.set(xlim=(-5, 100), ylim=(0, 10), yticks=(2, 4, 8))
+    ax.set_xlabel("weights pruned / %", labelpad=1)
+    ax.set_ylabel("bits of the others")
 
 
 def _of_one_width(rows: Sequence[Any], name: str) -> bool:
