@@ -28,7 +28,7 @@ check: .venv/installed-dev ## lint, format, types, directions of import
 	$(BIN)/lint-imports
 
 notebooks: .venv/installed-notebooks ## execute every notebook and keep its outputs
-	$(BIN)/pytest --nbmake --overwrite -n 2 $(NOTEBOOKS)
+	NUMBA_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --nbmake --overwrite -n 2 $(NOTEBOOKS)  # two at a time, one core each
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
 		--extra-keys "metadata.language_info.version cell.metadata.execution" $(NOTEBOOKS)
 
