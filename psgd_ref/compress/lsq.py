@@ -22,8 +22,11 @@ class LSQ(FakeQuantizer):
     bits    : 2 … 16, or 1 … 16 unsigned;   step : s > 0, in the unit of x
     signed  : codes −2^(b−1) … 2^(b−1) − 1, else 0 … 2^b − 1
     batched : whether x's first axis counts images: N is then that of one image
+    offset  : None, but see `LSQPlus`
     A step that training makes smaller than 1e−30 acts as 1e−30. Source: Esser et al. 2020.
     """
+
+    offset: Parameter | None = None
 
     def __init__(self, bits: int, step: float, signed: bool = True, batched: bool = False) -> None:
         self.low, self.high = code_range(bits, signed)
@@ -42,23 +45,29 @@ class LSQ(FakeQuantizer):
         return cls(bits, initial_step(inputs.sample, code_range(bits, signed)[1]), signed, batched=True)
 
     def parameters(self) -> dict[str, Parameter]:
-        return {"step": self.step}
+        return {"step": self.step} if self.offset is None else {"step": self.step, "offset": self.offset}
 
     @property
     def ends(self) -> tuple[float, float]:
-        return self.low * self._step(), self.high * self._step()
+        step, offset = self._grid()
+        return self.low * step + offset, self.high * step + offset
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        y = kernels.fake_quantize(x, self._step(), 0.0, self.low, self.high)
+        y = kernels.fake_quantize(x, *self._grid(), self.low, self.high)
         return y, x if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        dx, dstep, _ = kernels.fake_quantize_backward(dy, cache, self._step(), 0.0, self.low, self.high)
-        self.step.grad[...] = dstep * gradient_scale(cache, self.batched, self.high)
+        dx, dstep, doffset = kernels.fake_quantize_backward(dy, cache, *self._grid(), self.low, self.high)
+        scale = gradient_scale(cache, self.batched, self.high)
+        self.step.grad[...] = dstep * scale
+        if self.offset is not None:
+            self.offset.grad[...] = doffset * scale
         return dx
 
-    def _step(self) -> float:
-        return max(float(self.step.value), SMALLEST_STEP)
+    def _grid(self) -> tuple[float, float]:
+        """The step and the offset in force."""
+        offset = 0.0 if self.offset is None else float(self.offset.value)
+        return max(float(self.step.value), SMALLEST_STEP), offset
 
 
 def initial_step(x: Array, high: int) -> float:

@@ -6,11 +6,10 @@ import numpy as np
 
 from psgd_ref import kernels
 from psgd_ref.compress.activations import Inputs
-from psgd_ref.compress.fake_quantizer import code_range, gradient_scale
+from psgd_ref.compress.fake_quantizer import code_range
 from psgd_ref.compress.lsq import LSQ
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.parts import SMALLEST_STEP
-from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.parameters import Parameter, filled
 
 # Ranges that are tried for the first step and offset of an activation.
@@ -47,32 +46,6 @@ class LSQPlus(LSQ):
     def of_inputs(cls, inputs: Inputs, bits: int) -> Self:
         """s and β of the least squared error on a sample, among ranges cut at either end."""
         return cls(bits, *_best_range(inputs.sample, bits))
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        low, high = super().ends
-        return low + self._offset(), high + self._offset()
-
-    def parameters(self) -> dict[str, Parameter]:
-        own = super().parameters()
-        return own if self.offset is None else {**own, "offset": self.offset}
-
-    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        y = kernels.fake_quantize(x, self._step(), self._offset(), self.low, self.high)
-        return y, x if training else None
-
-    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        dx, dstep, doffset = kernels.fake_quantize_backward(
-            dy, cache, self._step(), self._offset(), self.low, self.high
-        )
-        scale = gradient_scale(cache, self.batched, self.high)
-        self.step.grad[...] = dstep * scale
-        if self.offset is not None:
-            self.offset.grad[...] = doffset * scale
-        return dx
-
-    def _offset(self) -> float:
-        return 0.0 if self.offset is None else float(self.offset.value)
 
 
 def _best_range(x: Array, bits: int) -> tuple[float, bool, bool, float]:

@@ -35,8 +35,6 @@ def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
 
 def prune_array(w: Array, sparsity: float) -> Array:
     """w, any shape, with the share `sparsity` of its entries, the smallest, set to zero. Claim G3."""
-    if real_number("sparsity", sparsity) > 1:
-        raise ValueError(f"sparsity must be a number in [0, 1]; got {sparsity!r}")
     return np.where(_largest(np.abs(w).ravel(), sparsity).reshape(w.shape), w, 0)
 
 
@@ -51,8 +49,6 @@ def keep_largest(
     pruned. Biases and batch norms are kept. Raises ValueError for a sparsity outside 0 … 1, scores of
     another shape or NaN.
     """
-    if real_number("sparsity", sparsity) > 1:
-        raise ValueError(f"sparsity must be a number in [0, 1]; got {sparsity!r}")
     if scores.shape != model.w.shape or np.isnan(scores).any():
         raise ValueError(f"scores must be numbers of shape {model.w.shape}; got NaN or shape {scores.shape}")
     parts = weight_indices(model)
@@ -65,6 +61,8 @@ def keep_largest(
 
 def _largest(scores: Array, sparsity: float) -> npt.NDArray[np.bool_]:
     """The round(N(1 − sparsity)) largest of N scores, of equal ones the first."""
+    if real_number("sparsity", sparsity) > 1:
+        raise ValueError(f"sparsity must be a number in [0, 1]; got {sparsity!r}")
     mask = np.ones(scores.size, bool)
     kept = round(scores.size * (1 - sparsity))
     # A stable sort keeps equal scores in their order.

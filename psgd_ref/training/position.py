@@ -84,11 +84,12 @@ class ScaleByPosition:
 
     def move(self, u: Array, model: Model, state: State, lr: float) -> None:
         """Take the Euler step of length lr along −u in the chosen coordinates. Modifies model.w."""
+        if self.step == "psgd":
+            model.w -= lr * u
+            return
         targets = self.targets(model, state)
         before = model.w.copy()
         model.w -= lr * u
-        if self.step == "psgd":
-            return
         parts = (self._parts(model, flat) for flat in (before, model.w, u))
         for part, moved, direction, aims in zip(*parts, targets, strict=True):
             warp = Warp(aims, self.epsilon(state), self.strength, self.cap)
