@@ -5,6 +5,8 @@ import json
 import sys
 from typing import Any
 
+from psgd_ref.commands.numbers import count
+
 
 def add(commands: Any) -> None:
     """Declare the command."""
@@ -12,9 +14,9 @@ def add(commands: Any) -> None:
     bench.add_argument(
         "--only", nargs="+", default=[], metavar="WORD", help="cases whose name holds one of these words"
     )
-    bench.add_argument("--turns", type=int, default=5, help="turns of each side (default: %(default)s)")
+    bench.add_argument("--turns", type=count, default=5, help="turns of each side (default: %(default)s)")
     bench.add_argument(
-        "--threads", type=int, default=None, help="threads of each side (default: one for each core)"
+        "--threads", type=count, default=None, help="threads of each side (default: one for each core)"
     )
     bench.add_argument("--list", action="store_true", help="list the cases")
     bench.add_argument("--json", action="store_true", help="print the numbers as JSON instead of the table")
@@ -24,9 +26,6 @@ def add(commands: Any) -> None:
 def _bench(options: argparse.Namespace) -> int:
     from psgd_ref.experiments import bench
 
-    for name in ("turns", "threads"):
-        if getattr(options, name) is not None and getattr(options, name) < 1:
-            raise ValueError(f"--{name} must be a whole number ≥ 1; got {getattr(options, name)}")
     if options.list:
         print("\n".join(case.name for case in bench.select(options.only)))
         return 0

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib import resources
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -15,9 +14,11 @@ from psgd_ref.compress import MinMaxGrid, named_grid, quantize, relative_error
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments.pool import run_all
+from psgd_ref.experiments.rows import markdown
+from psgd_ref.experiments.search_record import Options, chosen
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
-from psgd_ref.training import PSGD, SGD, Optimizer, cosine, evaluate, fit
+from psgd_ref.training import PSGD, SGD, Objective, Optimizer, cosine, evaluate, fit
 
 WIDTHS = (8, 4, 3, 2)
 ERROR_WIDTHS = (4, 3, 2)
@@ -34,9 +35,6 @@ BATCH = 50
 SMOOTHING = 0.1
 SHIFT = 1
 DECAY = 5e-4
-
-
-Options = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,13 +85,31 @@ class Outcome:
     model: Model
 
 
+def chosen_options() -> dict[str, Options]:
+    """The hyper-parameters that the search chose, by method."""
+    return chosen(SEARCH_FILE)
+
+
+def steps(epochs: int) -> int:
+    """How many steps so many passes over the training images are."""
+    return epochs * -(-len(load_digits().train) // BATCH)
+
+
+def fit_digits(
+    model: Model, optimizer: Optimizer, epochs: int, seed: int, objective: Objective | None = None
+) -> None:
+    """Train on the digits with the demonstration's batches, moved images and label smoothing.
+
+    objective : what to make smaller instead of the smoothed cross-entropy. Modifies `model`.
+    """
+    fit(model, optimizer, load_digits(), epochs, BATCH, seed, SMOOTHING, Shift(SHIFT), False, objective)
+
+
 def train(run: Run) -> Outcome:
     """Train one model from scratch and measure it, batch norms re-estimated, on the method's grids."""
     data = load_digits()
     model = convnet(widths=CHANNELS, seed=run.seed)
-    steps = EPOCHS * -(-len(data.train) // BATCH)
-    optimizer = run.method.optimizer(run.options, steps)
-    fit(model, optimizer, data, EPOCHS, BATCH, run.seed, SMOOTHING, Shift(SHIFT), progress=False)
+    fit_digits(model, run.method.optimizer(run.options, steps(EPOCHS)), EPOCHS, run.seed)
     accuracy, error = {}, {}
     for name in run.method.grids:
         grid = named_grid(name)
@@ -126,13 +142,13 @@ class Result:
     def table(self) -> str:
         """The table as Markdown: mean ± standard deviation over seeds, accuracies in per cent."""
         heads = ["method", "full precision", *COLUMNS[1:], *(f"error W{bits}" for bits in ERROR_WIDTHS)]
-        lines = ["| " + " | ".join(heads) + " |", "|" + "|".join(["---", *["---:"] * (len(heads) - 1)]) + "|"]
+        lines = []
         for row in self.rows:
             cells = [row.method]
             cells += [_cell(100 * np.array(row.accuracy[column]), 1) for column in COLUMNS]
             cells += [_cell(np.array(values), 2) for values in row.error.values()]
-            lines.append("| " + " | ".join(cells) + " |")
-        return "\n".join(lines)
+            lines.append(cells)
+        return markdown(heads, lines, "l" + "r" * (len(heads) - 1))
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the models, as plain numbers."""
@@ -147,8 +163,8 @@ class Result:
 def run(seeds: Sequence[int], workers: int | None = None) -> Result:
     """Train every method with its chosen hyper-parameters for every seed and measure on the test images."""
     start = perf_counter()
-    chosen = json.loads(resources.files(__package__).joinpath(SEARCH_FILE).read_text())["chosen"]
-    jobs = [Run(method, chosen[method.name], seed, "test") for method in METHODS for seed in seeds]
+    options = chosen_options()
+    jobs = [Run(method, options[method.name], seed, "test") for method in METHODS for seed in seeds]
     outcomes = run_all(train, jobs, workers, "training")
     by_method = {
         method.name: [o for job, o in zip(jobs, outcomes, strict=True) if job.method == method]
@@ -157,7 +173,7 @@ def run(seeds: Sequence[int], workers: int | None = None) -> Result:
     rows = [_row(name, "min-max", found) for name, found in by_method.items()]
     rows.insert(1, _row("SGD + MSE clipping", "mse", by_method["SGD"]))
     models = {name: found[0].model for name, found in by_method.items()}
-    return Result(list(seeds), chosen, rows, perf_counter() - start, models)
+    return Result(list(seeds), options, rows, perf_counter() - start, models)
 
 
 def save(result: Result, folder: Path) -> dict[str, Path]:

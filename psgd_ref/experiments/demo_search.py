@@ -1,14 +1,15 @@
 """The search for the demonstration's hyper-parameters: one rule, one budget, validation images alone."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.demo import COLUMNS, METHODS, SEARCH_FILE, Method, Options, Run, train
+from psgd_ref.experiments.demo import COLUMNS, METHODS, SEARCH_FILE, Method, Run, train
 from psgd_ref.experiments.pool import run_all
+from psgd_ref.experiments.rows import markdown
+from psgd_ref.experiments.search_record import Options, save_record
 
 # The same number of candidates for every method: three rates, two momenta, and two values of what
 # else matters to it, the decay for SGD and ε for PSGD. The seeds are not those of the demonstration.
@@ -42,10 +43,7 @@ class Search:
 
     def save(self, folder: Path) -> Path:
         """Write the record into `folder` and return its path."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / SEARCH_FILE
-        path.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return path
+        return save_record(self.as_json(), folder, SEARCH_FILE)
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain numbers, with the rule in words."""
@@ -54,13 +52,13 @@ class Search:
     def table(self) -> str:
         """Every candidate as a line of Markdown, accuracies in per cent, the chosen ones marked."""
         heads = ["method", "options", *COLUMNS, ""]
-        lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+        lines = []
         for trial in self.trials:
             options = ", ".join(f"{name} {value:g}" for name, value in trial.options.items())
             means = [f"{100 * trial.validation[column]:.1f}" for column in COLUMNS]
             mark = "chosen" if trial.options == self.chosen.get(trial.method) else ""
-            lines.append("| " + " | ".join([trial.method, options, *means, mark]) + " |")
-        return "\n".join(lines)
+            lines.append([trial.method, options, *means, mark])
+        return markdown(heads, lines, "l" * len(heads))
 
 
 def candidates(method: Method) -> list[Options]:

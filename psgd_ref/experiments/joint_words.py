@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from psgd_ref.experiments.pruning_words import PSGD, accuracies, differences
-from psgd_ref.experiments.rows import cell
-from psgd_ref.experiments.sparse_rows import FULL, MENDED, Row
+from psgd_ref.experiments.rows import MENDED, cell
+from psgd_ref.experiments.sparse_rows import FULL, Row
 from psgd_ref.experiments.sparse_training import BASE, JOINT_WAYS
 
 GRID = "min-max"

@@ -7,16 +7,18 @@ from time import perf_counter
 import numpy as np
 
 from psgd_ref.compress import chosen_bits, fold_weights, reestimate_batch_norm, sparsity
-from psgd_ref.data import Shift, load_digits
+from psgd_ref.data import load_digits
 from psgd_ref.experiments import demo, rows, training_time
 from psgd_ref.experiments.pool import run_all
 from psgd_ref.experiments.registry import Method, Need
-from psgd_ref.experiments.sparse_rows import AS_TRAINED, MENDED, Row
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.search_record import Options
+from psgd_ref.experiments.sparse_rows import Row
 from psgd_ref.experiments.sparse_training import MOMENTUM, network
 from psgd_ref.experiments.sparse_training import chosen_options as sparse_options
-from psgd_ref.experiments.training_methods import Options, learn_bits
+from psgd_ref.experiments.training_methods import learn_bits
 from psgd_ref.nn import Model
-from psgd_ref.training import SGD, accuracy, cosine, fit
+from psgd_ref.training import SGD, accuracy, cosine
 
 NAME, LEARNED = "Bayesian Bits", "learned"
 # Prices of a bit: what the search of the task "training" chose, a tenth and ten times of it; all give rows.
@@ -94,10 +96,9 @@ def measure(job: Job) -> Outcome:
 
 
 def _first_half(options: Options, seed: int) -> Model:
-    model, data, epochs = network(seed), load_digits(), demo.EPOCHS // 2
-    rate = cosine(options["lr"], epochs * -(-len(data.train) // demo.BATCH))
-    sgd = SGD(rate, MOMENTUM, options["decay"])
-    fit(model, sgd, data, epochs, demo.BATCH, seed, demo.SMOOTHING, Shift(demo.SHIFT), False)
+    model, epochs = network(seed), demo.EPOCHS // 2
+    sgd = SGD(cosine(options["lr"], demo.steps(epochs)), MOMENTUM, options["decay"])
+    demo.fit_digits(model, sgd, epochs, seed)
     return model
 
 

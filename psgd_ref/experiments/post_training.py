@@ -24,11 +24,11 @@ from psgd_ref.compress.activations import NearestTarget, UnsignedRounding
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Dataset
 from psgd_ref.experiments.precision import Precision
+from psgd_ref.experiments.rows import MENDED
 from psgd_ref.nn import Model
 
 # How many training images the methods that calibrate may see, and LAPQ's budget.
 CALIBRATION, LAPQ_EVALUATIONS = 512, 100
-MENDED = "re-estimated"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from psgd_ref.experiments import pruning_words, registry, sparse_rows
 from psgd_ref.experiments.registry import Method, Need
-from psgd_ref.experiments.sparse_rows import AS_TRAINED, MENDED, Row
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.sparse_rows import Row
 from psgd_ref.experiments.sparse_training import WAYS
 
 NORMS: tuple[Method, ...] = (

@@ -1,6 +1,5 @@
 """The search for the pruning comparisons' hyper-parameters: one rule, one budget, validation images alone."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +11,8 @@ from psgd_ref.compress import quantize, reestimate_batch_norm
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.pool import run_all
 from psgd_ref.experiments.rows import markdown
-from psgd_ref.experiments.sparse_training import BASE, JOINT_WAYS, SEARCH_FILE, Options, way_of
+from psgd_ref.experiments.search_record import Options, save_record
+from psgd_ref.experiments.sparse_training import BASE, JOINT_WAYS, SEARCH_FILE, way_of
 from psgd_ref.training import accuracy
 
 # The seeds are not those of the comparison.
@@ -112,10 +112,7 @@ class Search:
 
     def save(self, folder: Path) -> Path:
         """Write the record into `folder` and return its path."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / SEARCH_FILE
-        path.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return path
+        return save_record(self.as_json(), folder, SEARCH_FILE)
 
     def table(self) -> str:
         """Every candidate as a line of Markdown, accuracies in per cent, the chosen ones marked."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.experiments.rows import cell, points
-from psgd_ref.experiments.sparse_rows import AS_TRAINED, FULL, MENDED, Row
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED, cell, points
+from psgd_ref.experiments.sparse_rows import FULL, Row
 from psgd_ref.experiments.sparse_training import BASE
 
 PSGD = "PSGD → 0"

@@ -1,9 +1,7 @@
 """The task "quantization": models trained in several ways × post-training methods × batch norms."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from time import perf_counter
 from typing import Any
 
@@ -15,6 +13,7 @@ from psgd_ref.experiments.pool import run_all
 from psgd_ref.experiments.post_training import Calibration
 from psgd_ref.experiments.precision import Precision, parse_precision
 from psgd_ref.experiments.registry import Method, Need
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED
 from psgd_ref.training import accuracy
 
 WEIGHT_BITS, ACTIVATION_BITS = (8, 4, 3, 2), (None, 8, 4)
@@ -81,9 +80,9 @@ METHODS: tuple[Method, ...] = (
         "min-max grid; activation ranges β + 6|γ|",
         "Nagel et al. 2019",
     ),
-    Method("as trained", "batch norm", Need.NOTHING, Need.NOTHING, "statistics of training", "-"),
+    Method(AS_TRAINED, "batch norm", Need.NOTHING, Need.NOTHING, "statistics of training", "-"),
     Method(
-        "re-estimated",
+        MENDED,
         "batch norm",
         Need.IMAGES,
         Need.IMAGES,
@@ -128,7 +127,7 @@ def measure(job: Job) -> dict[Key, tuple[float, float]]:
     start = perf_counter()
     model = demo.train(demo.Run(job.trained, job.options, job.seed, "test")).model
     name, found = job.trained.name, {}
-    found[name, NONE, "as trained", FULL] = (accuracy(model, test, labels), perf_counter() - start)
+    found[name, NONE, AS_TRAINED, FULL] = (accuracy(model, test, labels), perf_counter() - start)
     calibration = Calibration.of(data)
     for post in job.posts:
         for precision in job.precisions:
@@ -152,7 +151,7 @@ def run(
     trained, posts, norms = (
         registry.named(METHODS, kind, names) for kind in ("training", "post-training", "batch norm")
     )
-    chosen = demonstration_options()
+    chosen = demo.chosen_options()
     jobs = [
         Job(
             method,
@@ -166,18 +165,8 @@ def run(
         if method.name in {m.name for m in trained}
         for seed in seeds
     ]
-    found: dict[Key, list[tuple[float, float]]] = {}
-    for outcome in run_all(measure, jobs, workers, "comparing"):
-        for key, value in outcome.items():
-            found.setdefault(key, []).append(value)
+    found = rows.gathered(run_all(measure, jobs, workers, "comparing"))
     return [_row(key, values) for key, values in found.items()]
-
-
-def demonstration_options() -> dict[str, dict[str, Any]]:
-    """The hyper-parameters that the demonstration's search chose for each way to train."""
-    record = resources.files("psgd_ref.experiments").joinpath(demo.SEARCH_FILE).read_text("utf-8")
-    options: dict[str, dict[str, Any]] = json.loads(record)["chosen"]
-    return options
 
 
 def table(found: Sequence[Row]) -> str:

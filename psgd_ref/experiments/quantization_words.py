@@ -7,6 +7,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.experiments import demo
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED
 
 
 class Row(Protocol):
@@ -26,10 +27,10 @@ class Row(Protocol):
 
 # The grid and the statistics, mended one by one and together; none of it trains anything.
 MENDINGS = (
-    ("min-max", "as trained", "on the min-max grid with batch norms as trained"),
-    ("MSE", "as trained", "with MSE clipping"),
-    ("min-max", "re-estimated", "with batch norms re-estimated"),
-    ("MSE", "re-estimated", "with both"),
+    ("min-max", AS_TRAINED, "on the min-max grid with batch norms as trained"),
+    ("MSE", AS_TRAINED, "with MSE clipping"),
+    ("min-max", MENDED, "with batch norms re-estimated"),
+    ("MSE", MENDED, "with both"),
 )
 
 
@@ -90,7 +91,7 @@ def _same_method(
 ) -> list[str]:
     parts = []
     for post in dict.fromkeys(row.post for row in rows):
-        pair = [table.get((trained, post, "re-estimated", bits)) for trained in (psgd, sgd)]
+        pair = [table.get((trained, post, MENDED, bits)) for trained in (psgd, sgd)]
         if pair[0] is not None and pair[1] is not None:
             means = f"{100 * pair[0].mean():.1f} and {100 * pair[1].mean():.1f}"
             parts.append(f"{post} {means} ({_points(100 * (pair[0] - pair[1]))})")

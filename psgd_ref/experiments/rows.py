@@ -1,12 +1,18 @@
 """A row of a comparison: what every task reports, whatever else it adds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from psgd_ref.core.arguments import Array
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+# Treatments of batch norms after quantizing or pruning.
+NORMS = AS_TRAINED, MENDED = "as trained", "re-estimated"
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,15 @@ class Row:
     def cell(self) -> str:
         """Mean ± standard deviation in per cent."""
         return cell(self.accuracies)
+
+
+def gathered(outcomes: Iterable[Mapping[Key, Value]]) -> dict[Key, list[Value]]:
+    """What several runs gave, as a list by key, in the order of the runs."""
+    found: dict[Key, list[Value]] = {}
+    for outcome in outcomes:
+        for key, value in outcome.items():
+            found.setdefault(key, []).append(value)
+    return found
 
 
 def statistics(accuracies: Sequence[float], seconds: Sequence[float]) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from psgd_ref.data import load_digits
 from psgd_ref.experiments import rows
 from psgd_ref.experiments.pool import run_all
 from psgd_ref.experiments.precision import Precision
-from psgd_ref.experiments.sparse_training import SPARSITIES, Options, Way, chosen_options, way_of
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.search_record import Options
+from psgd_ref.experiments.sparse_training import SPARSITIES, Way, chosen_options, way_of
 from psgd_ref.nn import Model
 from psgd_ref.training import accuracy
 
-AS_TRAINED, MENDED = "as trained", "re-estimated"
 FULL, NO_GRID = "full", "none"
 
 
@@ -70,10 +71,7 @@ def measured(
         if (own := tuple(width for width in bits if way.bits in (None, width)))
         for seed in seeds
     ]
-    found: dict[Key, list[tuple[float, float]]] = {}
-    for outcome in run_all(measure, jobs, workers, "comparing"):
-        for key, value in outcome.items():
-            found.setdefault(key, []).append(value)
+    found = rows.gathered(run_all(measure, jobs, workers, "comparing"))
     return [_row(key, values) for key, values in found.items()]
 
 

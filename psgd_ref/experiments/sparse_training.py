@@ -4,10 +4,8 @@ All share data, network, batches, augmentation, label smoothing, momentum and sc
 in `Way` and in the options that `pruning_search` chose.
 """
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from psgd_ref.compress import (
@@ -21,9 +19,10 @@ from psgd_ref.compress import (
     spred,
 )
 from psgd_ref.core import Zero
-from psgd_ref.data import Dataset, Shift, load_digits
-from psgd_ref.experiments.demo import BATCH, EPOCHS, SHIFT, SMOOTHING
+from psgd_ref.data import Dataset, load_digits
+from psgd_ref.experiments.demo import BATCH, EPOCHS, SMOOTHING, fit_digits, steps
 from psgd_ref.experiments.registry import Method, Need
+from psgd_ref.experiments.search_record import Options, chosen
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
 from psgd_ref.training import (
@@ -35,7 +34,6 @@ from psgd_ref.training import (
     Penalized,
     ProximalL1,
     cosine,
-    fit,
 )
 
 SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
@@ -46,7 +44,6 @@ SEARCH_FILE = "pruning_search.json"
 
 BASE = "SGD"
 
-Options = dict[str, Any]
 # A share of weights, and a model without them (0: the trained model itself).
 Sparse = Iterator[tuple[float, Model]]
 
@@ -90,14 +87,13 @@ def network(seed: int) -> Model:
 def _fit(
     model: Model, optimizer: Optimizer, seed: int, tuning: bool = False, objective: Objective | None = None
 ) -> Model:
-    data, epochs = load_digits(), FINE_TUNING if tuning else EPOCHS
-    fit(model, optimizer, data, epochs, BATCH, seed, SMOOTHING, Shift(SHIFT), False, objective)
+    fit_digits(model, optimizer, FINE_TUNING if tuning else EPOCHS, seed, objective)
     return model
 
 
 def _rate(lr: float, tuning: bool = False) -> Callable[[int], float]:
     """A cosine that ends at 0."""
-    return cosine(lr, (FINE_TUNING if tuning else EPOCHS) * -(-len(load_digits().train) // BATCH))
+    return cosine(lr, steps(FINE_TUNING if tuning else EPOCHS))
 
 
 def _pruned(dense: Model, sparsities: Sequence[float]) -> Sparse:
@@ -218,6 +214,4 @@ def way_of(name: str) -> Way:
 
 def chosen_options() -> dict[str, Options]:
     """The hyper-parameters that the search chose, by way."""
-    record = resources.files(__package__).joinpath(SEARCH_FILE).read_text("utf-8")
-    options: dict[str, Options] = json.loads(record)["chosen"]
-    return options
+    return chosen(SEARCH_FILE)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.rows import cell, markdown
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED, cell, markdown
 from psgd_ref.experiments.sweep import Status
 from psgd_ref.experiments.sweep_plan import Run
 
@@ -19,7 +19,7 @@ def table(status: Status) -> str:
     lines: dict[tuple[str, ...], dict[str, list[float]]] = {}
     for run, row in _accuracies(status):
         options = (str(run.varied.get(name, "")) for name in names)
-        norms = "re-estimated" if row["reestimated"] else "as trained"
+        norms = MENDED if row["reestimated"] else AS_TRAINED
         cells = lines.setdefault((run.method, *options, row["grid"], norms), {})
         cells.setdefault(row["precision"], []).append(row["accuracy"])
     if not lines:

@@ -13,18 +13,17 @@ import numpy as np
 from psgd_ref.data.catalogue import VALIDATION
 from psgd_ref.data.sources import CIFAR10
 from psgd_ref.experiments import sweep
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED, statistics
 from psgd_ref.experiments.rows import Row as AnyRow
-from psgd_ref.experiments.rows import statistics
 from psgd_ref.experiments.sweep_engines import Engine
 from psgd_ref.experiments.sweep_plan import Run
 from psgd_ref.experiments.sweep_run import ended
-from psgd_ref.experiments.table_cifar10_recipe import BATCH, BITS, Branch, Recipe
+from psgd_ref.experiments.table_cifar10_recipe import BATCH, Branch, Recipe
 from psgd_ref.training.checkpoint import checkpoints
 from psgd_ref.training.run import METRICS
 
-# Passes of the test images through the network at the end of a run: 3 grids, with and without mending,
-# each at full precision and at three widths; mended ones see half as many training images first.
-FINAL_PASSES = 3 * (1 + len(BITS)) * 2.5
+# Passes of the test images for one rounded model, with and without mending, which sees half as many images.
+PASSES = 2.5
 # A forward pass in parts of a training step.
 FORWARD = 1 / 3
 
@@ -104,9 +103,10 @@ def estimate(recipe: Recipe, workers: int, seconds_per_step: Callable[[str], flo
     step = (seconds_per_step or step_seconds)(recipe.model)
     images, held, test = CIFAR10.counts[0] - VALIDATION, VALIDATION, CIFAR10.counts[1]
     epoch = images + 2 * FORWARD * held
-    passes = (
-        len(recipe.seeds) * epoch * (recipe.trunk_epochs + recipe.branch_epochs * len(recipe.branches))
-        + len(recipe.seeds) * len(recipe.branches) * FINAL_PASSES * FORWARD * test
+    looked_at = sum(len(b.measure.grids) * (1 + len(b.measure.bits)) for b in recipe.branches)
+    passes = len(recipe.seeds) * (
+        epoch * (recipe.trunk_epochs + recipe.branch_epochs * len(recipe.branches))
+        + PASSES * looked_at * FORWARD * test
     )
     return passes / BATCH * step / workers / 3600
 
@@ -151,7 +151,7 @@ def _rows(branch: Branch, runs: Sequence[Run], status: sweep.Status) -> list[Row
         seconds.append(entry.seconds or 0.0)
         distances.append(entry.result["metrics"]["mean_distance"])
         for row in entry.result["accuracies"]:
-            norms = "re-estimated" if row["reestimated"] else "as trained"
+            norms = MENDED if row["reestimated"] else AS_TRAINED
             # What a learned grid gives as it is, is that many bits.
             grid, bits = ("learned", f"W{branch.bits}") if branch.learned else (row["grid"], row["precision"])
             cells.setdefault((grid, norms, bits), []).append(row["accuracy"])

@@ -17,7 +17,7 @@ from psgd_ref.training.configuration import Configuration
 OFFICIAL_EPOCHS, SWITCH, SECOND_DROP = 150, 82, 123
 RATE, LATE_RATE, DECAY, BATCH = 0.1, 0.01, 1e-4, 128
 BITS = (4, 3, 2)
-# A branch is looked at on test images, once, at its end; the trunk only begins them.
+# A branch is looked at on test images, once, at its end: SGD's at every width, the others at their own.
 MEASURE = Measure(BITS, grids=("min-max", "mse", "aciq"), reestimate=(False, True), split="test")
 LOOK = Measure((), split="validation")
 # A model that learned its grid is measured on that one.
@@ -42,7 +42,9 @@ class Branch:
     @property
     def measure(self) -> Measure:
         """How its models are evaluated."""
-        return AS_LEARNED if self.learned else MEASURE
+        if self.bits is None:
+            return MEASURE
+        return AS_LEARNED if self.learned else replace(MEASURE, bits=(self.bits,), grids=("min-max", "mse"))
 
 
 def _psgd(bits: int, words: str = "", **options: Any) -> Branch:

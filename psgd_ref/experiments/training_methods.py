@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from time import process_time
-from typing import Any
 
 import numpy as np
 
@@ -26,17 +25,16 @@ from psgd_ref.compress.fake_quantizer import held
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments import demo
 from psgd_ref.experiments.precision import Precision
-from psgd_ref.experiments.quantization import demonstration_options
+from psgd_ref.experiments.search_record import Options
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
-from psgd_ref.training import SGD, CrossEntropy, Objective, Optimizer, Penalized, cosine, fit
+from psgd_ref.training import SGD, CrossEntropy, Objective, Penalized, cosine
 from psgd_ref.training.gradient_l1 import GradientL1
 from psgd_ref.training.halp import fit_halp
 from psgd_ref.training.loop import passes
 from psgd_ref.training.progress import Progress
 from psgd_ref.training.roles import QAT
 
-Options = dict[str, Any]
 # Images that ranges of activations start from; the width that Bayesian Bits starts from.
 OBSERVED, WIDEST = 500, 8
 # Share of the second half in which Bayesian Bits' gates are random, as 30 of 40 epochs in the paper.
@@ -62,24 +60,11 @@ def train(name: str, options: Options, target: Precision | None, seed: int) -> T
     return Trained(model, before + process_time() - begun)
 
 
-def _fit(
-    model: Model, optimizer: Optimizer, epochs: int, seed: int, objective: Objective | None = None
-) -> None:
-    data = load_digits()
-    goal = CrossEntropy(demo.SMOOTHING) if objective is None else objective
-    shift = Shift(demo.SHIFT)
-    fit(model, optimizer, data, epochs, demo.BATCH, seed, augment=shift, progress=False, objective=goal)
-
-
-def _steps(epochs: int) -> int:
-    return epochs * -(-len(load_digits().train) // demo.BATCH)
-
-
 def _demonstration(name: str, seed: int, epochs: int) -> Model:
     """SGD or PSGD with the demonstration's options."""
     method = next(method for method in demo.METHODS if method.name == name)
     model = convnet(widths=demo.CHANNELS, seed=seed)
-    _fit(model, method.optimizer(demonstration_options()[name], _steps(epochs)), epochs, seed)
+    demo.fit_digits(model, method.optimizer(demo.chosen_options()[name], demo.steps(epochs)), epochs, seed)
     return model
 
 
@@ -96,15 +81,15 @@ def _whole(name: str, options: Options, target: Precision | None, seed: int) -> 
 
 
 def _gradient_l1(options: Options, target: Precision | None, seed: int) -> tuple[Model, float]:
-    model, fixed = convnet(widths=demo.CHANNELS, seed=seed), demonstration_options()[SGD_NAME]
-    rate = cosine(fixed["lr"], _steps(demo.EPOCHS))
+    model, fixed = convnet(widths=demo.CHANNELS, seed=seed), demo.chosen_options()[SGD_NAME]
+    rate = cosine(fixed["lr"], demo.steps(demo.EPOCHS))
     optimizer = SGD(rate, fixed["momentum"], fixed["decay"])
-    _fit(model, optimizer, demo.EPOCHS, seed, GradientL1(options["strength"], demo.SMOOTHING))
+    demo.fit_digits(model, optimizer, demo.EPOCHS, seed, GradientL1(options["strength"], demo.SMOOTHING))
     return model, 0.0
 
 
 def _halp(options: Options, target: Precision | None, seed: int) -> tuple[Model, float]:
-    model, rate = convnet(widths=demo.CHANNELS, seed=seed), cosine(options["lr"], _steps(demo.EPOCHS))
+    model, rate = convnet(widths=demo.CHANNELS, seed=seed), cosine(options["lr"], demo.steps(demo.EPOCHS))
     shift = Shift(demo.SHIFT)
     fit_halp(
         model,
@@ -138,10 +123,10 @@ def _aware(
     hold_quantizers(model, kind, target.weights, target.activations, images, seed)
     objective: Objective = CrossEntropy(demo.SMOOTHING)
     if "dampening" in options:
-        objective = Penalized(objective, [Dampening(options["dampening"], _steps(epochs))])
+        objective = Penalized(objective, [Dampening(options["dampening"], demo.steps(epochs))])
     grid = MinMaxGrid(target.weights) if position else None
-    optimizer = QAT(cosine(options["lr"], _steps(epochs)), decay=demo.DECAY, grid=grid)
-    _fit(model, optimizer, epochs, seed, objective)
+    optimizer = QAT(cosine(options["lr"], demo.steps(epochs)), decay=demo.DECAY, grid=grid)
+    demo.fit_digits(model, optimizer, epochs, seed, objective)
     return model, before
 
 
@@ -162,7 +147,7 @@ def learn_bits(model: Model, options: Options, seed: int, activations: int | Non
     images = data.normalise(data.train.images[:OBSERVED])
     hold_quantizers(model, BayesianBits, WIDEST, activations, images, seed)
     cost = BitCost(options["mu"], multiplications(model, images[0]))
-    optimizer = QAT(cosine(options["lr"], _steps(epochs)), decay=demo.DECAY, gates=options["gates"])
+    optimizer = QAT(cosine(options["lr"], demo.steps(epochs)), decay=demo.DECAY, gates=options["gates"])
     stand = Progress.of(model, optimizer.init(model), seed)
     objective = Penalized(CrossEntropy(demo.SMOOTHING), [cost])
     shift = Shift(demo.SHIFT)

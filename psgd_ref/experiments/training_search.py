@@ -1,6 +1,5 @@
 """The search for the training methods' hyper-parameters: one rule, one budget, validation images alone."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from psgd_ref.experiments.pool import run_all
-from psgd_ref.experiments.training_methods import SGD_NAME, Options
+from psgd_ref.experiments.rows import MENDED
+from psgd_ref.experiments.search_record import Options, save_record
+from psgd_ref.experiments.training_methods import SGD_NAME
 from psgd_ref.experiments.training_time import (
     FULL,
     MIXED,
-    NORMS,
     PRECISIONS,
     SEARCH_FILE,
     TARGETS,
@@ -69,10 +69,7 @@ class Search:
 
     def save(self, folder: Path) -> Path:
         """Write the record into `folder` and return its path."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / SEARCH_FILE
-        path.write_text(json.dumps(self.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        return path
+        return save_record(self.as_json(), folder, SEARCH_FILE)
 
 
 def search(workers: int | None = None) -> Search:
@@ -90,7 +87,7 @@ def search(workers: int | None = None) -> Search:
         runs = [next(outcomes) for _ in SEEDS]
         keys = dict.fromkeys(bits for run in runs for (who, bits, _) in run.accuracy if who == name)
         means = {
-            bits: float(np.mean([run.accuracy.get((name, bits, NORMS[1]), 0.0) for run in runs]))
+            bits: float(np.mean([run.accuracy.get((name, bits, MENDED), 0.0) for run in runs]))
             for bits in keys
         }
         trials.append(Trial(name, options, means, float(np.mean([run.operations for run in runs]))))

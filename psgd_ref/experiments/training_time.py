@@ -1,9 +1,7 @@
 """The task "training": methods that act in training, at the precision they are for and at all others."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -16,12 +14,13 @@ from psgd_ref.experiments.pool import run_all
 from psgd_ref.experiments.post_training import Calibration
 from psgd_ref.experiments.precision import Precision, parse_precision
 from psgd_ref.experiments.registry import Method, Need
-from psgd_ref.experiments.training_methods import PSGD_W2, PSGD_W3, SGD_NAME, Options, bit_operations, train
+from psgd_ref.experiments.rows import MENDED, NORMS
+from psgd_ref.experiments.search_record import Options, chosen
+from psgd_ref.experiments.training_methods import PSGD_W2, PSGD_W3, SGD_NAME, bit_operations, train
 from psgd_ref.training.evaluation import in_order, score
 
 PRECISIONS = (Precision(4), Precision(3), Precision(2), Precision(4, 4), Precision(2, 2))
 FULL, MIXED = "full", "mixed"
-NORMS = ("as trained", "re-estimated")
 # Written by `psgd-ref compare --task training --search`, see `training_search`.
 SEARCH_FILE = "training_search.json"
 
@@ -115,20 +114,17 @@ def measure(job: Job) -> Outcome:
     trained = train(job.name, job.options, job.target, job.seed)
     data, found = load_digits(), {}
     calibration = Calibration.of(data)
-    for norm in NORMS:
-        if any(True for _ in held(trained.model)):
-            whole = trained.model.copy()
-            if norm == NORMS[1]:
-                reestimate_batch_norm(whole, calibration.all)
-            own = MIXED if job.target is None else str(job.target)
-            found[job.name, own, norm] = score(whole, in_order(data, job.split))[1]
     latent = trained.model.copy()
     take_out_quantizers(latent)
-    for norm in NORMS:
-        whole = latent.copy()
-        if norm == NORMS[1]:
-            reestimate_batch_norm(whole, calibration.all)
-        found[job.name, FULL, norm] = score(whole, in_order(data, job.split))[1]
+    own = MIXED if job.target is None else str(job.target)
+    learned = any(True for _ in held(trained.model))
+    subjects = {own: trained.model, FULL: latent} if learned else {FULL: latent}
+    for bits, subject in subjects.items():
+        for norm in NORMS:
+            whole = subject.copy()
+            if norm == MENDED:
+                reestimate_batch_norm(whole, calibration.all)
+            found[job.name, bits, norm] = score(whole, in_order(data, job.split))[1]
     grids = {job.name: "min-max"}
     if job.name == SGD_NAME:
         grids["SGD + MSE clipping"] = "MSE"
@@ -174,11 +170,11 @@ def run(
     registry.check_names(METHODS, names)
     wanted = {method.name for method in registry.named(METHODS, "training", names)}
     precisions = tuple(parse_precision(text) for text in bits) or PRECISIONS
-    chosen = chosen_options()
+    options = chosen_options()
     # SGD is in every table: times are relative to its.
-    trained = [m.name for m in METHODS if m.name in chosen and m.name in wanted | {SGD_NAME}]
+    trained = [m.name for m in METHODS if m.name in options and m.name in wanted | {SGD_NAME}]
     jobs = [
-        Job(name, chosen[name], target, seed, precisions)
+        Job(name, options[name], target, seed, precisions)
         for name in trained
         for target in targets(name)
         for seed in seeds
@@ -194,12 +190,7 @@ def targets(name: str) -> tuple[Precision | None, ...]:
 
 def chosen_options() -> dict[str, Options]:
     """Hyper-parameters by method: the demonstration's search for SGD and PSGD, this task's for the others."""
-    files = resources.files("psgd_ref.experiments")
-    found: dict[str, Options] = {}
-    for file in (demo.SEARCH_FILE, SEARCH_FILE):
-        if files.joinpath(file).is_file():
-            found |= json.loads(files.joinpath(file).read_text("utf-8"))["chosen"]
-    return found
+    return demo.chosen_options() | chosen(SEARCH_FILE)
 
 
 def _rows(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> list[Row]:

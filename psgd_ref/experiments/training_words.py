@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from psgd_ref.core.arguments import Array
+from psgd_ref.experiments.rows import MENDED
 
-MENDED = "re-estimated"
 COMBINATIONS = {"PSGD → LSQ": "from a PSGD model", "LSQ + PSGD": "with PSGD on latent weights"}
 WIDTHS = ("W4A32", "W3A32", "W2A32")
 

@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments import demo
-from psgd_ref.experiments.quantization import demonstration_options
 from psgd_ref.experiments.rows import cell, markdown
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
-from psgd_ref.training import Optimizer, fit
+from psgd_ref.training import Optimizer
 
 # From the number of steps, which the schedule needs, to the optimiser.
 Rule = Callable[[int], Optimizer]
@@ -23,16 +21,14 @@ def train(rule: Rule, epochs: int, seed: int = 0, start: Model | None = None) ->
     seed : of the initial weights and the order of images
     start: a model to train on from; it is copied. By default a fresh one
     """
-    data = load_digits()
     model = convnet(widths=demo.CHANNELS, seed=seed) if start is None else start.copy()
-    optimizer = rule(epochs * -(-len(data.train) // demo.BATCH))
-    fit(model, optimizer, data, epochs, demo.BATCH, seed, demo.SMOOTHING, Shift(demo.SHIFT), progress=False)
+    demo.fit_digits(model, rule(demo.steps(epochs)), epochs, seed)
     return model
 
 
 def sgd(**changes: Any) -> Rule:
     """SGD with the options that the demonstration's search chose; changes: options of `SGD`."""
-    options = {**demonstration_options()["SGD"], **changes}
+    options = {**demo.chosen_options()["SGD"], **changes}
     return partial(demo.Method("SGD", None).optimizer, options)
 
 
@@ -41,7 +37,7 @@ def psgd(bits: int, **changes: Any) -> Rule:
 
     bits : 2 … 16; changes: options of `PSGD` but the grid
     """
-    options = {**demonstration_options()["PSGD → W3"], **changes}
+    options = {**demo.chosen_options()["PSGD → W3"], **changes}
     return partial(demo.Method("PSGD", bits).optimizer, options)
 
 

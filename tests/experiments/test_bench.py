@@ -107,5 +107,6 @@ def test_optimiser_case_steps():
 
 @pytest.mark.parametrize("option", ["--turns", "--threads"])
 def test_bad_counts_are_refused(option, capsys):
-    assert main(["bench", option, "0"]) == 2
-    assert f"{option} must be a whole number ≥ 1; got 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["bench", option, "0"])
+    assert f"{option}: must be a whole number >= 1; got '0'" in capsys.readouterr().err

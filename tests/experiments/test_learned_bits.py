@@ -12,7 +12,7 @@ from psgd_ref.compress import BayesianBits, fold_weights, hold_quantizers, spars
 from psgd_ref.compress.fake_quantizer import held
 from psgd_ref.experiments import compare, demo, joint, learned_bits
 from psgd_ref.experiments.learned_bits import LEARNED, Outcome, learned, sentences
-from psgd_ref.experiments.sparse_rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED
 from psgd_ref.experiments.sparse_training import network
 
 

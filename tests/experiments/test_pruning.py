@@ -9,7 +9,8 @@ from psgd_ref.cli import main
 from psgd_ref.compress import sparsity
 from psgd_ref.experiments import compare, joint, joint_words, pruning, pruning_search, pruning_words
 from psgd_ref.experiments import sparse_training as training
-from psgd_ref.experiments.sparse_rows import AS_TRAINED, MENDED, Job, Row, measure
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.sparse_rows import Job, Row, measure
 from psgd_ref.experiments.sparse_training import JOINT_WAYS, SPARSITIES, WAYS, chosen_options, way_of
 
 EVERY = (*WAYS, *JOINT_WAYS)

@@ -12,7 +12,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments import demo
 from psgd_ref.experiments.reproduction.store import Arrays, Store
-from psgd_ref.experiments.reproduction.training import Job, columns, demonstrated, train, with_seeds
+from psgd_ref.experiments.reproduction.training import Job, columns, demonstrated, looks, train, with_seeds
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
 from psgd_ref.training.progress import Progress
@@ -73,8 +73,7 @@ def gathered(job: Job) -> Arrays:
         drift = noise_drift(variance, 8 / place.step, optimizer.rate(stand.state), job.options["step"])
         return {"mean": place.mean_distance(), "typical": place.typical_distance(), "drift": drift}
 
-    at = np.unique(np.linspace(0, job.epochs, LOOKS).round().astype(int)).tolist()
-    return columns(train(job, look, at)[1])
+    return columns(train(job, look, looks(job.epochs, LOOKS))[1])
 
 
 def _job(setting: Setting, epochs: int) -> Job:

@@ -9,7 +9,7 @@ from psgd_ref.analysis import ModelWarp, extreme_eigenvalues, quantization_expan
 from psgd_ref.compress import MinMaxGrid, quantize
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.reproduction.store import Arrays
-from psgd_ref.experiments.reproduction.training import Job, columns, train, train_images, weights
+from psgd_ref.experiments.reproduction.training import Job, columns, looks, train, train_images, weights
 from psgd_ref.nn import Hessian, Model
 from psgd_ref.training import Optimizer
 from psgd_ref.training.progress import Progress
@@ -62,8 +62,7 @@ def through_training(job: Job) -> Arrays:
     def look(model: Model, optimizer: Optimizer, stand: Progress) -> dict[str, Any]:
         return {**curvature(model, 2, BITS, job.smoothing), "rate": optimizer.rate(stand.state)}
 
-    at = np.unique(np.linspace(0, job.epochs, LOOKS).round().astype(int)).tolist()
-    model, seen = train(job, look, at)
+    model, seen = train(job, look, looks(job.epochs, LOOKS))
     images, labels = train_images(load_digits())
     hessian = Hessian(model, images, labels, job.smoothing)
     warped = ModelWarp(model, MinMaxGrid(2), EPS).hessian_product(hessian.product, model.w, hessian.gradient)

@@ -1,5 +1,6 @@
 """The loss around trained networks: on planes, and on the way to the grid in both metrics."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,7 +94,7 @@ def of_run(
     whole_number("bits", bits, 2, 16), whole_number("points", points, 3), whole_number("count", count, 2)
     model, dataset = open_saved(folder, folder=data)
     images, labels = dataset.normalise(dataset.train.images[:count]), dataset.train.labels[:count]
-    key = {"run": [float(model.w.astype(np.float64) @ np.arange(1, model.w.size + 1))], "count": count}
+    key = {"run": hashlib.sha256(model.w.tobytes()).hexdigest(), "count": count}
     part = around(model, bits, points, images, labels, store, {**key, "points": points, "bits": bits})
     name = folder.name or str(folder)
     shares = {"random": {name: part["random"]}, "ways": {name: part["ways"]}}

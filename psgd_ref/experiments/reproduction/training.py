@@ -1,9 +1,7 @@
 """The training runs behind the figures: the demonstration's task, with a look at the model on the way."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -45,7 +43,7 @@ class Job:
 
 def demonstrated(network: str, seed: int, epochs: int = demo.EPOCHS) -> list[Job]:
     """One job for each of the demonstration's methods, with the options that its search chose."""
-    chosen = json.loads(resources.files(demo.__package__).joinpath(demo.SEARCH_FILE).read_text())["chosen"]
+    chosen = demo.chosen_options()
     return [Job(network, method.bits, chosen[method.name], seed, epochs) for method in demo.METHODS]
 
 
@@ -69,6 +67,11 @@ def train(job: Job, look: Look | None = None, at: Sequence[int] = ()) -> tuple[M
     for _ in passes(model, optimizer, data, stand, job.epochs, job.batch, job.smoothing, augment, show=False):
         note()
     return model, seen
+
+
+def looks(epochs: int, count: int) -> list[int]:
+    """The epochs to look at the model after: `count` of them, evenly spaced, 0 and the last included."""
+    return [int(epoch) for epoch in np.unique(np.linspace(0, epochs, count).round())]
 
 
 def train_images(data: Dataset) -> tuple[Array, Any]:

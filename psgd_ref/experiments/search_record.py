@@ -1,0 +1,23 @@
+"""What a search for hyper-parameters leaves: a JSON file in this package, read by what it chose for."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+Options = dict[str, Any]
+
+
+def save_record(record: dict[str, Any], folder: Path, file: str) -> Path:
+    """Write a search's record into `folder` and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / file
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path
+
+
+def chosen(file: str) -> dict[str, Options]:
+    """The hyper-parameters that the committed record of that name chose, by method."""
+    record = resources.files(__package__).joinpath(file).read_text("utf-8")
+    options: dict[str, Options] = json.loads(record)["chosen"]
+    return options
