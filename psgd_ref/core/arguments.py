@@ -1,6 +1,7 @@
 """What the functions of this package accept, and the one clear error for everything else."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,14 @@ def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in accepted:
         raise ValueError(f"{name} must be one of {', '.join(accepted)}; got {value!r}")
     return value
+
+
+def known(what: str, given: Iterable[str], accepted: Iterable[str]) -> None:
+    """Raise ValueError that lists them when some of the names given are not among the accepted."""
+    accepted = list(accepted)
+    unknown = [name for name in given if name not in accepted]
+    if unknown:
+        raise ValueError(f"unknown {what} {', '.join(unknown)}; accepted are {', '.join(accepted)}")
 
 
 def same_shape(name: str, array: Array, other_name: str, other: Array) -> None:

@@ -1,6 +1,5 @@
 """Comparisons: each task is a module with its methods, its runs, its table and its picture."""
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from psgd_ref.experiments import (
 )
 from psgd_ref.experiments.registry import Method
 from psgd_ref.experiments.rows import Row
+from psgd_ref.interop.whole_file import write_json, write_text
 
 
 class Task(Protocol):
@@ -95,7 +95,7 @@ def save(task: Task, rows: Sequence[Row], folder: Path) -> dict[str, Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     table, record = folder / "table.md", folder / "rows.json"
-    table.write_text(task.table(rows) + "\n", encoding="utf-8")
-    record.write_text(json.dumps(as_json(rows), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(table, task.table(rows) + "\n")
+    write_json(record, as_json(rows))
     picture, _ = save_figure(task.draw(rows), folder / "compare")
     return {"table": table, "rows": record, "picture": picture}

@@ -1,6 +1,5 @@
 """The demonstration: SGD against PSGD on the embedded digits, quantized to several widths."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments.pool import run_all
 from psgd_ref.experiments.rows import markdown
 from psgd_ref.experiments.search_record import Options, chosen
+from psgd_ref.interop.whole_file import write_json, write_text
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
 from psgd_ref.training import PSGD, SGD, Objective, Optimizer, cosine, evaluate, fit
@@ -183,8 +183,8 @@ def save(result: Result, folder: Path) -> dict[str, Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     table, numbers = folder / "table.md", folder / "numbers.json"
-    table.write_text(result.table() + "\n", encoding="utf-8")
-    numbers.write_text(json.dumps(result.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(table, result.table() + "\n")
+    write_json(numbers, result.as_json())
     picture, _ = save_figure(draw(result.rows, histograms(result.models)), folder / "demo")
     return {"table": table, "numbers": numbers, "picture": picture}
 

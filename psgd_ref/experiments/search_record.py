@@ -5,6 +5,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from psgd_ref.interop.whole_file import write_json
+
 Options = dict[str, Any]
 
 
@@ -12,7 +14,7 @@ def save_record(record: dict[str, Any], folder: Path, file: str) -> Path:
     """Write a search's record into `folder` and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / file
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(path, record)
     return path
 
 

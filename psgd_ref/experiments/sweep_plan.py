@@ -30,7 +30,7 @@ from typing import Any
 
 from psgd_ref.compress import GRIDS
 from psgd_ref.compress.prune import SCOPES
-from psgd_ref.core.arguments import choice, real_number, whole_number
+from psgd_ref.core.arguments import choice, known, real_number, whole_number
 from psgd_ref.experiments.identity import identity
 from psgd_ref.training.build import phases
 from psgd_ref.training.configuration import Configuration, configuration, read_toml
@@ -145,10 +145,7 @@ def _table(name: str, value: Any) -> dict[str, Any]:
 
 
 def _measure(values: Mapping[str, Any]) -> Measure:
-    accepted = [option.name for option in dataclasses.fields(Measure)]
-    unknown = [name for name in values if name not in accepted]
-    if unknown:
-        raise ValueError(f"unknown evaluate.{', '.join(unknown)}; accepted are {', '.join(accepted)}")
+    known("option of [evaluate]", values, (option.name for option in dataclasses.fields(Measure)))
     return Measure(**values)
 
 

@@ -1,7 +1,6 @@
 """The table `cifar10`: SGD and PSGD on CIFAR-10 at the paper's size, rounded with and without mending."""
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from psgd_ref.experiments.sweep_engines import Engine
 from psgd_ref.experiments.sweep_plan import Run
 from psgd_ref.experiments.sweep_run import ended
 from psgd_ref.experiments.table_cifar10_recipe import BATCH, Branch, Recipe
+from psgd_ref.interop.whole_file import write_json, write_text
 from psgd_ref.training.checkpoint import checkpoints
 from psgd_ref.training.run import METRICS
 
@@ -93,8 +93,8 @@ def save(result: Result, folder: Path, text: str) -> dict[str, Path]:
     """Write the table in words and its numbers into the folder and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     table, numbers = folder / "table.md", folder / "table.json"
-    table.write_text(text + "\n", encoding="utf-8")
-    numbers.write_text(json.dumps(result.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(table, text + "\n")
+    write_json(numbers, result.as_json())
     return {"table": table, "numbers": numbers}
 
 

@@ -11,6 +11,8 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from psgd_ref.interop.whole_file import whole_file
+
 # Widths in inches: one column of a two-column page, and the whole page.
 COLUMN = 3.4
 PAGE = 7.0
@@ -100,6 +102,8 @@ def save(figure: Figure, path: str | Path) -> tuple[Path, Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     png, svg = path.with_name(path.name + ".png"), path.with_name(path.name + ".svg")
     with plt.rc_context({"svg.hashsalt": RC["svg.hashsalt"]}):
-        figure.savefig(png, metadata={"Software": None})
-        figure.savefig(svg, metadata={"Date": None, "Creator": None})
+        with whole_file(png) as beside:
+            figure.savefig(beside, format="png", metadata={"Software": None})
+        with whole_file(svg) as beside:
+            figure.savefig(beside, format="svg", metadata={"Date": None, "Creator": None})
     return png, svg

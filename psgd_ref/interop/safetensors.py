@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from psgd_ref.interop.state_dict import load_state_dict, state_dict
+from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_mask
 
@@ -74,27 +75,8 @@ def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
 def write(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: dict[str, str]) -> None:
     """Write a safetensors file so that at every moment either the old one or the new one is there whole.
 
-    Written beside its place, forced to the disk, then renamed, which is atomic; the name is forced too.
+    See `whole_file`.
     """
     content = to_bytes({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, metadata)
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    # Only POSIX can open a folder, and only there does a rename need it to survive a loss of power.
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    with whole_file(path) as beside:
+        beside.write_bytes(content)

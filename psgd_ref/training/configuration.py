@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.compress import GRIDS, QUANTIZERS
-from psgd_ref.core.arguments import choice, real_number, whole_number
+from psgd_ref.core.arguments import choice, known, real_number, whole_number
 from psgd_ref.data import NAMES, RECIPES
 from psgd_ref.training.position import DISCRETISATIONS
 
@@ -145,10 +145,7 @@ _REAL = ("lr", "factor", "warmup", "momentum", "decay", "eps", "smoothing", "spa
 
 def configuration(values: Mapping[str, Any]) -> Configuration:
     """A configuration from options by name; ValueError for an unknown name or a value not accepted."""
-    accepted = [option.name for option in dataclasses.fields(Configuration)]
-    unknown = [name for name in values if name not in accepted]
-    if unknown:
-        raise ValueError(f"unknown option {', '.join(unknown)}; accepted are {', '.join(accepted)}")
+    known("option", values, (option.name for option in dataclasses.fields(Configuration)))
     return Configuration(**values)
 
 

@@ -16,6 +16,7 @@ from psgd_ref.compress import named_grid, prune, quantize, snip
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import RECIPES, Dataset, load
 from psgd_ref.interop import load_safetensors
+from psgd_ref.interop.whole_file import write_text
 from psgd_ref.nn import Model
 from psgd_ref.training.build import Phase, grid_rule, hold_quantizer, model_of, phases
 from psgd_ref.training.checkpoint import checkpoints, last_whole, save_checkpoint
@@ -67,9 +68,11 @@ def train(
     stand = _restored(configuration, folder, model, say)
     if stand is None:
         stand = _first(configuration, data, model, plan[0])
-        _write(record, configuration.as_toml())
+        write_text(record, configuration.as_toml())
         save_checkpoint(folder, model, stand, configuration.as_dict())
-    _write(folder / METRICS, _lines(line for line in read_metrics(folder) if line["epoch"] <= stand.epoch))
+    write_text(
+        folder / METRICS, _lines(line for line in read_metrics(folder) if line["epoch"] <= stand.epoch)
+    )
     with _stop_on_interrupt() as stopped:
         for phase in plan:
             if stand.epoch < phase.last and not stopped():
@@ -183,13 +186,6 @@ def _append(path: Path, line: dict[str, Any]) -> None:
 
 def _lines(metrics: Iterable[dict[str, Any]]) -> str:
     return "".join(json.dumps(line) + "\n" for line in metrics)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file that is there whole or not at all."""
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
 
 
 @contextmanager

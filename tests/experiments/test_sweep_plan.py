@@ -73,7 +73,7 @@ def test_of_a_start_file_the_contents_count(tmp_path):
         ("momentum = 1.5", "momentum must lie in"),
         ("methods = 3", "methods must be a table; got 3"),
         ("[methods]\nsgd = 1", "sgd must be a table; got 1"),
-        ("[evaluate]\nwidths = [4]", "unknown evaluate.widths; accepted are bits"),
+        ("[evaluate]\nwidths = [4]", "unknown option of .evaluate. widths; accepted are bits"),
         ("[evaluate]\nbits = [1]", "evaluate.bits must be a whole number in 2..16; got 1"),
         ("[evaluate]\ngrids = ['best']", "evaluate.grids must be one of min-max"),
         ("[evaluate]\nreestimate = 1", "evaluate.reestimate must be false or true"),

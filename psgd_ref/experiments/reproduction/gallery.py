@@ -11,6 +11,7 @@ from psgd_ref.core.arguments import choice
 from psgd_ref.experiments import demo
 from psgd_ref.experiments.reproduction import clustering, fig1, fig2, fig3, fig4, landscape
 from psgd_ref.experiments.reproduction.store import Store
+from psgd_ref.interop.whole_file import write_text
 
 # Digits of the numbers that are written, and so of those that are drawn.
 DIGITS = 6
@@ -99,7 +100,7 @@ def write(
     # One line for each part: an array on as many lines as it has numbers would hide everything else.
     parts = {"command": command, "captions": captions, **rounded}
     lines = (f"{json.dumps(key)}: {json.dumps(part, ensure_ascii=False)}" for key, part in parts.items())
-    numbers.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    write_text(numbers, "{\n" + ",\n".join(lines) + "\n}\n")
     _caption_all(out)
     return {**paths, f"{name}, numbers": numbers}
 
@@ -114,7 +115,7 @@ def _caption_all(out: Path) -> None:
         for title, text in record["captions"].items():
             lines += [f"## {title}", "", f"![{title}]({title}.png)", "", text, ""]
         lines += [f"`{record['command']}` · [{path.name}]({path.name})", ""]
-    (out / "captions.md").write_text("\n".join(lines), encoding="utf-8")
+    write_text(out / "captions.md", "\n".join(lines))
 
 
 def _rounded(value: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from psgd_ref.experiments.identity import identity
 from psgd_ref.experiments.pool import run_all
+from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.kernels.compile import cache_folder
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -63,11 +64,8 @@ def _make(function: Callable[[Any], Arrays], missing: tuple[Any, Path]) -> None:
 
 
 def _write(arrays: Arrays, path: Path) -> None:
-    """A file that is there whole or not at all."""
-    beside = path.with_name(path.name + ".tmp")
-    with beside.open("wb") as file:
+    with whole_file(path) as beside, beside.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    beside.replace(path)
 
 
 def _read(path: Path) -> Arrays:
