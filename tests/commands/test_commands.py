@@ -4,24 +4,14 @@ import json
 
 import pytest
 
-from psgd_ref.cli import main
 from psgd_ref.data import NAMES
 from psgd_ref.interop import save_safetensors
 from psgd_ref.models import resnet
 from psgd_ref.training.checkpoint import checkpoints
 from psgd_ref.training.configuration import Configuration
+from tests.command import run
 
 QUICK = ["--data", "moons", "--epochs", "2", "--batch", "600", "--lr", "0.2"]
-
-
-def run(capsys, *arguments):
-    try:
-        status = main([str(word) for word in arguments])
-    except SystemExit as error:
-        status = error.code
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    return status, captured.out, captured.err
 
 
 def test_data_list_shows_every_set(capsys, tmp_path):

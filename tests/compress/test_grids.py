@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from psgd_ref.compress import (
     ACIQGrid,
@@ -18,6 +17,7 @@ from psgd_ref.compress import (
 from psgd_ref.core import FiniteTargets, UniformGrid, Warp
 from psgd_ref.models import convnet
 from psgd_ref.training import PSGD
+from tests.compress.tensors import weights
 
 settings.register_profile("grids", deadline=None, derandomize=True, max_examples=40)
 PROFILE = settings.get_profile("grids")
@@ -31,11 +31,6 @@ RULES = {
     "adaptivfloat": AdaptivFloatGrid,
     "clip": lambda bits, per_channel=False: ClipGrid(bits, per_channel, clip=0.5),
 }
-weights = arrays(
-    st.sampled_from([np.float32, np.float64]),
-    array_shapes(min_dims=1, max_dims=3, max_side=5),
-    elements=st.floats(-1e6, 1e6, width=32),
-)
 bits = st.integers(2, 9)
 
 

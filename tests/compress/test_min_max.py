@@ -3,22 +3,16 @@
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from psgd_ref.compress import MinMaxGrid, calibrated, quantize_tensor
 from psgd_ref.compress.activations import BATCH
 from psgd_ref.models import mlp
 from psgd_ref.training import PSGD
 from tests.compress.networks import trained_like
+from tests.compress.tensors import weights
 
 settings.register_profile("min-max", deadline=None, derandomize=True, max_examples=60)
 PROFILE = settings.get_profile("min-max")
-
-weights = arrays(
-    st.sampled_from([np.float32, np.float64]),
-    array_shapes(min_dims=1, max_dims=4, max_side=5),
-    elements=st.floats(-1e6, 1e6, width=32),
-)
 
 
 @settings(PROFILE)

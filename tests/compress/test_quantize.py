@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
 
 from psgd_ref.compress import (
     MinMaxGrid,
@@ -16,18 +15,6 @@ from psgd_ref.models import convnet, mlp
 
 settings.register_profile("compress", deadline=None, derandomize=True, max_examples=60)
 PROFILE = settings.get_profile("compress")
-
-weights = arrays(
-    st.sampled_from([np.float32, np.float64]),
-    array_shapes(min_dims=1, max_dims=4, max_side=5),
-    elements=st.floats(-1e6, 1e6, width=32),
-)
-grids = st.builds(
-    lambda rule, bits, per_channel: rule(bits, per_channel),
-    st.sampled_from([MinMaxGrid, MSEGrid]),
-    st.integers(2, 16),
-    st.booleans(),
-)
 
 
 @settings(PROFILE, max_examples=15)

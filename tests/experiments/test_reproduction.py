@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from psgd_ref.analysis import toy
-from psgd_ref.cli import main
 from psgd_ref.commands.reproduce import NAMES
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.reproduction import clustering, curvature, fig2, gallery, training
 from psgd_ref.experiments.reproduction.store import Store
 from psgd_ref.figures import fig2 as drawing
 from psgd_ref.nn.functional import cross_entropy
+from tests.command import run
 
 
 @dataclass(frozen=True)
@@ -115,16 +115,6 @@ def test_looks_are_taken_when_asked_and_change_nothing():
 def test_the_drift_is_predicted_from_the_measured_noise():
     looks = {"step": np.array([0, 10, 30]), "typical": np.array([0.2, 0.1, 0.1]), "drift": -np.full(3, 0.01)}
     assert clustering._predicted(looks) == pytest.approx(0.2 * np.exp([0, -0.1, -0.3]))
-
-
-def run(capsys, *arguments):
-    try:
-        status = main([str(word) for word in arguments])
-    except SystemExit as error:
-        status = error.code
-    captured = capsys.readouterr()
-    assert "Traceback" not in captured.err
-    return status, captured.out, captured.err
 
 
 def test_the_command_knows_every_figure():
