@@ -18,8 +18,14 @@ def save_record(record: dict[str, Any], folder: Path, file: str) -> Path:
     return path
 
 
+def read_record(file: str) -> dict[str, Any]:
+    """The committed record of that name."""
+    text = resources.files(__package__).joinpath(file).read_text("utf-8")
+    record: dict[str, Any] = json.loads(text)
+    return record
+
+
 def chosen(file: str) -> dict[str, Options]:
     """The hyper-parameters that the committed record of that name chose, by method."""
-    record = resources.files(__package__).joinpath(file).read_text("utf-8")
-    options: dict[str, Options] = json.loads(record)["chosen"]
+    options: dict[str, Options] = read_record(file)["chosen"]
     return options

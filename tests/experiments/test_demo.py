@@ -6,6 +6,7 @@ import numpy as np
 
 from psgd_ref.experiments import demo, demo_search
 from psgd_ref.experiments.demo_search import Trial
+from psgd_ref.experiments.search_record import read_record
 from psgd_ref.models import convnet
 
 
@@ -32,8 +33,7 @@ def test_the_rule_keeps_full_precision_and_takes_the_best_at_its_own_width():
 
 
 def test_the_recorded_search_follows_its_own_rule():
-    path = demo.resources.files("psgd_ref.experiments").joinpath(demo.SEARCH_FILE)
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = read_record(demo.SEARCH_FILE)
     trials = [Trial(**entry) for entry in record["trials"]]
     assert record["rule"] == demo_search.RULE
     assert record["chosen"] == demo_search.choose(trials)

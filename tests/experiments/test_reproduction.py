@@ -3,7 +3,6 @@
 import json
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -82,7 +81,6 @@ def test_fig2_shows_what_its_caption_says():
     figure = drawing.draw(data)
     figure.draw_without_rendering()
     assert "(e, f)" in drawing.caption(data)
-    plt.close(figure)
 
 
 def test_the_curvature_of_a_network_against_its_parts():

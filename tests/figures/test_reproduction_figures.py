@@ -1,6 +1,5 @@
 """The reproduced figures: they draw the numbers they are given, without warnings, and say so in words."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
@@ -151,7 +150,6 @@ def test_every_figure_is_drawn_at_column_width_and_has_a_caption(name):
     assert len(text) > 100
     assert "nan" not in text
     assert "{" not in text
-    plt.close(figure)
 
 
 def test_fig1_draws_the_means_over_seeds():
@@ -164,7 +162,6 @@ def test_fig1_draws_the_means_over_seeds():
     drawn = [container[0].get_ydata() for container in squared.containers]
     for line, method in zip(drawn, data["methods"].values(), strict=True):
         assert line == pytest.approx(np.mean(method["relative"], axis=0)[1:])
-    plt.close(figure)
 
 
 def test_the_cost_is_stacked_so_that_the_bars_end_at_the_sum():
@@ -179,7 +176,6 @@ def test_the_cost_is_stacked_so_that_the_bars_end_at_the_sum():
         top = slope.get_y() + slope.get_height()
         assert top == pytest.approx(np.mean(method["bend_W4"]) + np.mean(method["slope_W4"]))
         assert true.get_height() == pytest.approx(np.mean(method["true_W4"]))
-    plt.close(figure)
 
 
 def test_the_limits_of_stability_are_two_over_the_rate():
@@ -189,7 +185,6 @@ def test_the_limits_of_stability_are_two_over_the_rate():
     assert len(limits) == 2
     for line in limits:
         assert line.get_ydata() == pytest.approx([20, 40])
-    plt.close(figure)
 
 
 def test_ratios_are_taken_seed_by_seed_at_the_bits_of_the_targets():
@@ -206,7 +201,6 @@ def test_the_landscape_shows_the_losses_it_is_given():
     figure = landscape.draw(data)
     mesh = figure.axes[0].collections[0]
     assert np.asarray(mesh.get_array()) == pytest.approx(np.array(data["common"]["losses"]))
-    plt.close(figure)
 
 
 def test_methods_differ_without_colour():
@@ -220,7 +214,6 @@ def test_the_toy_of_the_notebook_draws_extremes_without_warnings():
     for options in ({}, {"eps": 1e-4, "strength": 12, "gap": 0.2, "lr": 0.1, "noise": 4}, {"noise": 0}):
         figure = toy_interactive.draw(**options)
         figure.draw_without_rendering()
-        plt.close(figure)
 
 
 def test_the_toy_has_sliders_or_else_a_picture(monkeypatch):
@@ -229,4 +222,3 @@ def test_the_toy_has_sliders_or_else_a_picture(monkeypatch):
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     figure = toy_interactive.sliders()
     assert len(figure.axes) == 3
-    plt.close(figure)

@@ -241,13 +241,10 @@ def test_every_grid_is_trained_towards_by_its_name(grid, tmp_path):
 
 
 def test_the_summary_shows_every_metric(undisturbed):
-    import matplotlib.pyplot as plt
-
     figure = draw(read_metrics(undisturbed))
     drawn = [len(line.get_xdata()) for ax in figure.axes for line in ax.lines]
     assert drawn.count(len(read_metrics(undisturbed))) == 7
     json.dumps(read_metrics(undisturbed))
-    plt.close(figure)
 
 
 @pytest.mark.parametrize("name", QUANTIZERS)
