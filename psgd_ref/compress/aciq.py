@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import brentq
-from scipy.special import erf, erfc, lambertw
+import scipy
 
 from psgd_ref.compress.grids import UniformRule
 from psgd_ref.core import UniformGrid
@@ -42,7 +41,7 @@ class ACIQGrid(UniformRule):
 
 def laplace_clip(bits: int) -> float:
     """α*/b = W(3·4^M), W Lambert's function, for M ≥ 0 bits: the minimum of `laplace_error`; claim H2."""
-    return float(lambertw(3 * 4.0 ** whole_number("bits", bits, 0, 64)).real)
+    return float(scipy.special.lambertw(3 * 4.0 ** whole_number("bits", bits, 0, 64)).real)
 
 
 def gauss_clip(bits: int) -> float:
@@ -50,9 +49,10 @@ def gauss_clip(bits: int) -> float:
     omega = 3 * 4.0 ** whole_number("bits", bits, 1, 32)
 
     def slope(a: float) -> float:
-        return float(a * erfc(a / np.sqrt(2)) - np.sqrt(2 / np.pi) * np.exp(-a * a / 2) + a / omega)
+        tails = a * scipy.special.erfc(a / np.sqrt(2)) - np.sqrt(2 / np.pi) * np.exp(-a * a / 2)
+        return float(tails + a / omega)
 
-    return float(brentq(slope, 0.5, 16.0, xtol=1e-12))
+    return float(scipy.optimize.brentq(slope, 0.5, 16.0, xtol=1e-12))
 
 
 def laplace_error(alpha: npt.ArrayLike, bits: int) -> Array:
@@ -64,7 +64,9 @@ def laplace_error(alpha: npt.ArrayLike, bits: int) -> Array:
 def gauss_error(alpha: npt.ArrayLike, bits: int) -> Array:
     """The same for a Gauss variable (σ = 1): (1 + α²)(1 − erf(α/√2)) − √(2/π) α e^(−α²/2) + α²/(3·4^M)."""
     a = real_array("alpha", alpha)
-    tails = (1 + a * a) * (1 - erf(a / np.sqrt(2))) - np.sqrt(2 / np.pi) * a * np.exp(-a * a / 2)
+    tails = (1 + a * a) * (1 - scipy.special.erf(a / np.sqrt(2))) - np.sqrt(2 / np.pi) * a * np.exp(
+        -a * a / 2
+    )
     return np.asarray(tails + a * a / (3 * 4.0**bits))
 
 

@@ -6,7 +6,7 @@ z = min(max(s (ζ − γ) + γ, 0), 1),   s = σ((ln u − ln(1 − u) + φ)/β)
 """
 
 import numpy as np
-from scipy.special import expit, logit
+import scipy
 
 from psgd_ref.core.arguments import Array
 
@@ -22,7 +22,7 @@ def gate(phi: Array, u: Array) -> tuple[Array, Array]:
 
     The derivative is 0 where z is 0 or 1.
     """
-    s = expit((logit(np.clip(u, SMALLEST, 1 - SMALLEST)) + phi) / TEMPERATURE)
+    s = scipy.special.expit((scipy.special.logit(np.clip(u, SMALLEST, 1 - SMALLEST)) + phi) / TEMPERATURE)
     stretched = s * (HIGH - LOW) + LOW
     slope = np.where((stretched > 0) & (stretched < 1), s * (1 - s) * (HIGH - LOW) / TEMPERATURE, 0)
     return np.clip(stretched, 0, 1).astype(phi.dtype), slope.astype(phi.dtype)
@@ -30,13 +30,13 @@ def gate(phi: Array, u: Array) -> tuple[Array, Array]:
 
 def probability_on(phi: Array) -> tuple[Array, Array]:
     """P(z > 0) = σ(φ − β ln(−γ/ζ)) and its derivative by φ; any shape."""
-    on = expit(phi + SHIFT)
+    on = scipy.special.expit(phi + SHIFT)
     return np.asarray(on), np.asarray(on * (1 - on))
 
 
 def median(phi: Array) -> Array:
     """z without noise: min(max(σ(φ)(ζ − γ) + γ, 0), 1), the gate of Louizos et al. in evaluation."""
-    return np.asarray(np.clip(expit(phi) * (HIGH - LOW) + LOW, 0, 1))
+    return np.asarray(np.clip(scipy.special.expit(phi) * (HIGH - LOW) + LOW, 0, 1))
 
 
 def uniform(seed: int, count: int, shape: tuple[int, ...]) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
+import scipy
 
 from psgd_ref.compress.activations import UnsignedRounding, hold_inputs, input_bits, unsigned_inputs
 from psgd_ref.compress.grids import ClipGrid, Grid
@@ -161,7 +161,7 @@ class _Problem:
                 best, least = clips, value
             return value
 
-        minimize(
+        scipy.optimize.minimize(
             objective,
             np.ones(int(free.sum())),
             method="Powell",

@@ -7,7 +7,7 @@ Nagel et al. 2019 (DFQ); the sums of residual blocks are ours.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from psgd_ref.compress.graph import below
 from psgd_ref.core.arguments import Array
@@ -54,7 +54,7 @@ def rectified_moments(mean: Array, deviation: Array) -> tuple[Array, Array]:
     """
     mean, deviation = np.asarray(mean, np.float64), np.asarray(deviation, np.float64)
     ratio = np.divide(mean, deviation, out=np.where(mean < 0, -np.inf, np.inf), where=deviation > 0)
-    density, below_it = np.exp(-(ratio**2) / 2) / np.sqrt(2 * np.pi), ndtr(ratio)
+    density, below_it = np.exp(-(ratio**2) / 2) / np.sqrt(2 * np.pi), scipy.special.ndtr(ratio)
     first = deviation * density + mean * below_it
     second = (mean**2 + deviation**2) * below_it + mean * deviation * density
     return first, np.maximum(second - first**2, 0.0)

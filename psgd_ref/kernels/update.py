@@ -28,7 +28,11 @@ _MAGNITUDE = np.int32(0x7FFFFFFF)
 def min_max_steps(w: Array, parts: Parts) -> Array:
     """As `reference.min_max_steps`."""
     steps, peaks = np.empty(parts.slots, np.float32), np.empty(parts.peaks, np.int32)
-    _steps(w.view(np.int32), _found(), peaks, steps, parts.blocks, parts.whole)
+    bits = w.view(np.int32)
+    if _per_tensor(parts):
+        _tensor_steps(bits, peaks, steps, parts.blocks, parts.whole)
+    else:
+        _channel_steps(bits, _found(), peaks, steps, parts.blocks, parts.whole)
     return steps
 
 
@@ -39,7 +43,7 @@ def psgd_update(
     following, peaks = np.empty(parts.slots, np.float32), np.empty(parts.peaks, np.int32)
     rates = (np.float32(lr), np.float32(momentum), np.float32(decay))
     steps = np.ascontiguousarray(steps)
-    if parts.slots == len(parts.parts):
+    if _per_tensor(parts):
         _update_tensors(w, g, v, steps, peaks, following, parts.blocks, parts.whole, parts.real, rates)
     else:
         tables = np.empty((THREADS, 5, _STRIP), np.float32)
@@ -50,13 +54,24 @@ def psgd_update(
     return following
 
 
+def _per_tensor(parts: Parts) -> bool:
+    """Whether no part has a Δ for each of its channels; that case has kernels that compile faster."""
+    return parts.slots == len(parts.parts)
+
+
 def _found() -> npt.NDArray[np.int32]:
     """Room for the largest magnitudes in the places of a strip."""
     return np.empty((THREADS, _STRIP), np.int32)
 
 
 @kernel
-def _steps(bits, found, peaks, steps, blocks, parts):
+def _tensor_steps(bits, peaks, steps, blocks, parts):
+    for_each(len(blocks), bits.size, _peak_of_block, (bits, peaks, blocks, parts))
+    _gather(peaks, steps, blocks, parts)
+
+
+@kernel
+def _channel_steps(bits, found, peaks, steps, blocks, parts):
     for_each(len(blocks), bits.size, _peaks_of_block, (bits, found, peaks, blocks, parts))
     _gather(peaks, steps, blocks, parts)
 
@@ -102,17 +117,22 @@ def _magnitude(bits):
 
 
 @body
+def _peak_of_block(index, worker, bits, peaks, blocks, parts):
+    start, stop, part, first_peak = blocks[index]
+    piece, peak = bits[start:stop], np.int32(0)
+    if parts[part, 3] >= 0:  # it has targets
+        for i in range(piece.size):
+            peak = max(peak, _magnitude(piece[i]))
+    peaks[first_peak] = peak
+
+
+@body
 def _peaks_of_block(index, worker, bits, found, peaks, blocks, parts):
     start, stop, part, first_peak = blocks[index]
     _, channels, _, levels = parts[part]
     if levels < 0:  # no targets
         for c in range(channels):
             peaks[first_peak + c] = 0
-    elif channels == 1:
-        piece, peak = bits[start:stop], np.int32(0)
-        for i in range(piece.size):
-            peak = max(peak, _magnitude(piece[i]))
-        peaks[first_peak] = peak
     else:
         _find_peaks(bits[start:stop], found[worker], peaks[first_peak : first_peak + channels])
 

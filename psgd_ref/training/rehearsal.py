@@ -1,0 +1,49 @@
+"""A training step in parts that need nothing of each other, so that processes compile different kernels.
+
+Compilation takes longer than anything else in a short run. Workers that begin with the same training step
+would need the same kernel at the same time, and all but one would wait for it.
+"""
+
+import numpy as np
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.nn import Model, Sequential
+from psgd_ref.nn.layer import Layer
+from psgd_ref.training.optimizer import Optimizer
+
+
+def parts(model: Model) -> list[str]:
+    """Names of the parts of a training step: the optimiser, and the first layer of each kind.
+
+    Layers are of a kind when their parameters have the same shapes; the network's own layers are
+    looked at, not those inside them.
+    """
+    kinds: dict[object, str] = {}
+    for name, layer in _layers(model).items():
+        shapes = tuple(parameter.shape for parameter in layer.parameters().values())
+        kinds.setdefault((type(layer), shapes), name)
+    return ["", *kinds.values()]
+
+
+def rehearse(model: Model, optimizer: Optimizer, shape: tuple[int, ...], part: str) -> None:
+    """Do one of `parts`: a layer's forward and backward pass, or for "" the optimiser's step.
+
+    shape : of an image, (H, W, C)
+    Nothing comes of it but compiled kernels. Modifies the model.
+    """
+    if part == "":
+        optimizer.update(model, optimizer.init(model))
+        return
+    # In float64 the oracles run, which need no compilation.
+    x: Array = np.ones((2, *shape))
+    for name, layer in _layers(model).items():
+        if name == part:
+            y, cache = layer.forward(x.astype(np.float32), True)
+            layer.backward(np.ones_like(y), cache)
+            layer.forward(x.astype(np.float32), False)
+            return
+        x, _ = layer.forward(x, False)
+
+
+def _layers(model: Model) -> dict[str, Layer]:
+    return model.net.layers if isinstance(model.net, Sequential) else {"net": model.net}
