@@ -39,7 +39,8 @@ class Shift:
             (image, row, column, row, column, channel),
             writeable=False,
         )
-        return crops[np.arange(count), top, left]
+        moved: Images = crops[np.arange(count), top, left]
+        return moved
 
 
 @dataclass(frozen=True)

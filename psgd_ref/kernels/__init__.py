@@ -42,7 +42,7 @@ def _choose(compiled: Callable[P, R], oracle: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(oracle)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        for value in (*args, *kwargs.values()):
+        for value in (*args, *kwargs.values()) if kwargs else args:
             # Most arrays are float32, and comparing dtypes takes time: first whether it is the very same one.
             if isinstance(value, np.ndarray) and value.dtype is not _FLOAT32 and _other_float(value.dtype):
                 return oracle(*args, **kwargs)

@@ -6,55 +6,62 @@
 
 All three are C = A·B for some strides of A and B. A BLAS would do, but cuts its sums by the number of
 threads and by the CPU; here every element of C is one sum in order.
+
+A turn of a thread makes one block of columns of C, as wide as a tile, for a band of rows. It takes B in
+pieces of some rows: a piece is packed into a panel that stays in the L1 cache while all tiles of the band
+go over it. Between two pieces the sums of a tile wait in memory.
 """
 
 import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import ZERO, height_width, row_shape, store_columns, sums_shape
-from psgd_ref.kernels.compile import LANES, body, kernel
+from psgd_ref.kernels.blocks import ZERO, flat, row_shape, store_columns, sums_shape
+from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 
-# Rows of C in one turn of a thread.
-_BAND = 96
+# Rows of C in one turn of a thread, and rows of B in one piece.
+_BAND, _PIECE = 96, 256
 # Columns of the widest tile.
 _WIDEST = 2 * LANES
+_NONE = np.empty(0, np.float32)
+
+Steps = tuple[int, int]
 
 
 def linear(x: Array, w: Array, bias: Array | None) -> Array:
     """As `reference.linear`."""
-    return _product(x, w, bias)
+    (rows, depth), columns = x.shape, w.shape[1]
+    y: Array = memory.empty((rows, columns))
+    _product(x, (depth, 1), w, (columns, 1), _NONE if bias is None else flat(bias), y, depth)
+    return y
 
 
-def linear_backward(dy: Array, x: Array, w: Array, need_dx: bool = True) -> tuple[Array | None, Array]:
+def linear_backward(
+    dy: Array, x: Array, w: Array, need_dx: bool = True, into: Array | None = None
+) -> tuple[Array | None, Array]:
     """As `reference.linear_backward`."""
-    return (_product(dy, w.T, None) if need_dx else None), _product(x.T, dy, None)
+    (rows, inputs), outputs = x.shape, w.shape[1]
+    dw: Array = memory.empty(w.shape) if into is None else into
+    _product(x, (1, inputs), dy, (outputs, 1), _NONE, dw, rows)
+    if not need_dx:
+        return None, dw
+    dx: Array = memory.empty(x.shape)
+    _product(dy, (outputs, 1), w, (1, outputs), _NONE, dx, outputs)
+    return dx, dw
 
 
-def _product(a: Array, b: Array, bias: Array | None) -> Array:
-    (rows, depth), (_, columns) = a.shape, b.shape
-    c: Array = memory.empty((rows, columns))
+def _product(a: Array, a_steps: Steps, b: Array, b_steps: Steps, bias: Array, c: Array, depth: int) -> None:
+    """C = A·B + bias. Steps: how far apart rows and columns of A and B lie in the arrays as one line."""
+    rows, columns = c.shape
     tile = sums_shape(columns)
-    tall, _ = height_width(tile)
-    start = np.zeros(columns + _WIDEST, np.float32)
-    if bias is not None:
-        start[:columns] = bias
-    (a_line, a_down, a_right), (b_line, b_down, b_right) = _line(a), _line(b)
+    scratch = np.empty((THREADS, (1 + _BAND + min(depth, _PIECE)) * _WIDEST), np.float32)
+    places = np.empty((THREADS, 2, _BAND), np.intp)
     _multiply(
-        a_line, b_line, start, c.reshape(-1), memory.empty((THREADS, depth * _WIDEST)),
-        np.empty((THREADS, 2, tall), np.intp), (rows, depth, columns), (a_down, a_right), (b_down, b_right),
+        flat(a), flat(b), bias, flat(c), scratch, places, (rows, depth, columns), a_steps, b_steps,
         tile, row_shape(columns),
     )  # fmt: skip
-    return c
-
-
-def _line(a: Array) -> tuple[Array, int, int]:
-    """The elements of a matrix as one line, and how far apart rows and columns lie in it."""
-    if a.flags.f_contiguous and not a.flags.c_contiguous:
-        return a.T.reshape(-1), 1, a.shape[0]
-    return np.ascontiguousarray(a).reshape(-1), a.shape[1], 1
 
 
 @kernel
@@ -62,35 +69,53 @@ def _multiply(a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile, row
     rows, depth, columns = sizes
     bands, blocks = (rows + _BAND - 1) // _BAND, (columns + tile_columns(tile) - 1) // tile_columns(tile)
     arguments = (a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile, row)
-    for_each(bands * blocks, rows * depth * columns, _multiply_band, arguments)
+    # One instruction multiplies a whole vector.
+    for_each(bands * blocks, rows * depth * columns // LANES, _multiply_band, arguments)
 
 
 @body
 def _multiply_band(index, worker, a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile, row):
-    """One block of columns for a band of rows of C = A·B."""
+    """One block of columns for a band of rows of C = A·B + bias."""
     rows, depth, columns = sizes
     height, block = tile_rows(tile), tile_columns(tile)
     blocks = (columns + block - 1) // block
-    first_row, first = index // blocks * _BAND, index % blocks * block
-    count = min(block, columns - first)
-    panel = scratch[worker]
-    for k in range(depth):
-        source = k * b_steps[0] + first * b_steps[1]
-        if count == block and b_steps[1] == 1:
-            tile_store(tile_load(row, b, source, 0), panel, k * block, 0)
-        else:
-            line = panel[k * block : (k + 1) * block]
-            for i in range(count):
-                line[i] = b[source + i * b_steps[1]]
-            for i in range(count, block):
-                line[i] = ZERO
-    # Where a tile's rows lie in A and in C. The last tile repeats the last row.
+    top, first = index // blocks * _BAND, index % blocks * block
+    bottom, count = min(rows, top + _BAND), min(block, columns - first)
+    initial, sums = scratch[worker, :block], scratch[worker, block : (1 + _BAND) * block]
+    panel = scratch[worker, (1 + _BAND) * block :]
+    # Where the rows of the band lie in A and in C; the last tile repeats the last row.
     reads, writes = places[worker, 0], places[worker, 1]
-    for start in range(first_row, min(rows, first_row + _BAND), height):
-        for p in range(height):
-            n = min(start + p, rows - 1)
-            reads[p], writes[p] = n * a_steps[0], n * columns
-        total = tile_load(tile, bias, first, 0)
+    for p in range(_BAND):
+        n = min(top + p, bottom - 1)
+        reads[p], writes[p] = n * a_steps[0], n * columns
+    for i in range(block):
+        initial[i] = bias[first + i] if i < min(count, bias.size) else ZERO
+    for start in range(0, max(depth, 1), _PIECE):
+        stop = min(start + _PIECE, depth)
+        _pack(b, start * b_steps[0] + first * b_steps[1], b_steps, panel, stop - start, count, row)
+        for p in range(0, bottom - top, height):
+            total = tile_load(tile, sums, p * block, block) if start > 0 else tile_load(tile, initial, 0, 0)
+            rows_read, rows_written = reads[p : p + height], writes[p : p + height]
+            for k in range(stop - start):
+                total = tile_rank1(total, a, (start + k) * a_steps[1], rows_read, panel, k * block)
+            if stop < depth:
+                tile_store(total, sums, p * block, block)
+            else:
+                store_columns(total, tile, c, first, rows_written, count)
+
+
+@inner
+def _pack(b, source, steps, panel, depth, count, row):
+    """Copy a piece of B, some rows of `count` columns, into rows as wide as a tile."""
+    block = tile_columns(row)
+    if count == block and steps[1] == 1:
         for k in range(depth):
-            total = tile_rank1(total, a, k * a_steps[1], reads, panel, k * block)
-        store_columns(total, tile, c, first, writes, count)
+            tile_store(tile_load(row, b, source + k * steps[0], 0), panel, k * block, 0)
+        return
+    # Column by column, because those of a transposed matrix are the lines of memory.
+    for i in range(count):
+        for k in range(depth):
+            panel[k * block + i] = b[source + k * steps[0] + i * steps[1]]
+    for i in range(count, block):
+        for k in range(depth):
+            panel[k * block + i] = ZERO

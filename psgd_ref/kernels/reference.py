@@ -68,9 +68,14 @@ def linear(x: Array, w: Array, bias: Array | None) -> Array:
     return x @ w if bias is None else x @ w + bias
 
 
-def linear_backward(dy: Array, x: Array, w: Array, need_dx: bool = True) -> tuple[Array | None, Array]:
-    """Gradients of `linear`: dx = dy wᵀ, dw = xᵀ dy."""
-    return (dy @ w.T if need_dx else None), x.T @ dy
+def linear_backward(
+    dy: Array, x: Array, w: Array, need_dx: bool = True, into: Array | None = None
+) -> tuple[Array | None, Array]:
+    """Gradients of `linear`: dx = dy wᵀ, dw = xᵀ dy.
+
+    into : an array in the shape of w to put dw in, a new one by default
+    """
+    return (dy @ w.T if need_dx else None), np.matmul(x.T, dy, out=into)
 
 
 def channel_sum(dy: Array) -> Array:

@@ -34,6 +34,6 @@ class Conv2d(Weighted):
         return kernels.conv2d(x, weight, bias, self.stride, self.padding)
 
     def product_backward(
-        self, dy: Array, x: Array, weight: Array, need_dx: bool
+        self, dy: Array, x: Array, weight: Array, need_dx: bool, into: Array | None = None
     ) -> tuple[Array | None, Array]:
         return kernels.conv2d_backward(dy, x, weight, self.stride, self.padding, need_dx)

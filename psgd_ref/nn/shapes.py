@@ -54,6 +54,8 @@ def label_array(labels: Any, count: int, classes: int) -> np.ndarray[Any, np.dty
         raise ValueError(
             f"labels must be {count} whole numbers; got shape {labels.shape}, dtype {labels.dtype}"
         )
-    if count and (labels.min() < 0 or labels.max() >= classes):
+    numbers = np.asarray(labels, np.intp)
+    # Without its sign a negative number is larger than any class.
+    if count and numbers.view(np.uintp).max() >= classes:
         raise ValueError(f"labels must lie in 0..{classes - 1}; got {labels.min()}..{labels.max()}")
-    return np.asarray(labels, np.intp)
+    return numbers

@@ -27,9 +27,12 @@ class Weighted(Layer):
         raise NotImplementedError
 
     def product_backward(
-        self, dy: Array, x: Array, weight: Array, need_dx: bool
+        self, dy: Array, x: Array, weight: Array, need_dx: bool, into: Array | None = None
     ) -> tuple[Array | None, Array]:
-        """Gradients of `product` by x (None unless needed) and by the weight."""
+        """Gradients of `product` by x (None unless needed) and by the weight.
+
+        into : an array that the latter may be put in
+        """
         raise NotImplementedError
 
     def parameters(self) -> dict[str, Parameter]:
@@ -48,8 +51,11 @@ class Weighted(Layer):
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         x, weight, x_cache, weight_cache = cache
         # A quantizer's own parameters need the gradient of its output, whoever needs that of its input.
-        dx, dw = self.product_backward(dy, x, weight, need_dx or self.input_quantizer is not None)
-        self.weight.grad[...] = _backward(self.weight_quantizer, dw, weight_cache)
+        need_dx = need_dx or self.input_quantizer is not None
+        into = self.weight.grad if self.weight_quantizer is None else None
+        dx, dw = self.product_backward(dy, x, weight, need_dx, into)
+        if dw is not into:
+            self.weight.grad[...] = _backward(self.weight_quantizer, dw, weight_cache)
         if self.bias is not None:
             self.bias.grad[...] = kernels.channel_sum(dy)
         return None if dx is None else _backward(self.input_quantizer, dx, x_cache)

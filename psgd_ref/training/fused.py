@@ -32,16 +32,18 @@ class Fused:
     _segments: tuple[Segment, ...] = ()
     _parts: Parts = field(default_factory=lambda: Parts.of([]))
     _unused: Array = field(default_factory=lambda: np.zeros(0, np.float32))
+    _ones: Array = field(default_factory=lambda: np.ones(0, np.float32))
 
     def update(self, model: Model, state: State, lr: float) -> None:
         """One step; ValueError for weights that are not finite. Modifies model.w and the momentum."""
         if self._segments is not model.segments:
             self._segments, self._parts = model.segments, Parts.of(self._describe(model))
-            self._unused = np.zeros_like(model.w)
-        velocity = state.get("momentum", self._unused)
-        steps = kernels.min_max_steps(model.w, self._parts)
-        if self.position is not None and not np.isfinite(steps).all():
-            self.position.scale(model, state)  # the chain's own error
+            self._unused, self._ones = np.zeros_like(model.w), np.ones(self._parts.slots, model.w.dtype)
+        velocity, steps = state.get("momentum", self._unused), self._ones
+        if self.position is not None:
+            steps = kernels.min_max_steps(model.w, self._parts)
+            if not np.isfinite(steps).all():
+                self.position.scale(model, state)  # the chain's own error
         kernels.psgd_update(model.w, model.g, velocity, self._parts, steps, lr, self.momentum, self.decay)
 
     def _describe(self, model: Model) -> list[Part]:

@@ -9,18 +9,18 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model, Sequential
 from psgd_ref.nn.layer import Layer
+from psgd_ref.nn.parameters import named_parameters
 from psgd_ref.training.optimizer import Optimizer
 
 
 def parts(model: Model) -> list[str]:
     """Names of the parts of a training step: the optimiser, and the first layer of each kind.
 
-    Layers are of a kind when their parameters have the same shapes; the network's own layers are
-    looked at, not those inside them.
+    Layers of one type whose parameters have the same shapes are of a kind. A block of layers is one layer.
     """
     kinds: dict[object, str] = {}
     for name, layer in _layers(model).items():
-        shapes = tuple(parameter.shape for parameter in layer.parameters().values())
+        shapes = tuple(parameter.shape for _, parameter in named_parameters(layer))
         kinds.setdefault((type(layer), shapes), name)
     return ["", *kinds.values()]
 

@@ -1,6 +1,8 @@
 """Runs on several processes: results in order, one thread each, and the first error ends all."""
 
 import os
+from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,13 @@ def test_results_come_in_the_order_of_the_jobs(workers):
     assert all(threads == ["1"] * len(THREAD_VARIABLES) for _, threads, _ in results)
     assert os.getpid() not in {process for _, _, process in results}
     assert dict(os.environ) == before
+
+
+def test_calls_that_come_first_are_made_and_their_errors_end_all(tmp_path):
+    assert run_all(job, [5], 1, "testing", [partial(Path.touch, tmp_path / "made")])[0][0] == 5
+    assert (tmp_path / "made").exists()
+    with pytest.raises(ArithmeticError, match="run -1 failed"):
+        run_all(job, [5], 1, "testing", [partial(job, -1)])
 
 
 def test_a_failing_run_ends_all_with_its_error():

@@ -11,6 +11,7 @@ from psgd_ref.kernels import BACKEND, reference
 pytestmark = pytest.mark.skipif(BACKEND != "tile", reason="the kernels are their own oracles")
 FEW = settings(max_examples=25, deadline=None)
 CHANNELS = st.sampled_from([1, 2, 3, 5, 8, 16, 17, 33, 64])
+INPUTS = st.one_of(CHANNELS, st.sampled_from([257, 600]))
 SEEDS = st.integers(0, 2**32 - 1)
 FLOAT32_NAMES = [name for name in kernels.__all__ if name not in ("Part", "Parts")]
 
@@ -82,13 +83,16 @@ def test_convolution_of_arrays_that_are_not_contiguous():
 
 
 @FEW
-@given(st.sampled_from([1, 2, 5, 31, 100, 193]), CHANNELS, CHANNELS, st.booleans(), SEEDS)
+@given(st.sampled_from([1, 2, 5, 31, 100, 193, 300]), INPUTS, CHANNELS, st.booleans(), SEEDS)
 def test_linear(rows, inputs, outputs, with_bias, seed):
     rng = np.random.default_rng(seed)
     x, w = draw(rng, rows, inputs), draw(rng, inputs, outputs)
     agree("linear", x, w, draw(rng, outputs) if with_bias else None)
     agree("linear_backward", draw(rng, rows, outputs), x, w)
     agree("linear_backward", draw(rng, rows, outputs), x, w, False)
+    into = np.full((inputs, outputs), np.nan, np.float32)
+    _, dw = agree("linear_backward", draw(rng, rows, outputs), x, w, True, into)
+    assert dw is into
 
 
 @FEW
