@@ -32,8 +32,8 @@ notebooks: .venv/installed-notebooks ## execute every notebook and keep its outp
 	$(BIN)/nbstripout --keep-output --keep-count --keep-id \
 		--extra-keys "metadata.language_info.version cell.metadata.execution" $(NOTEBOOKS)
 
-lab: .venv/installed-notebooks ## open the notebooks in JupyterLab
-	$(BIN)/jupyter lab notebooks/00_quickstart.ipynb
+lab: .venv/installed-notebooks ## open the notebooks in JupyterLab; options in LAB="--no-browser --port 9999"
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb $(LAB)
 
 reproduce: .venv/installed-base ## make the README's table and picture again, and the paper's figures
 	$(BIN)/psgd-ref demo --out notebooks/demo

@@ -1,4 +1,4 @@
-"""The walkthroughs: what each must have, that its links lead somewhere, and that its hidden solutions run."""
+"""The walkthroughs: what each must have, that links lead somewhere, that they run without a checkout."""
 
 import json
 import re
@@ -8,9 +8,12 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 
+from psgd_ref.experiments import walkthrough
+from psgd_ref.experiments.walkthrough import stored
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST_CELL, LARGEST_OUTPUT = 16, 400_000
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n(.*?)</details>", re.DOTALL)
 
@@ -63,6 +66,16 @@ def test_links_lead_somewhere(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_reads_no_file_of_the_checkout(path):
+    """What is stored comes out of the package, so that a notebook by itself runs where that is installed."""
+    code = "\n".join(text(cell) for cell in cells(path, "code"))
+    assert re.findall(r"read_text|read_bytes|\bopen\(|\.\./", code) == []
+    if path.name != "10_cifar10.ipynb":  # whose table takes hours, and which says so where it is not stored
+        assert [name for name in re.findall(r'stored\("([^"]+)"\)', code) if not stored(name)] == []
+    assert "`%pip install git+ADDRESS`" in text(cells(path)[0])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_solutions_run_after_the_first_cells(path, monkeypatch):
     """A solution needs nothing but the code cells at the head of its notebook."""
     monkeypatch.chdir(FOLDER)
@@ -79,6 +92,16 @@ def test_solutions_run_after_the_first_cells(path, monkeypatch):
             exec(compile("\n".join(head), str(path), "exec"), names)
             exec(compile(code, f"{path.name}, solution", "exec"), names)
         plt.close("all")
+
+
+def test_a_result_that_is_not_stored_is_named(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match=r"no result is stored as .*nothing\.json"):
+        stored("nothing.json")
+    # An installed package has its own copy.
+    (tmp_path / "stored").mkdir()
+    (tmp_path / "stored/found.txt").write_text("here")
+    monkeypatch.setattr(walkthrough, "PACKAGE", tmp_path)
+    assert stored("found.txt") == "here"
 
 
 def test_the_reading_order_names_every_notebook():

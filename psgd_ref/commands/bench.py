@@ -1,8 +1,9 @@
-"""`psgd-ref bench`: time the kernels, against PyTorch where it is installed."""
+"""`psgd-ref bench`: time the kernels, against PyTorch where it is installed; how a step's cost grows."""
 
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from psgd_ref.commands.numbers import count
@@ -10,9 +11,25 @@ from psgd_ref.commands.numbers import count
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    bench = commands.add_parser("bench", help="time the kernels, against PyTorch where it is installed")
+    bench = commands.add_parser(
+        "bench",
+        help="time the kernels, against PyTorch where it is installed",
+        description="Times training steps, layers and the optimiser in turns with PyTorch where it is "
+        "installed. With --growth: how the time and memory of a step grow with batch, width and depth of a "
+        "ResNet-20, and those of PSGD's step alone with the number of weights.",
+    )
     bench.add_argument(
-        "--only", nargs="+", default=[], metavar="WORD", help="cases whose name holds one of these words"
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="WORD",
+        help="cases (with --growth: axes) whose name holds one of these words",
+    )
+    bench.add_argument(
+        "--growth",
+        type=Path,
+        metavar="FOLDER",
+        help="measure growth instead, on one thread, some two minutes; picture (PNG, SVG) and numbers (JSON)",
     )
     bench.add_argument("--turns", type=count, default=5, help="turns of each side (default: %(default)s)")
     bench.add_argument(
@@ -26,6 +43,8 @@ def add(commands: Any) -> None:
 def _bench(options: argparse.Namespace) -> int:
     from psgd_ref.experiments import bench
 
+    if options.growth is not None:
+        return _growth(options)
     if options.list:
         print("\n".join(case.name for case in bench.select(options.only)))
         return 0
@@ -33,4 +52,23 @@ def _bench(options: argparse.Namespace) -> int:
         print("PyTorch is not installed (pip install 'psgd_ref[compare]'): our side alone", file=sys.stderr)
     result = bench.run(options.only, options.turns, options.threads)
     print(json.dumps(result.as_json(), indent=1) if options.json else result.table())
+    return 0
+
+
+def _growth(options: argparse.Namespace) -> int:
+    from psgd_ref.experiments import growth
+
+    axes = growth.select(options.only)
+    if options.list:
+        print("\n".join(axes))
+        return 0
+    # A folder that cannot be made is found out before minutes of work, not after.
+    options.growth.mkdir(parents=True, exist_ok=True)
+    result = growth.run(axes)
+    paths = growth.save(result, options.growth)
+    if options.json:
+        print(json.dumps(result.as_json(), indent=1))
+    else:
+        print("\n".join(f"{name}: {path}" for name, path in paths.items()))
+        print(result.table())
     return 0

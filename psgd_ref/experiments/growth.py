@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -69,7 +69,15 @@ class Result:
         return {"points": [asdict(point) for point in self.points], "slopes": slopes}
 
 
-def run(axes: dict[str, Sequence[int]] | None = None) -> Result:
+def select(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Values of the axes whose name holds one of the words, all without words; ValueError when none does."""
+    chosen = {axis: values for axis, values in AXES.items() if not words or any(w in axis for w in words)}
+    if not chosen:
+        raise ValueError(f"no axis is named {' or '.join(words)}; there are {', '.join(AXES)}")
+    return chosen
+
+
+def run(axes: Mapping[str, Sequence[int]] | None = None) -> Result:
     """Measure every point in a fresh process of one thread.
 
     axes : values by axis ("batch", "width", "depth" of a ResNet; "weights" of PSGD's step alone)

@@ -1,7 +1,11 @@
-"""What the walkthroughs train: the demonstration's network and recipe on the digits, in fewer epochs."""
+"""What the walkthroughs train, and the stored results that they read.
+
+They train the demonstration's network by its recipe on the digits, in fewer epochs.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from psgd_ref.experiments import demo
@@ -10,6 +14,7 @@ from psgd_ref.models import convnet
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
 
+PACKAGE = Path(__file__).parents[1]
 # From the number of steps, which the schedule needs, to the optimiser.
 Rule = Callable[[int], Optimizer]
 
@@ -39,6 +44,19 @@ def psgd(bits: int, **changes: Any) -> Rule:
     """
     options = {**demo.chosen_options()["PSGD → W3"], **changes}
     return partial(demo.Method("PSGD", bits).optimizer, options)
+
+
+def stored(name: str) -> str:
+    """The text of a stored result: a checkout's file in `notebooks`, else the installed package's copy.
+
+    name : path below `notebooks`, as "compare/pruning/rows.json"
+    Raises FileNotFoundError where it is not stored.
+    """
+    folder = PACKAGE / "stored"
+    path = (folder if folder.exists() else PACKAGE.parent / "notebooks") / name
+    if not path.is_file():
+        raise FileNotFoundError(f"no result is stored as {path}; commands write such files with --out")
+    return path.read_text(encoding="utf-8")
 
 
 def pivot(rows: Sequence[Mapping[str, Any]], lines: Sequence[str], column: str) -> str:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from psgd_ref.analysis import toy
 from psgd_ref.core import UniformGrid, Warp
-from psgd_ref.figures.style import BLUE, INK, PAGE, VERMILION, letter, styled
+from psgd_ref.figures.style import BLUE, INK, PAGE, letter, line, styled
 
 RUNS, STEPS, LOW, HIGH = 300, 600, -0.45, 1.5
 
@@ -46,12 +46,12 @@ def draw(
         axes[0].set(xlabel="$w$", ylabel="loss")
         axes[1].set(xlabel="$y=f(w)$")
         edges = np.linspace(LOW - 0.5, HIGH + 0.5, 70)
-        for name, way, color in (("SGD", None, VERMILION), ("PSGD", warp, BLUE)):
+        for name, way in (("SGD", None), ("PSGD", warp)):
             with np.errstate(over="ignore", invalid="ignore"):
                 path = _path(start, way, lr, noise, rng)
             late = path[STEPS // 2 :]
             label = f"{name}: {np.mean(path[-1] < toy.HILL):.0%} in A"
-            axes[2].stairs(np.histogram(late, edges)[0] / late.size, edges, color=color, label=label)
+            axes[2].stairs(np.histogram(late, edges)[0] / late.size, edges, label=label, **line(name.lower()))
         axes[2].set(xlabel="$w$", ylabel="share of the time")
         axes[2].legend()
         letter(axes, ["over $w$", "over $y$", "noisy runs"])
