@@ -23,7 +23,8 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO, flat, gradient_shape, height_width, store_columns, sums_shape, up
-from psgd_ref.kernels.compile import body, inner, kernel
+from psgd_ref.kernels.borders import copy, insert, zeros
+from psgd_ref.kernels.compile import body, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Indices, Pair
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
@@ -85,7 +86,7 @@ def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pai
     _weights(
         flat(dy), flat(x), dw.reshape(-1), memory.empty((min(PARTS, images), rows * run * padded)),
         # The last tile of a line reads on beyond it; those rows of the sum are left out.
-        _zeros(THREADS, plan.border[0] + run), _zeros(THREADS, plan.pixels * padded),
+        zeros(THREADS, plan.border[0] + run), zeros(THREADS, plan.pixels * padded),
         plan.reads, plan.pixels, (images, height, width * inputs, outputs), plan.border[1:],
         (rows, columns * inputs, run, padded), tile,
     )  # fmt: skip
@@ -150,12 +151,6 @@ def _pixels(size: Pair, down: int, right: int) -> Indices:
     return np.pad(offsets, (0, -len(offsets) % _REPEATS), mode="edge")
 
 
-def _zeros(*shape: int) -> Array:
-    zeros: Array = memory.empty(shape)
-    zeros.fill(0)
-    return zeros
-
-
 def _panels(w: Array, block: int) -> Array:
     """Weights (i, j, c, o) in the order tiles read them, (o // block, i, j, c, o % block); zeros fill."""
     *taps, outputs = w.shape
@@ -180,7 +175,7 @@ def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: _Plan) ->
         first[:outputs] = bias
     scratch, line, at = plan.border
     _sums(
-        flat(x), _panels(w, block), first, y.reshape(-1), _zeros(THREADS, scratch), plan.reads, plan.writes,
+        flat(x), _panels(w, block), first, y.reshape(-1), zeros(THREADS, scratch), plan.reads, plan.writes,
         plan.pixels, (images, height, width * inputs, y.size // max(images, 1)), (line, at), plan.starts,
         (rows, columns * inputs, outputs), tile,
     )  # fmt: skip
@@ -201,7 +196,7 @@ def _sums_image(
     rows, run, outputs = taps
     tall, block = tile_rows(tile), tile_columns(tile)
     image = scratch[worker]
-    _insert(x, n, height, width, image, border)
+    insert(x, n, height, width, image, border)
     for o in range(0, outputs, block):
         for pixel in range(0, pixels, tall):
             # The tile's rows are any pixels, those of the next line too.
@@ -212,16 +207,6 @@ def _sums_image(
                 for k in range(run):
                     sums = tile_rank1(sums, image, source + k, rows_read, panels, weights + k * block)
             store_columns(sums, tile, y, n * y_size + starts[1] + o, rows_written, outputs - o)
-
-
-@inner
-def _insert(x, n, height, width, image, border):
-    """Copy image n (lines of `width` numbers) inside the border."""
-    line, at = border
-    for h in range(height):
-        source = (n * height + h) * width
-        for i in range(width):
-            image[at + h * line + i] = x[source + i]
 
 
 @kernel
@@ -243,12 +228,12 @@ def _weights_part(
     for i in range(len(sums)):
         sums[i] = ZERO
     for n in range(images * part // len(parts), images * (part + 1) // len(parts)):
-        _insert(x, n, height, width, image, border)
+        insert(x, n, height, width, image, border)
         source, start = dy, n * pixels * outputs
         if padded != outputs:
             for p in range(pixels):
-                for o in range(outputs):
-                    gradient[p * padded + o] = dy[start + p * outputs + o]
+                at = start + p * outputs
+                copy(dy[at : at + outputs], gradient[p * padded : p * padded + outputs])
             source, start = gradient, 0
         for band in range(0, pixels, _BAND):
             for i in range(rows):
@@ -270,8 +255,9 @@ def _sum_parts(i, worker, parts, dw, taps, outputs):
     _, run, padded_run, padded = taps
     for k in range(run):
         target, source = (i * run + k) * outputs, (i * padded_run + k) * padded
-        for o in range(outputs):
-            dw[target + o] = parts[0, source + o]
+        total = dw[target : target + outputs]
+        copy(parts[0, source : source + outputs], total)
         for part in range(1, len(parts)):
-            for o in range(outputs):
-                dw[target + o] += parts[part, source + o]
+            more = parts[part, source : source + outputs]
+            for o in range(len(total)):
+                total[o] += more[o]
