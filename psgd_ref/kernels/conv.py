@@ -21,7 +21,7 @@ from itertools import product
 import numpy as np
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.kernels import memory
+from psgd_ref.kernels import memory, winograd
 from psgd_ref.kernels.blocks import ZERO, flat, gradient_shape, height_width, store_columns, sums_shape, up
 from psgd_ref.kernels.borders import copy, insert, zeros
 from psgd_ref.kernels.compile import body, kernel
@@ -54,6 +54,8 @@ class _Plan:
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
     """As `reference.conv2d`."""
+    if winograd.pays(x.shape[1:], w.shape, stride, padding, winograd.SUMS):
+        return winograd.conv2d(x, w, bias, padding)
     size, plan = _forward_plan(x.shape[1:], w.shape, stride, padding)
     y: Array = memory.empty((x.shape[0], *size, w.shape[3]))
     _correlate(x, w, bias, y, plan)
@@ -69,6 +71,9 @@ def conv2d_backward(
 
 
 def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair, padding: Pair) -> Array:
+    if winograd.pays(x_shape[1:], w.shape, stride, padding, winograd.SUMS):
+        flipped = w[::-1, ::-1].swapaxes(2, 3)
+        return winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1]))
     dx: Array = memory.empty(x_shape)
     for (i, j), plan in _input_plans(x_shape[1:], dy.shape[1:], w.shape, stride, padding):
         taps = w[i :: stride[0], j :: stride[1]][::-1, ::-1].swapaxes(2, 3)
@@ -77,6 +82,8 @@ def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair,
 
 
 def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
+    if winograd.pays(x.shape[1:], w_shape, stride, padding, winograd.GRADIENT):
+        return winograd.weights_gradient(dy, x, padding, PARTS)
     (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w_shape
     _, plan = _forward_plan(x.shape[1:], w_shape, stride, padding)
     tile = gradient_shape(outputs)

@@ -188,6 +188,26 @@ def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, rows: Any, w: Any,
     return tile(tile, x, types.intp, rows, w, types.intp), emit
 
 
+def _each_register(operation: str) -> Any:
+    """An intrinsic that applies an instruction of two vectors, register by register, to two tiles."""
+
+    def of_two(typing: Any, one: Any, other: Any) -> Any:
+        def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+            result = args[0]
+            for index in range(one.rows * one.vectors):
+                values = [b.extract_value(tile, index) for tile in args]
+                result = b.insert_value(result, getattr(b, operation)(*values), index)
+            return result
+
+        return one(one, other), emit
+
+    return intrinsic(of_two)
+
+
+# The sum and the difference of two tiles of one shape, as a new tile. They emit an instruction a register.
+tile_add, tile_subtract = _each_register("fadd"), _each_register("fsub")
+
+
 # Arrays promise the alignment of one float only: rows of a tile start anywhere.
 _FLOAT_BYTES = 4
 
