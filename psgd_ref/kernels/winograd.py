@@ -181,8 +181,7 @@ def _convolve_stack(
     index, worker, x, panels, bias, y, scratch, v, m, inputs, images, out, squares, border, tile, vector
 ):
     """The convolution of a stack of images."""
-    (stack, down, right), (height, width, outputs) = squares, out
-    size, line, at = border
+    (stack, down, right), (height, width, outputs), (size, line, at) = squares, out, border
     image, v, m = scratch[worker], v[worker], m[worker]
     tall, block, lanes = tile_rows(tile), tile_columns(tile), tile_columns(vector)
     padded = len(bias)
@@ -224,9 +223,8 @@ def _weights_part(
     part, worker, dy, x, parts, scratch_x, scratch_dy, v, d, inputs, outputs, images, out, channels, squares,
     border, line_dy, tile, vector,
 ):  # fmt: skip
-    """The transformed gradient of some images: parts[part, ξ, c, o] = Σ V[ξ, square, c] · D[ξ, square, o]."""
-    (stack, down, right), (rows, padded) = squares, channels
-    size, line, at = border
+    """The transformed gradient of some images: parts[part, ξ, c, o] = Σ V[ξ, s, c] · D[ξ, s, o]."""
+    (stack, down, right), (rows, padded), (size, line, at) = squares, channels, border
     size_dy = 2 * down * line_dy
     image, gradient, v, d = scratch_x[worker], scratch_dy[worker], v[worker], d[worker]
     tall, block, lanes = tile_rows(tile), tile_columns(tile), tile_columns(vector)
@@ -235,11 +233,10 @@ def _weights_part(
         clear(parts[part, place])
     last = images[0] * (part + 1) // len(parts)
     for first in range(images[0] * part // len(parts), last, stack):
-        here = min(stack, last - first)
-        for n in range(here):
+        total = min(stack, last - first) * down * right
+        for n in range(min(stack, last - first)):
             insert(x, first + n, images[1], images[2], image[n * size :], (line, at))
             insert(dy, first + n, out[0], out[1], gradient[n * size_dy :], (line_dy, 0))
-        total = here * down * right
         for start in range(0, total, _SQUARES):
             count = min(_SQUARES, total - start)
             _transform_inputs(image, start, count, squares, border, inputs, v, v_plane, vector)
