@@ -1,7 +1,8 @@
 """Pooling: the largest value or the mean of each window, and of the whole image. NHWC, float32.
 
-One image at a time; for each window a loop over its elements, innermost over channels, which lie next to
-each other. The part of a window that hangs over the border is skipped.
+One image at a time; for each window (the maximum: for each line of windows) a loop over its elements,
+innermost over channels, which lie next to each other. The part of a window that hangs over the border is
+skipped.
 """
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO
+from psgd_ref.kernels.borders import copy
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Indices, Pair
@@ -25,8 +27,8 @@ def max_pool2d(x: Array, size: Pair, stride: Pair, padding: Pair) -> tuple[Array
     """As `reference.max_pool2d`."""
     shape = _pooled(x.shape, size, stride, padding)
     y, winner = memory.empty(shape), memory.empty(shape, np.int32)
-    pairs = (THREADS, 2, x.shape[3])
-    values, places = np.empty(pairs, np.float32), np.empty(pairs, np.int32)
+    line = shape[2] * shape[3]
+    values, places = np.empty((THREADS, 3, line), np.float32), np.empty((THREADS, 2, line), np.int32)
     _max(np.ascontiguousarray(x), y, winner, values, places, size, stride, padding)
     return y, winner
 
@@ -105,28 +107,35 @@ def _clear(image):
 @body
 def _max_image(n, worker, x, y, winner, values, places, size, stride, padding):
     _, height, width, channels = x.shape
-    image = x[n]
-    # Each element of the window compares with what is largest so far, from one pair of rows into the other:
-    # in place, only the lanes that change would be stored, by an instruction that is slow on some CPUs.
-    best, which = values[worker, 0], places[worker, 0]
-    next_best, next_which = values[worker, 1], places[worker, 1]
+    # A line of windows at a time, in loops long enough for vectors: each element of the windows compares with
+    # what is largest so far, from one pair of rows into the other. (In place, only the lanes that change
+    # would be stored, by an instruction that is slow on some CPUs.)
+    best, next_best, pixels = values[worker, 0], values[worker, 1], values[worker, 2]
+    which, next_which = places[worker, 0], places[worker, 1]
     for h in range(y.shape[1]):
         u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
+        for c in range(len(best)):
+            best[c], which[c] = _LEAST, 0
+        for i in range(top, bottom):
+            for j in range(size[1]):
+                k = np.int32(i * size[1] + j)
+                for v in range(y.shape[2]):
+                    w = v * stride[1] + j - padding[1]
+                    pixel = pixels[v * channels : (v + 1) * channels]
+                    if 0 <= w < width:
+                        copy(x[n, u + i, w], pixel)
+                    else:
+                        for c in range(channels):
+                            pixel[c] = _LEAST
+                for c in range(len(best)):
+                    # NaN is larger than any number, and the first one stays.
+                    larger = (pixels[c] > best[c]) | (np.isnan(pixels[c]) & (not np.isnan(best[c])))
+                    next_best[c] = pixels[c] if larger else best[c]
+                    next_which[c] = k if larger else which[c]
+                best, which, next_best, next_which = next_best, next_which, best, which
         for v in range(y.shape[2]):
-            w, left, right = _inside(v, size[1], stride[1], padding[1], width)
-            for c in range(channels):
-                best[c], which[c] = _LEAST, 0
-            for i in range(top, bottom):
-                for j in range(left, right):
-                    pixel, k = image[u + i, w + j], np.int32(i * size[1] + j)
-                    for c in range(channels):
-                        # NaN is larger than any number, and the first one stays.
-                        larger = (pixel[c] > best[c]) | (np.isnan(pixel[c]) & (not np.isnan(best[c])))
-                        next_best[c] = pixel[c] if larger else best[c]
-                        next_which[c] = k if larger else which[c]
-                    best, which, next_best, next_which = next_best, next_which, best, which
-            for c in range(channels):
-                y[n, h, v, c], winner[n, h, v, c] = best[c], which[c]
+            copy(best[v * channels : (v + 1) * channels], y[n, h, v])
+            copy(which[v * channels : (v + 1) * channels], winner[n, h, v])
 
 
 @body
