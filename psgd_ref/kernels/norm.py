@@ -71,20 +71,30 @@ def batch_norm_eval(
 
 
 def batch_norm_backward(
-    dy: Array, x: Array, y: Array | None, gamma: Array, mean: Array, var: Array, eps: float, relu: bool
-) -> tuple[Array, Array, Array, Array]:
+    dy: Array,
+    x: Array,
+    y: Array | None,
+    gamma: Array,
+    mean: Array,
+    var: Array,
+    eps: float,
+    relu: bool,
+    need_dz: bool = True,
+) -> tuple[Array, Array, Array, Array | None]:
     """As `reference.batch_norm_backward`."""
     channels = x.shape[-1]
     sizes = layout(x.size, channels)
     gated = relu and y is not None
     dz = memory.empty(x.shape) if gated else np.ascontiguousarray(dy)
-    dx, (dgamma, dbeta) = memory.empty(x.shape), np.empty((2, channels), np.float32)
+    # Where nobody needs dz, dx takes its place: less memory passes through the caches.
+    dx = dz if gated and not need_dz else memory.empty(x.shape)
+    dgamma, dbeta = np.empty((2, channels), np.float32)
     _backward(
         flat(dy), flat(x), flat(y) if gated and y is not None else _NONE, dz.reshape(-1), dx.reshape(-1),
         flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, np.empty((4, sizes[0]), np.float32),
         *_sums(x.size, channels), sizes,
     )  # fmt: skip
-    return dx, dgamma, dbeta, dz
+    return dx, dgamma, dbeta, dz if need_dz else None
 
 
 def channel_sum(dy: Array) -> Array:
@@ -262,6 +272,4 @@ def _input_gradient(index, worker, dz, x, dx, centre, factor, slope, offset, blo
     for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
         a, b, out = dz[start : start + block], x[start : start + block], dx[start : start + block]
         for i in range(a.size):
-            out[i] = (b[i] - centre[i]) * slope[i] + offset[i]
-        for i in range(a.size):
-            out[i] += a[i] * factor[i]
+            out[i] = a[i] * factor[i] + ((b[i] - centre[i]) * slope[i] + offset[i])

@@ -113,9 +113,19 @@ def batch_norm_eval(
 
 
 def batch_norm_backward(
-    dy: Array, x: Array, y: Array | None, gamma: Array, mean: Array, var: Array, eps: float, relu: bool
-) -> tuple[Array, Array, Array, Array]:
+    dy: Array,
+    x: Array,
+    y: Array | None,
+    gamma: Array,
+    mean: Array,
+    var: Array,
+    eps: float,
+    relu: bool,
+    need_dz: bool = True,
+) -> tuple[Array, Array, Array, Array | None]:
     """Gradients of `batch_norm_train`: dx, dγ, dβ and dz, the gradient before the ReLU (the residual's).
+
+    dz is None unless needed.
 
     With x̂ = (x − m)/√(v+ε): dγ = Σ dz x̂, dβ = Σ dz, dx = γ/√(v+ε) · (dz − mean(dz) − x̂ mean(dz x̂)).
     """
@@ -125,7 +135,7 @@ def batch_norm_backward(
     dgamma, dbeta = (dz * normalised).sum(axes), dz.sum(axes)
     count = x.size // x.shape[-1]
     dx = gamma / np.sqrt(var + eps) * (dz - dbeta / count - normalised * dgamma / count)
-    return dx, dgamma, dbeta, dz
+    return dx, dgamma, dbeta, dz if need_dz else None
 
 
 def relu(x: Array) -> Array:

@@ -46,13 +46,18 @@ class BatchNorm(Layer):
         return y, (x, y if self.relu else None, mean, var)
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        return self.backward_sum(dy, cache)[0]
+        return self._backward(dy, cache, False)[0]
 
     def backward_sum(self, dy: Array, cache: Cache) -> tuple[Array, Array]:
         """∂L/∂x and ∂L/∂residual."""
+        dx, dz = self._backward(dy, cache, True)
+        assert dz is not None
+        return dx, dz
+
+    def _backward(self, dy: Array, cache: Cache, need_dz: bool) -> tuple[Array, Array | None]:
         x, y, mean, var = cache
         dx, dgamma, dbeta, dz = kernels.batch_norm_backward(
-            dy, x, y, self.weight.value, mean, var, self.eps, self.relu
+            dy, x, y, self.weight.value, mean, var, self.eps, self.relu, need_dz
         )
         self.weight.grad[...] = dgamma
         self.bias.grad[...] = dbeta
