@@ -43,7 +43,7 @@ def draw(rows: Sequence[Any], histograms: Sequence[Any]) -> Figure:
         for ax, histogram in zip(axes, histograms, strict=True):
             weight_histogram(ax, histogram.weights, histogram.codes, histogram.bits)
         axes[0].set_ylabel("weights (log scale)")
-        axes[-1].legend(loc="upper right", handlelength=1.2)
+        lower.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         titles = ["Accuracy after rounding to fewer bits", "Error (1: weights uniform in their cells)"]
         titles += [f"{h.method}, on its {h.bits}-bit grid" for h in histograms]
         letter([accuracy, error, *axes], titles)

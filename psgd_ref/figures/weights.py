@@ -20,6 +20,7 @@ def weight_histogram(ax: Axes, weights: Array, codes: npt.NDArray[np.signedinteg
     ax.vlines(levels, 0.5, counts, color=INK, linewidth=1, label="quantized")
     ax.plot(levels, counts, "o", color=INK, markersize=3)
     ax.set_yscale("log")
-    ax.set_ylim(bottom=0.5)
+    # An axis that is shared keeps the limits of the first panel otherwise, and cuts higher pins.
+    ax.set_ylim(0.5, max(ax.get_ylim()[1], 1.3 * counts.max()))
     ax.set_xticks(range(-int(edge), int(edge) + 1))
     ax.set_xlabel("weight / Δ")
