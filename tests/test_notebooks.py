@@ -44,6 +44,7 @@ def test_has_a_question_an_answer_and_exercises(path):
     exercises = re.findall(r"^\*\*\d\.\*\*", words(path), re.MULTILINE)
     assert 1 <= len(exercises) == len(SOLUTION.findall(words(path)))
     assert any("assert " in text(cell) for cell in cells(path, "code"))
+    assert all(f"](../{folder}/" in words(path) for folder in ("psgd_ref", "theory"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -7,6 +7,11 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    str(path.relative_to(ROOT))
+    for glob in ("*.md", "theory/*.md", "notebooks/**/*.md")
+    for path in sorted(ROOT.glob(glob))
+]
 
 
 def test_the_example_runs(capsys):
@@ -23,8 +28,11 @@ def test_the_table_is_the_one_that_the_command_wrote():
     assert f"<!-- table: notebooks/demo/table.md -->\n{stored}<!-- end of table -->" in README
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "theory/README.md", "theory/harness.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
-        assert ((ROOT / page).parent / link).exists(), link
+    for link, anchor in re.findall(r"\]\(([^)#:]+)(?:#([^)]*))?\)", text):
+        target = (ROOT / page).parent / link
+        assert target.exists(), link
+        if anchor and target.suffix == ".ipynb":
+            assert f'<a id=\\"{anchor}\\"></a>' in target.read_text(encoding="utf-8"), f"{link}#{anchor}"
