@@ -103,7 +103,19 @@ def fit_digits(
 
     objective : what to make smaller instead of the smoothed cross-entropy. Modifies `model`.
     """
-    fit(model, optimizer, load_digits(), epochs, BATCH, seed, SMOOTHING, Shift(SHIFT), False, objective)
+    fit(
+        model,
+        optimizer,
+        load_digits(),
+        epochs,
+        BATCH,
+        seed,
+        SMOOTHING,
+        Shift(SHIFT),
+        progress=False,
+        objective=objective,
+        report=False,
+    )
 
 
 def train(run: Run) -> Outcome:

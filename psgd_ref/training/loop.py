@@ -48,12 +48,15 @@ def fit(
     augment: Augmentation | None = None,
     progress: bool | None = None,
     objective: Objective | None = None,
+    report: bool = True,
 ) -> list[Epoch]:
     """Train `model` on data.train and report each epoch on data.validation. Modifies `model`.
 
     epochs, batch ≥ 1; seed of batch order and augmentation; smoothing: label smoothing in [0, 1)
     progress  : show a bar on standard error; by default when a person watches
     objective : what to make smaller instead of the cross-entropy with `smoothing`
+    report    : without it no epoch is measured, which saves a tenth of the time of a small network, and
+                the list is empty
     The same arguments give the same weights bit for bit. Raises ValueError for bad arguments and
     `DivergenceError` at the first loss that is not finite, or after a pass that ended worse than guessing.
     """
@@ -71,6 +74,7 @@ def fit(
             augment,
             show=progress,
             objective=objective,
+            report=report,
         )
     )
 
@@ -87,6 +91,7 @@ def passes(
     stop: Callable[[], bool] = lambda: False,
     show: bool | None = None,
     objective: Objective | None = None,
+    report: bool = True,
 ) -> Iterator[Epoch]:
     """Train until `until` passes are finished and yield what each showed. Modifies `model` and `progress`.
 
@@ -108,15 +113,16 @@ def passes(
                     return
                 progress.losses.append(_step(model, optimizer, progress.state, images, labels, goal))
                 bar.update()
-            epoch = _finish(model, optimizer, data, progress)
+            check_pass(model, optimizer, progress, data.classes)
+            epoch = _measure(model, optimizer, data, progress) if report else None
             progress.next_pass(model)
-            bar.set_postfix(loss=f"{epoch.loss:.3f}", validation=f"{epoch.validation_accuracy:.1%}")
-            yield epoch
+            if epoch is not None:
+                bar.set_postfix(loss=f"{epoch.loss:.3f}", validation=f"{epoch.validation_accuracy:.1%}")
+                yield epoch
 
 
-def _finish(model: Model, optimizer: Optimizer, data: Dataset, progress: Progress) -> Epoch:
-    """What the pass showed; DivergenceError when it led astray."""
-    check_pass(model, optimizer, progress, data.classes)
+def _measure(model: Model, optimizer: Optimizer, data: Dataset, progress: Progress) -> Epoch:
+    """What the pass showed."""
     # The schedule at the last step taken, not at the next: at the end of a cosine the next has rate 0.
     last = {**progress.state, "step": progress.state["step"] - 1}
     rates = optimizer.effective_rates(model, last)

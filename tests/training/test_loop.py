@@ -16,9 +16,11 @@ from psgd_ref.training.progress import Progress
 DATA = load_digits()
 
 
-def trained(optimizer, epochs=2, seed=0):
+def trained(optimizer, epochs=2, seed=0, **options):
     model = convnet(widths=(4, 8), seed=seed)
-    history = fit(model, optimizer, DATA, epochs, batch=50, seed=seed, smoothing=0.1, augment=Shift(1))
+    history = fit(
+        model, optimizer, DATA, epochs, batch=50, seed=seed, smoothing=0.1, augment=Shift(1), **options
+    )
     return model, history
 
 
@@ -48,6 +50,13 @@ def test_training_learns():
     assert history[-1].validation_accuracy > 0.5
     assert [epoch.epoch for epoch in history] == [1, 2, 3, 4, 5]
     assert all(epoch.rate > 0 for epoch in history)
+
+
+def test_without_report_the_weights_are_the_same_and_no_epoch_is_measured():
+    reported, _ = trained(PSGD(0.3, grid=MinMaxGrid(3)))
+    silent, history = trained(PSGD(0.3, grid=MinMaxGrid(3)), report=False)
+    assert np.array_equal(reported.w, silent.w)
+    assert history == []
 
 
 def test_divergence_names_step_layer_and_rate():
