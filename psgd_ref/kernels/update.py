@@ -30,9 +30,10 @@ def min_max_steps(w: Array, parts: Parts) -> Array:
     steps, peaks = np.empty(parts.slots, np.float32), np.empty(parts.peaks, np.int32)
     bits = w.view(np.int32)
     if _per_tensor(parts):
-        _tensor_steps(bits, peaks, steps, parts.blocks, parts.whole)
+        _tensor_peaks(bits, peaks, parts.blocks, parts.whole)
     else:
-        _channel_steps(bits, _found(), peaks, steps, parts.blocks, parts.whole)
+        _channel_peaks(bits, _found(), peaks, parts.blocks, parts.whole)
+    _gather(peaks, steps, parts.blocks, parts.whole)
     return steps
 
 
@@ -44,13 +45,14 @@ def psgd_update(
     rates = (np.float32(lr), np.float32(momentum), np.float32(decay))
     steps = np.ascontiguousarray(steps)
     if _per_tensor(parts):
-        _update_tensors(w, g, v, steps, peaks, following, parts.blocks, parts.whole, parts.real, rates)
+        _update_tensors(w, g, v, steps, peaks, parts.blocks, parts.whole, parts.real, rates)
     else:
         tables = np.empty((THREADS, 5, _STRIP), np.float32)
         _update_channels(
-            w, w.view(np.int32), g, v, steps, tables, _found(), peaks, following,
-            parts.blocks, parts.whole, parts.real, rates,
+            w, w.view(np.int32), g, v, steps, tables, _found(), peaks, parts.blocks, parts.whole,
+            parts.real, rates,
         )  # fmt: skip
+    _gather(peaks, following, parts.blocks, parts.whole)
     return following
 
 
@@ -65,32 +67,28 @@ def _found() -> npt.NDArray[np.int32]:
 
 
 @kernel
-def _tensor_steps(bits, peaks, steps, blocks, parts):
+def _tensor_peaks(bits, peaks, blocks, parts):
     for_each(len(blocks), bits.size, _peak_of_block, (bits, peaks, blocks, parts))
-    _gather(peaks, steps, blocks, parts)
 
 
 @kernel
-def _channel_steps(bits, found, peaks, steps, blocks, parts):
+def _channel_peaks(bits, found, peaks, blocks, parts):
     for_each(len(blocks), bits.size, _peaks_of_block, (bits, found, peaks, blocks, parts))
-    _gather(peaks, steps, blocks, parts)
 
 
 @kernel
-def _update_tensors(w, g, v, steps, peaks, following, blocks, parts, options, rates):
+def _update_tensors(w, g, v, steps, peaks, blocks, parts, options, rates):
     arguments = (w, g, v, steps, peaks, blocks, parts, options, rates)
     for_each(len(blocks), w.size, _update_block, arguments)
-    _gather(peaks, following, blocks, parts)
 
 
 @kernel
-def _update_channels(w, bits, g, v, steps, tables, found, peaks, following, blocks, parts, options, rates):
+def _update_channels(w, bits, g, v, steps, tables, found, peaks, blocks, parts, options, rates):
     arguments = (w, bits, g, v, steps, tables, found, peaks, blocks, parts, options, rates)
     for_each(len(blocks), w.size, _update_rows, arguments)
-    _gather(peaks, following, blocks, parts)
 
 
-@inner
+@kernel
 def _gather(peaks, steps, blocks, parts):
     """Δ = max|w| / levels from the peaks of the blocks; 1 where it would be 0 or has no meaning."""
     largest = steps.view(np.int32)
