@@ -1,9 +1,13 @@
 """The README against the project: its example runs, its table is the stored one, its links lead somewhere."""
 
 import re
+import shlex
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+
+from psgd_ref.cli import _parser as parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,3 +40,16 @@ def test_links_lead_somewhere(page):
         assert target.exists(), link
         if anchor and target.suffix == ".ipynb":
             assert f'<a id=\\"{anchor}\\"></a>' in target.read_text(encoding="utf-8"), f"{link}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_are_understood(page, capsys):
+    """Every command of the page parses; a name by itself, as in the table of commands, is one."""
+    text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
+    for inline, line in re.findall(r"`(psgd-ref [^`]+)`|^(psgd-ref .+)$", text, re.MULTILINE):
+        words = shlex.split(re.split(r"[#>]", inline or line)[0])[1:]
+        if len(words) == 1:
+            words.append("--help")
+        with pytest.raises(SystemExit, match="0") if "--help" in words else nullcontext():
+            parser(words).parse_args([word for word in words if word != "…"])
+        capsys.readouterr()
