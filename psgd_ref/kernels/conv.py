@@ -22,8 +22,8 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd
-from psgd_ref.kernels.blocks import ZERO, flat, gradient_shape, height_width, store_columns, sums_shape, up
-from psgd_ref.kernels.borders import copy, insert, zeros
+from psgd_ref.kernels.blocks import flat, gradient_shape, height_width, store_columns, sums_shape, up
+from psgd_ref.kernels.borders import clear, copy, insert, zeros
 from psgd_ref.kernels.compile import body, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Indices, Pair
@@ -32,7 +32,8 @@ from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows
 # Weight gradients are summed in so many parts, whatever the number of threads, then the parts in order:
 # the bits do not depend on the threads.
 PARTS = 16
-# Pixels that the weight gradient takes at a time, so that both operands stay in the L1 cache.
+# Pixels that the weight gradient takes at a time, so that both operands stay in the L1 cache; of small
+# images several.
 _BAND = 128
 
 
@@ -89,12 +90,13 @@ def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pai
     tile = gradient_shape(outputs)
     tall, block = height_width(tile)
     run, padded = up(columns * inputs, tall), up(outputs, block)
+    stack = max(1, min(_BAND // plan.pixels, images // PARTS))
     dw: Array = memory.empty(w_shape)
     _weights(
         flat(dy), flat(x), dw.reshape(-1), memory.empty((min(PARTS, images), rows * run * padded)),
         # The last tile of a line reads on beyond it; those rows of the sum are left out.
-        zeros(THREADS, plan.border[0] + run), zeros(THREADS, plan.pixels * padded),
-        plan.reads, plan.pixels, (images, height, width * inputs, outputs), plan.border[1:],
+        zeros(THREADS, stack * plan.border[0] + run), zeros(THREADS, stack * plan.pixels * padded),
+        plan.reads, plan.pixels, stack, (images, height, width * inputs, outputs), plan.border,
         (rows, columns * inputs, run, padded), tile,
     )  # fmt: skip
     return dw
@@ -217,42 +219,45 @@ def _sums_image(
 
 
 @kernel
-def _weights(dy, x, dw, parts, scratch_x, scratch_dy, reads, pixels, sizes, border, taps, tile):
-    arguments = (dy, x, parts, scratch_x, scratch_dy, reads, pixels, sizes, border, taps, tile)
+def _weights(dy, x, dw, parts, scratch_x, scratch_dy, reads, pixels, stack, sizes, border, taps, tile):
+    arguments = (dy, x, parts, scratch_x, scratch_dy, reads, pixels, stack, sizes, border, taps, tile)
     for_each(len(parts), sizes[0] * pixels * taps[0] * taps[1] * sizes[3], _weights_part, arguments)
     for_each(taps[0], parts.size, _sum_parts, (parts, dw, taps, sizes[3]))
 
 
 @body
 def _weights_part(
-    part, worker, dy, x, parts, scratch_x, scratch_dy, reads, pixels, sizes, border, taps, tile
+    part, worker, dy, x, parts, scratch_x, scratch_dy, reads, pixels, stack, sizes, border, taps, tile
 ):
     """The weight gradient of some images: parts[part, i, k, o] = Σ x[pixel + (i, k)] · dy[pixel, o]."""
-    images, height, width, outputs = sizes
+    (images, height, width, outputs), (size, line, at) = sizes, border
     rows, _, run, padded = taps
     tall, block = tile_rows(tile), tile_columns(tile)
     image, gradient, sums = scratch_x[worker], scratch_dy[worker], parts[part]
-    for i in range(len(sums)):
-        sums[i] = ZERO
-    for n in range(images * part // len(parts), images * (part + 1) // len(parts)):
-        insert(x, n, height, width, image, border)
-        source, start = dy, n * pixels * outputs
+    clear(sums)
+    last = images * (part + 1) // len(parts)
+    for first in range(images * part // len(parts), last, stack):
+        here = min(stack, last - first)
+        for n in range(here):
+            insert(x, first + n, height, width, image[n * size :], (line, at))
+        source, start = dy, first * pixels * outputs
         if padded != outputs:
-            for p in range(pixels):
-                at = start + p * outputs
-                copy(dy[at : at + outputs], gradient[p * padded : p * padded + outputs])
+            for p in range(here * pixels):
+                row = start + p * outputs
+                copy(dy[row : row + outputs], gradient[p * padded : p * padded + outputs])
             source, start = gradient, 0
         for band in range(0, pixels, _BAND):
             for i in range(rows):
                 for k in range(0, run, tall):
-                    corner = i * border[0] + k
                     for o in range(0, padded, block):
                         target = (i * run + k) * padded + o
                         total = tile_load(tile, sums, target, padded)
-                        for p in range(band, min(band + _BAND, pixels)):
-                            total = tile_rank1(
-                                total, image, corner + reads[p], 1, source, start + p * padded + o
-                            )
+                        for n in range(here):
+                            corner, factor = n * size + i * line + k, start + n * pixels * padded + o
+                            for p in range(band, min(band + _BAND, pixels)):
+                                total = tile_rank1(
+                                    total, image, corner + reads[p], 1, source, factor + p * padded
+                                )
                         tile_store(total, sums, target, padded)
 
 
