@@ -35,9 +35,11 @@ notebooks: .venv/installed-notebooks ## execute every notebook and keep its outp
 lab: .venv/installed-notebooks ## open the notebooks in JupyterLab; options in LAB="--no-browser --port 9999"
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb $(LAB)
 
-reproduce: .venv/installed-base ## make the README's table and picture again, and the paper's figures
+reproduce: .venv/installed-base ## make the tables and pictures of README and notebooks again (an hour)
 	$(BIN)/psgd-ref demo --out notebooks/demo
-	$(BIN)/psgd-ref compare --task quantization --seeds 5 --out notebooks/compare/quantization
+	for task in quantization training pruning joint; do \
+		$(BIN)/psgd-ref compare --task $$task --seeds 5 --out notebooks/compare/$$task || exit; \
+	done
 	$(BIN)/psgd-ref reproduce all --out notebooks/figures
 
 bench: .venv/installed-base ## time the kernels, against PyTorch where it is installed
