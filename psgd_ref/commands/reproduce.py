@@ -52,6 +52,9 @@ def add(commands: Any) -> None:
     reproduce.add_argument(
         "--ablation", action="store_true", help="the table also with one change each to PSGD"
     )
+    reproduce.add_argument(
+        "--status", action="store_true", help="only say what there is of the table; it may be running"
+    )
     add_folder(reproduce)
     reproduce.add_argument(
         "--cache",
@@ -77,6 +80,8 @@ def _reproduce(options: argparse.Namespace) -> int:
         if options.figures != [TABLE]:
             raise ValueError(f"{TABLE} is reproduced alone; got {' '.join(options.figures)}")
         return _table(options)
+    if options.status:
+        raise ValueError(f"--status goes with {TABLE} alone; got {' '.join(options.figures)}")
     # A folder that cannot be made is found out before minutes of work, not after.
     options.out.mkdir(parents=True, exist_ok=True)
     store = Store(options.cache or default_folder(), options.workers)
@@ -101,18 +106,22 @@ def _table(options: argparse.Namespace) -> int:
     from psgd_ref.data import check, fetch
     from psgd_ref.experiments.pool import cores
     from psgd_ref.experiments.sweep_engines import engine
-    from psgd_ref.experiments.table_cifar10 import estimate, run, save
+    from psgd_ref.experiments.table_cifar10 import estimate, run, save, so_far
     from psgd_ref.experiments.table_cifar10_recipe import Recipe
     from psgd_ref.experiments.table_cifar10_text import text
 
     seeds = tuple(range(options.seed, options.seed + (options.seeds or 2)))
     recipe = Recipe(options.model, options.epochs or Recipe.epochs, seeds, options.ablation)
-    fetch("cifar10", options.data_dir)
-    hours = estimate(recipe, options.workers or cores())
-    print(f"about {hours:.1f} hours if nothing is there yet", file=sys.stderr)
     folder = options.out / f"cifar10-{recipe.model}-{recipe.epochs}"
-    result = run(recipe, folder, engine(None, options.workers), options.data_dir)
+    if options.status:
+        result = so_far(recipe, folder)
+    else:
+        fetch("cifar10", options.data_dir)
+        hours = estimate(recipe, options.workers or cores())
+        print(f"about {hours:.1f} hours if nothing is there yet", file=sys.stderr)
+        result = run(recipe, folder, engine(None, options.workers), options.data_dir)
     words = text(result, not check("cifar10", options.data_dir).own)
-    save(result, folder, words)
+    if not options.status:
+        save(result, folder, words)
     print(json.dumps(result.as_json(), indent=1, ensure_ascii=False) if options.json else words)
-    return 1 if result.problems else 0
+    return 1 if result.problems and not options.status else 0

@@ -77,13 +77,22 @@ def run(recipe: Recipe, folder: Path, engine: Engine, data_folder: Path | None =
     folder : of the sweep; runs and results stay there
     Problems are told in the result and leave rows out. Raises what `sweep.run` raises.
     """
+    return _result(recipe, folder, lambda runs: sweep.run(runs, folder, engine, data_folder))
+
+
+def so_far(recipe: Recipe, folder: Path) -> Result:
+    """What is there of it, while it runs or after it was killed; nothing is computed. Raises OSError."""
+    return _result(recipe, folder, lambda runs: sweep.status(runs, folder))
+
+
+def _result(recipe: Recipe, folder: Path, stand: Callable[[Sequence[Run]], sweep.Status]) -> Result:
     trunks = recipe.trunks()
-    begun = sweep.run(trunks, folder, engine, data_folder)
+    begun = stand(trunks)
     if begun.left or begun.failed:
         return Result(recipe, [], [], _problems(begun))
     starts = [checkpoints(ended(folder / sweep.RUNS, trunk.identity))[-1].absolute() for trunk in trunks]
     groups = recipe.runs(starts)
-    found = sweep.run([run for _, runs in groups for run in runs], folder, engine, data_folder)
+    found = stand([run for _, runs in groups for run in runs])
     rows = [row for branch, runs in groups for row in _rows(branch, runs, found)]
     known = [(run, status) for status in (begun, found) for run in status.runs if run in status.done]
     return Result(recipe, rows, [_source(run, status, folder) for run, status in known], _problems(found))

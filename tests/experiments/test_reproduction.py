@@ -170,6 +170,7 @@ def test_the_landscape_of_a_run(capsys, tmp_path):
     [
         (["fig9"], "figure must be one of fig1, fig2, fig3, fig4, landscape, clustering, all; got 'fig9'"),
         (["landscape", "--points", "2"], "--points must be a whole number >= 3; got 2"),
+        (["fig1", "--status"], "--status goes with table-cifar10 alone; got fig1"),
         (["fig1", "--run", "nowhere"], "--run goes with landscape alone; got fig1"),
         (["landscape", "--run", "nowhere"], "nowhere"),
     ],

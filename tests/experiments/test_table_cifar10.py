@@ -10,7 +10,7 @@ from psgd_ref.data import catalogue
 from psgd_ref.experiments import table_cifar10, table_cifar10_recipe
 from psgd_ref.experiments.sweep import RUNS
 from psgd_ref.experiments.sweep_plan import Measure
-from psgd_ref.experiments.table_cifar10 import Row, estimate, run, save
+from psgd_ref.experiments.table_cifar10 import Row, estimate, run, save, so_far
 from psgd_ref.experiments.table_cifar10_recipe import Recipe
 from psgd_ref.experiments.table_cifar10_text import sentences, table, text
 from psgd_ref.training.run import read_metrics
@@ -88,11 +88,13 @@ def test_end_to_end_interrupted_and_gone_on_with(images, tmp_path, monkeypatch):
     monkeypatch.setattr(table_cifar10_recipe, "MEASURE", short)
     learned = replace(short, bits=(), grids=("min-max",))
     monkeypatch.setattr(table_cifar10_recipe, "AS_LEARNED", learned)
+    assert so_far(TINY, tmp_path / "runs").problems == ["trunk seed=0 is not done; the same command goes on"]
     lives = iter([1, 2, 0, 0, 0])
     part = run(TINY, tmp_path / "runs", lambda: Breaking(next(lives)), images)
     assert len(part.problems) == 6
     assert all(problem.endswith("is not done; the same command goes on") for problem in part.problems)
     assert {row.branch for row in part.rows} == {"SGD", "PSGD → W4"}
+    assert so_far(TINY, tmp_path / "runs") == part
     whole = run(TINY, tmp_path / "runs", here, images)
     assert whole.problems == []
     # What was there before is there still, with its seconds: it was not computed again.
