@@ -121,6 +121,11 @@ def inner(function: Function) -> Compiled:
     return _compiled(function, no_cpython_wrapper=True, inline="always")
 
 
+def strict(function: Function) -> Compiled:
+    """As `kernel`, for functions that only kernels call, without `contract`: each operation rounds."""
+    return _compiled(function, no_cpython_wrapper=True, fastmath=False)
+
+
 def parallel_kernel(function: Function) -> Compiled:
     """As `kernel`, with `prange` loops run by Numba's threads."""
     return _compiled(function, parallel=_ONLY_PRANGE)
@@ -131,7 +136,7 @@ def _compiled(function: Function, **options: Any) -> Compiled:
     config.CACHE_DIR = str(CACHE)  # read when `cache=True` is met; other users of Numba keep theirs
     try:
         njit: Any = numba.njit  # its stub does not know all options
-        dispatcher = njit(function, **_OPTIONS, **options)
+        dispatcher = njit(function, **(_OPTIONS | options))
     finally:
         config.CACHE_DIR = previous
     if _CACHING and fcntl is not None:

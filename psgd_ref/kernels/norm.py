@@ -10,43 +10,59 @@ place and in float64 from there on. So bits do not depend on the number of threa
 accurate: it is summed about the first row rather than about zero.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO, flat
-from psgd_ref.kernels.compile import body, inner, kernel
+from psgd_ref.kernels.borders import copy
+from psgd_ref.kernels.compile import body, inner, kernel, strict
 from psgd_ref.kernels.parallel import THREADS, for_each
 
 _BLOCK = 1024
+# Blocks for numbers of each channel, repeated; every thread has two more.
+_TABLES = 4
 
 
+@lru_cache(maxsize=1024)
 def layout(size: int, channels: int) -> tuple[int, int]:
     """Elements of a block (whole rows) and of a chunk: eight blocks, more where that makes over 64 chunks."""
     block = channels * max(1, _BLOCK // channels)
     return block, block * max(8, -(-size // (64 * block)))
 
 
-def _sums(size: int, channels: int) -> tuple[Array, Array]:
-    """Room for two sums a channel of every chunk, and for two blocks a thread."""
-    block, chunk = layout(size, channels)
-    sums: Array = np.empty((-(-size // chunk), 2, channels))
-    return sums, np.empty((THREADS, 2, block), np.float32)
+def _room(x: Array) -> tuple[Array, Array, tuple[int, int]]:
+    """Room for two sums a channel of every chunk and for all blocks, and the layout."""
+    channels = x.shape[-1]
+    block, chunk = sizes = layout(x.size, channels)
+    sums: Array = np.empty((-(-x.size // chunk), 2, channels))
+    return sums, np.empty((_TABLES + 2 * THREADS, block), np.float32), sizes
 
 
 _NONE = np.empty(0, np.float32)
 
 
 def batch_norm_train(
-    x: Array, gamma: Array, beta: Array, eps: float, residual: Array | None, relu: bool
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    momentum: float,
+    eps: float,
+    residual: Array | None,
+    relu: bool,
 ) -> tuple[Array, Array, Array]:
     """As `reference.batch_norm_train`."""
-    channels = x.shape[-1]
-    sizes = layout(x.size, channels)
-    x = np.ascontiguousarray(x)
-    mean, var = np.empty((2, channels), np.float32)
-    _statistics(flat(x), mean, var, np.empty(sizes[0], np.float32), *_sums(x.size, channels), sizes)
-    return batch_norm_eval(x, gamma, beta, mean, var, eps, residual, relu), mean, var
+    y: Array = memory.empty(x.shape)
+    mean, var = np.empty_like(gamma), np.empty_like(gamma)
+    _train(
+        flat(x), _NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta), mean,
+        var, running_mean, running_var, float(momentum), float(eps), relu, *_room(x),
+    )  # fmt: skip
+    return y, mean, var
 
 
 def batch_norm_eval(
@@ -61,11 +77,10 @@ def batch_norm_eval(
 ) -> Array:
     """As `reference.batch_norm_eval`."""
     y: Array = memory.empty(x.shape)
-    sizes = layout(x.size, x.shape[-1])
+    _, work, sizes = _room(x)
     _normalise(
         flat(x), _NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta),
-        flat(mean), flat(var), np.empty((3, sizes[0]), np.float32),
-        np.empty((THREADS, sizes[0]), np.float32), float(eps), relu, sizes,
+        flat(mean), flat(var), float(eps), relu, work, sizes,
     )  # fmt: skip
     return y
 
@@ -82,34 +97,49 @@ def batch_norm_backward(
     need_dz: bool = True,
 ) -> tuple[Array, Array, Array, Array | None]:
     """As `reference.batch_norm_backward`."""
-    channels = x.shape[-1]
-    sizes = layout(x.size, channels)
     gated = relu and y is not None
     dz = memory.empty(x.shape) if gated else np.ascontiguousarray(dy)
     # Where nobody needs dz, dx takes its place: less memory passes through the caches.
     dx = dz if gated and not need_dz else memory.empty(x.shape)
-    dgamma, dbeta = np.empty((2, channels), np.float32)
+    dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
     _backward(
         flat(dy), flat(x), flat(y) if gated and y is not None else _NONE, dz.reshape(-1), dx.reshape(-1),
-        flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, np.empty((4, sizes[0]), np.float32),
-        *_sums(x.size, channels), sizes,
+        flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *_room(x),
     )  # fmt: skip
     return dx, dgamma, dbeta, dz if need_dz else None
 
 
 def channel_sum(dy: Array) -> Array:
     """As `reference.channel_sum`."""
-    channels = dy.shape[-1]
-    total = np.empty(channels, np.float32)
-    _channel_sum(flat(dy), total, *_sums(dy.size, channels), layout(dy.size, channels))
+    total = np.empty(dy.shape[-1], np.float32)
+    _channel_sum(flat(dy), total, *_room(dy))
     return total
 
 
 @kernel
-def _statistics(x, mean, var, centre, sums, work, sizes):
+def _train(
+    x, residual, y, gamma, beta, mean, var, running_mean, running_var, momentum, eps, relu, sums, work, sizes
+):
+    _statistics(x, mean, var, sums, work, sizes)
+    count = x.size / len(mean)
+    _move(running_mean, mean, 1.0, momentum)
+    _move(running_var, var, count / max(count - 1, 1.0), momentum)
+    _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes)
+
+
+@strict
+def _move(running, value, factor, momentum):
+    """running += momentum (factor · value − running), each operation rounded as the oracle's are."""
+    factor, momentum = np.float32(factor), np.float32(momentum)
+    for c in range(len(running)):
+        running[c] += momentum * (value[c] * factor - running[c])
+
+
+@inner
+def _statistics(x, mean, var, sums, work, sizes):
     block, chunk = sizes
     channels = len(mean)
-    count = x.size / channels
+    count, centre = x.size / channels, work[0]
     # Any number near the mean will do; one that is not finite would spoil a finite sum.
     for c in range(channels):
         centre[c] = x[c] if x.size > 0 and np.isfinite(x[c]) else ZERO
@@ -124,23 +154,23 @@ def _statistics(x, mean, var, centre, sums, work, sizes):
 
 
 @kernel
-def _normalise(x, residual, y, gamma, beta, mean, var, tables, work, eps, relu, sizes):
+def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes):
     block, chunk = sizes
-    centre, factor, shift = tables[0], tables[1], tables[2]
+    centre, factor, shift = work[0], work[1], work[2]
     for c in range(len(gamma)):
         centre[c], factor[c], shift[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
     for t in range(3):
-        _repeat(tables[t], len(gamma))
+        _repeat(work[t], len(gamma))
     arguments = (x, residual, y, centre, factor, shift, work, relu, block, chunk)
     for_each((x.size + chunk - 1) // chunk, x.size, _normalise_chunk, arguments)
 
 
 @kernel
-def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, tables, sums, work, sizes):
+def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work, sizes):
     block, chunk = sizes
     channels = len(gamma)
     count = x.size / channels
-    centre, factor, slope, offset = tables[0], tables[1], tables[2], tables[3]
+    centre, factor, slope, offset = work[0], work[1], work[2], work[3]
     for c in range(channels):
         centre[c] = mean[c]
     _repeat(centre, channels)
@@ -154,8 +184,9 @@ def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, tables, su
         slope[c] = -gamma[c] * product / (count * deviation * deviation * deviation)
         offset[c] = -gamma[c] * total / (count * deviation)
     for t in range(1, 4):
-        _repeat(tables[t], channels)
-    for_each(len(sums), x.size, _input_gradient, (dz, x, dx, centre, factor, slope, offset, block, chunk))
+        _repeat(work[t], channels)
+    arguments = (dz, x, dx, centre, factor, slope, offset, work, block, chunk)
+    for_each(len(sums), x.size, _input_gradient, arguments)
 
 
 @kernel
@@ -169,8 +200,17 @@ def _channel_sum(dy, total, sums, work, sizes):
 @inner
 def _repeat(row, count):
     """Repeat the first `count` numbers of a row over the rest of it."""
-    for i in range(count, len(row)):
-        row[i] = row[i - count]
+    done = count
+    while done < len(row):
+        more = min(done, len(row) - done)
+        copy(row[:more], row[done : done + more])
+        done += more
+
+
+@inner
+def _blocks(work, worker):
+    """The two blocks of a thread."""
+    return work[_TABLES + 2 * worker], work[_TABLES + 2 * worker + 1]
 
 
 @inner
@@ -205,7 +245,7 @@ def _fold(sums, first, second):
 @body
 def _moments(index, worker, x, centre, sums, work, block, chunk):
     """Σ (x − centre) and Σ (x − centre)² over the rows of one chunk."""
-    first, second = work[worker, 0], work[worker, 1]
+    first, second = _blocks(work, worker)
     _clear(first, second)
     for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
         a = x[start : start + block]
@@ -219,7 +259,7 @@ def _moments(index, worker, x, centre, sums, work, block, chunk):
 @body
 def _plain_sums(index, worker, x, sums, work, block, chunk):
     """Σ x over the rows of one chunk."""
-    first, second = work[worker, 0], work[worker, 1]
+    first, second = _blocks(work, worker)
     _clear(first, second)
     for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
         a = x[start : start + block]
@@ -231,7 +271,7 @@ def _plain_sums(index, worker, x, sums, work, block, chunk):
 @body
 def _products(index, worker, dy, y, dz, x, centre, sums, work, block, chunk):
     """Σ dz and Σ dz·(x − centre) over one chunk; with a y, dz = dy where y > 0 or NaN, else 0."""
-    first, second = work[worker, 0], work[worker, 1]
+    first, second = _blocks(work, worker)
     _clear(first, second)
     for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
         a, b = dz[start : start + block], x[start : start + block]
@@ -248,7 +288,7 @@ def _products(index, worker, dy, y, dz, x, centre, sums, work, block, chunk):
 
 @body
 def _normalise_chunk(index, worker, x, residual, y, centre, factor, beta, work, relu, block, chunk):
-    row = work[worker]
+    row, _ = _blocks(work, worker)
     for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
         a, out = x[start : start + block], y[start : start + block]
         for i in range(a.size):
@@ -268,8 +308,11 @@ def _normalise_chunk(index, worker, x, residual, y, centre, factor, beta, work, 
 
 
 @body
-def _input_gradient(index, worker, dz, x, dx, centre, factor, slope, offset, block, chunk):
+def _input_gradient(index, worker, dz, x, dx, centre, factor, slope, offset, work, block, chunk):
+    row, _ = _blocks(work, worker)
     for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
-        a, b, out = dz[start : start + block], x[start : start + block], dx[start : start + block]
+        a, b = dz[start : start + block], x[start : start + block]
+        # By way of a row, because dx may be dz: on arrays that overlap the loop would go one by one.
         for i in range(a.size):
-            out[i] = a[i] * factor[i] + ((b[i] - centre[i]) * slope[i] + offset[i])
+            row[i] = a[i] * factor[i] + ((b[i] - centre[i]) * slope[i] + offset[i])
+        copy(row[: a.size], dx[start : start + block])

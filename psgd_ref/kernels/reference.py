@@ -84,14 +84,26 @@ def channel_sum(dy: Array) -> Array:
 
 
 def batch_norm_train(
-    x: Array, gamma: Array, beta: Array, eps: float, residual: Array | None, relu: bool
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    momentum: float,
+    eps: float,
+    residual: Array | None,
+    relu: bool,
 ) -> tuple[Array, Array, Array]:
     """y = γ(x − m)/√(v + ε) + β [+ residual], optionally max(y, 0), with batch mean m and biased variance v.
 
-    Returns y, m, v; m and v are taken over all axes but the last.
+    Returns y, m, v; m and v are taken over all axes but the last. Moves the running statistics, in place,
+    by `momentum` towards m and the unbiased variance v n/(n − 1) of n rows.
     """
     axes = tuple(range(x.ndim - 1))
     mean, var = x.mean(axes), x.var(axes)
+    count = x.size // x.shape[-1]
+    running_mean += momentum * (mean - running_mean)
+    running_var += momentum * (var * (count / max(count - 1, 1)) - running_var)
     return batch_norm_eval(x, gamma, beta, mean, var, eps, residual, relu), mean, var
 
 

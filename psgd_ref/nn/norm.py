@@ -39,10 +39,8 @@ class BatchNorm(Layer):
         if not training:
             mean, var = self.running_mean.astype(x.dtype), self.running_var.astype(x.dtype)
             return kernels.batch_norm_eval(x, gamma, beta, mean, var, self.eps, residual, self.relu), None
-        y, mean, var = kernels.batch_norm_train(x, gamma, beta, self.eps, residual, self.relu)
-        count = x.size // x.shape[-1]
-        self.running_mean += self.momentum * (mean - self.running_mean)
-        self.running_var += self.momentum * (var * (count / max(count - 1, 1)) - self.running_var)
+        running = self.running_mean, self.running_var, self.momentum
+        y, mean, var = kernels.batch_norm_train(x, gamma, beta, *running, self.eps, residual, self.relu)
         return y, (x, y if self.relu else None, mean, var)
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:

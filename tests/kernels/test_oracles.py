@@ -28,8 +28,8 @@ def double(value):
 
 def agree(name, *args, rtol=2e-5):
     """The kernel and its float64 oracle agree to rtol of the largest value of each result."""
-    results = getattr(kernels, name)(*args)
     expected = getattr(reference, name)(*[double(a) for a in args])
+    results = getattr(kernels, name)(*args)
     if not isinstance(results, tuple):
         results, expected = (results,), (expected,)
     assert len(results) == len(expected)
@@ -110,7 +110,13 @@ def test_batch_norm(rows, channels, with_residual, relu, seed):
     x, (gamma, beta) = draw(rng, *shape), draw(rng, 2, channels)
     residual = draw(rng, *shape) if with_residual else None
     eps = float(1e-3 * x.var() + 1e-9)
-    y, mean, var = agree("batch_norm_train", x, gamma, beta, eps, residual, relu, rtol=1e-4)
+    running = draw(rng, 2, channels)
+    moved = running.copy()
+    y, mean, var = agree("batch_norm_train", x, gamma, beta, *moved, 0.1, eps, residual, relu, rtol=1e-4)
+    n = np.prod(rows)
+    # To the bit: no multiply and add may have become one.
+    assert np.array_equal(moved[0], running[0] + 0.1 * (mean - running[0]))
+    assert np.array_equal(moved[1], running[1] + 0.1 * (var * float(n / (n - 1)) - running[1]))
     agree("batch_norm_eval", x, gamma, beta, mean, var, eps, residual, relu, rtol=1e-4)
     backward = (draw(rng, *shape), x, y if relu else None, gamma, mean, var, eps, relu)
     dx, *_ = agree("batch_norm_backward", *backward, rtol=3e-4)
@@ -122,7 +128,8 @@ def test_batch_norm(rows, channels, with_residual, relu, seed):
 
 def test_variance_of_values_far_from_zero():
     x = (1e4 + np.random.default_rng(0).standard_normal((64, 6, 6, 3))).astype(np.float32)
-    _, mean, var = kernels.batch_norm_train(x, np.ones(3, "f"), np.zeros(3, "f"), 0.0, None, False)
+    ones, zeros = np.ones((2, 3), "f"), np.zeros((2, 3), "f")
+    _, mean, var = kernels.batch_norm_train(x, ones[0], zeros[0], zeros[1], ones[1], 0.1, 0.0, None, False)
     np.testing.assert_allclose(var, x.astype(float).var((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(mean, x.astype(float).mean((0, 1, 2)), rtol=1e-7)
 
@@ -186,7 +193,7 @@ def test_values_that_are_not_finite_come_through(value, place):
             "conv2d_backward": (put(dy), put(x), put(w), step, border),
             "linear": (put(rows), matrix, None),
             "linear_backward": (put(drows), put(rows), matrix),
-            "batch_norm_train": (put(x), ones, ones, 1e-5, None, True),
+            "batch_norm_train": (put(x), ones, ones, ones.copy(), ones.copy(), 0.1, 1e-5, None, True),
             "batch_norm_eval": (put(x), ones, ones, ones, ones, 1e-5, None, True),
             "batch_norm_backward": (x, x, put(x), ones, ones, ones, 1e-5, True),
             "channel_sum": (put(dy),),
