@@ -1,16 +1,7 @@
 """Images inside a border of zeros, in scratch memory: every padding and every edge becomes the same case."""
 
-from psgd_ref.core.arguments import Array
-from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO
 from psgd_ref.kernels.compile import inner
-
-
-def zeros(*shape: int) -> Array:
-    """Float32 zeros in memory that is used again."""
-    result: Array = memory.empty(shape)
-    result.fill(0)
-    return result
 
 
 @inner

@@ -23,7 +23,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd
 from psgd_ref.kernels.blocks import flat, gradient_shape, height_width, store_columns, sums_shape, up
-from psgd_ref.kernels.borders import clear, copy, insert, zeros
+from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.compile import body, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Indices, Pair
@@ -95,7 +95,9 @@ def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pai
     _weights(
         flat(dy), flat(x), dw.reshape(-1), memory.empty((min(PARTS, images), rows * run * padded)),
         # The last tile of a line reads on beyond it; those rows of the sum are left out.
-        zeros(THREADS, stack * plan.border[0] + run), zeros(THREADS, stack * plan.pixels * padded),
+        memory.zeros((THREADS, stack * plan.border[0] + run)),
+        # A gradient that fills its tiles is read where it lies.
+        memory.zeros((THREADS, stack * plan.pixels * padded if padded != outputs else 0)),
         plan.reads, plan.pixels, stack, (images, height, width * inputs, outputs), plan.border,
         (rows, columns * inputs, run, padded), tile,
     )  # fmt: skip
@@ -184,9 +186,9 @@ def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: _Plan) ->
         first[:outputs] = bias
     scratch, line, at = plan.border
     _sums(
-        flat(x), _panels(w, block), first, y.reshape(-1), zeros(THREADS, scratch), plan.reads, plan.writes,
-        plan.pixels, (images, height, width * inputs, y.size // max(images, 1)), (line, at), plan.starts,
-        (rows, columns * inputs, outputs), tile,
+        flat(x), _panels(w, block), first, y.reshape(-1), memory.zeros((THREADS, scratch)), plan.reads,
+        plan.writes, plan.pixels, (images, height, width * inputs, y.size // max(images, 1)), (line, at),
+        plan.starts, (rows, columns * inputs, outputs), tile,
     )  # fmt: skip
 
 

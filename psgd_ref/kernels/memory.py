@@ -53,6 +53,14 @@ class Pool:
             buffer = self._free_buffer(_size_class(size))
             return buffer.data[buffer.start : buffer.start + size].view(dtype).reshape(shape)
 
+    def zeros(self, shape: tuple[int, ...]) -> Any:
+        """As `empty`, float32 zeros."""
+        if math.prod(shape) < _FEW:
+            return np.zeros(shape, np.float32)
+        result = self.empty(shape)
+        result.fill(0)
+        return result
+
     def clear(self) -> None:
         """Forget every buffer; memory in use lives on until its last view dies."""
         with self.lock:
@@ -91,7 +99,7 @@ def _references(buffer: _Buffer) -> int:
 _IDLE = _references(_Buffer(np.empty(1, np.uint8)))
 
 _pool = Pool()
-empty = _pool.empty
+empty, zeros = _pool.empty, _pool.zeros
 
 
 def created_bytes() -> int:

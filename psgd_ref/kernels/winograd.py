@@ -31,12 +31,14 @@ does not meet in the plain sum.
 Source: Winograd 1980; for convolutions Lavin and Gray 2016.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO, flat, gradient_shape, height_width, sums_shape, up
-from psgd_ref.kernels.borders import clear, copy, insert, zeros
+from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Pair
@@ -61,6 +63,7 @@ _PRODUCTS = 1 << 18
 _GAP = 16
 
 
+@lru_cache(maxsize=1024)
 def pays(
     image: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair, channels: int
 ) -> bool:
@@ -93,7 +96,7 @@ def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array:
         first[:outputs] = bias
     _convolve(
         flat(x), np.ascontiguousarray(w), G, memory.empty((16 * inputs * padded,)), first, y.reshape(-1),
-        zeros(THREADS, squares[0] * border[0]), memory.empty((THREADS, 16 * _plane(inputs))),
+        memory.zeros((THREADS, squares[0] * border[0])), memory.empty((THREADS, 16 * _plane(inputs))),
         memory.empty((THREADS, 16 * _plane(padded))), np.empty((THREADS, padded), np.float32),
         (images, height, width * inputs), (*out, outputs), squares, border, tile, VECTOR,
     )  # fmt: skip
@@ -111,7 +114,8 @@ def weights_gradient(dy: Array, x: Array, padding: Pair, parts: int) -> Array:
     dw: Array = memory.empty((3, 3, inputs, outputs))
     _weights(
         flat(dy), flat(x), dw, G, memory.empty((parts, 16, rows * padded)),
-        zeros(THREADS, squares[0] * border[0]), zeros(THREADS, squares[0] * 2 * squares[1] * line),
+        memory.zeros((THREADS, squares[0] * border[0])),
+        memory.zeros((THREADS, squares[0] * 2 * squares[1] * line)),
         memory.empty((THREADS, 16 * _plane(inputs))), memory.empty((THREADS, 16 * _plane(padded))),
         np.empty((THREADS, 16, outputs), np.float32), (images, height, width * inputs),
         (out[0], out[1] * outputs), (rows, padded), squares, border, line, tile, VECTOR,
