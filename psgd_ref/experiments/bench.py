@@ -155,9 +155,8 @@ def _progress(cases: list[Case]) -> "tqdm[Case]":
     return tqdm(cases, "timing", unit="case", disable=not sys.stderr.isatty())
 
 
-def _time(case: Case, ours: Side, other: Side | None, turns: int, peaks: dict[str, float]) -> Row:
+def _time(case: Case, ours: Side, theirs: Side | None, turns: int, peaks: dict[str, float]) -> Row:
     amount = ours.ask(build=case.request("ours"))["amount"]
-    theirs = other if case.against is not None else None
     if theirs is not None:
         theirs.ask(build=case.request("theirs"))
     mine, others = [], []
