@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -85,16 +85,24 @@ def run(axes: Mapping[str, Sequence[int]] | None = None) -> Result:
     jobs = [(axis, value) for axis, values in (axes or AXES).items() for value in values]
     points = []
     for job in tqdm(jobs, "measuring", unit="point", disable=not sys.stderr.isatty()):
+        # What compiles takes more memory than most steps, so it is another process.
+        with processes(1) as pool:
+            pool.submit(rehearse, *job).result()
         with processes(1) as pool:
             points.append(pool.submit(measure, *job).result())
     return Result(points)
+
+
+def rehearse(axis: str, value: int) -> None:
+    """Take one step, for which every kernel is compiled and kept."""
+    _step(axis)(axis, value)()
 
 
 def measure(axis: str, value: int) -> Point:
     """One point; the memory is what this process took beyond what a tiny step of the same kind needs."""
     from resource import RUSAGE_SELF, getrusage
 
-    step = _optimizer if axis == "weights" else _network
+    step = _step(axis)
     step(axis, None)()
     before = getrusage(RUSAGE_SELF).ru_maxrss
     call = step(axis, value)
@@ -120,6 +128,10 @@ def save(result: Result, folder: Path) -> dict[str, Path]:
     numbers.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
     picture, _ = save_figure(draw(result), folder / "growth")
     return {"numbers": numbers, "picture": picture}
+
+
+def _step(axis: str) -> Callable[[str, int | None], Any]:
+    return _optimizer if axis == "weights" else _network
 
 
 def _network(axis: str, value: int | None) -> Any:
