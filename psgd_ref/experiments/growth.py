@@ -100,11 +100,9 @@ def rehearse(axis: str, value: int) -> None:
 
 def measure(axis: str, value: int) -> Point:
     """One point; the memory is what this process took beyond what a tiny step of the same kind needs."""
-    from resource import RUSAGE_SELF, getrusage
-
     step = _step(axis)
     step(axis, None)()
-    before = getrusage(RUSAGE_SELF).ru_maxrss
+    before = _peak()
     call = step(axis, value)
     call()
     seconds: list[float] = []
@@ -112,10 +110,18 @@ def measure(axis: str, value: int) -> Point:
         start = perf_counter()
         call()
         seconds.append(perf_counter() - start)
-    # ru_maxrss is in units of 1024 bytes, on macOS of one.
-    unit = 1 if sys.platform == "darwin" else 1024
-    taken = (getrusage(RUSAGE_SELF).ru_maxrss - before) * unit
-    return Point(axis, value, median(seconds), max(float(taken), 1.0))
+    return Point(axis, value, median(seconds), max(float(_peak() - before), 1.0))
+
+
+def _peak() -> int:
+    """The most bytes of memory that this process has held."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Linux counts what the parent held at the start into ru_maxrss, but not into this.
+        return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
+    from resource import RUSAGE_SELF, getrusage
+
+    return getrusage(RUSAGE_SELF).ru_maxrss
 
 
 def save(result: Result, folder: Path) -> dict[str, Path]:
