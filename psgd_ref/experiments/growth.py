@@ -1,6 +1,5 @@
 """How the cost of a training step grows: time and memory against batch, width, depth and weights."""
 
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from psgd_ref.experiments.pool import processes
+from psgd_ref.interop.whole_file import write_json
 
 BASE = {"batch": 64, "width": 16, "depth": 20}
 AXES: dict[str, tuple[int, ...]] = {
@@ -131,7 +131,7 @@ def save(result: Result, folder: Path) -> dict[str, Path]:
 
     folder.mkdir(parents=True, exist_ok=True)
     numbers = folder / "growth.json"
-    numbers.write_text(json.dumps(result.as_json(), indent=1) + "\n", encoding="utf-8")
+    write_json(numbers, result.as_json())
     picture, _ = save_figure(draw(result), folder / "growth")
     return {"numbers": numbers, "picture": picture}
 

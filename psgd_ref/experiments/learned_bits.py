@@ -178,7 +178,7 @@ def sentences(found: Sequence[LearnedRow], fixed: Sequence[Row]) -> list[str]:
             texts.append(f"{size}: no row above is as small")
             continue
         best = max(rivals, key=lambda other: other.mean)
-        gain = rows.points(np.array(best.accuracies) - np.array(row.accuracies))
+        gain = rows.points(100 * (np.array(best.accuracies) - np.array(row.accuracies)))
         where = f"{100 * best.sparsity:g} %, {best.bits.removesuffix('A32')}, {best.grid} grid"
         texts.append(f"{size}: {best.method} at {where} ({best.cell}) is {gain} points ahead")
     if not texts:

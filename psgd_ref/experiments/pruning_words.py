@@ -50,7 +50,9 @@ def differences(one: Table, other: Table, way: str, base: str) -> list[str]:
     parts = []
     for name, sparsity in one:
         if name == way and (base, sparsity) in other:
-            parts.append(f"{points(one[way, sparsity] - other[base, sparsity])} at {100 * sparsity:g} %")
+            parts.append(
+                f"{points(100 * (one[way, sparsity] - other[base, sparsity]))} at {100 * sparsity:g} %"
+            )
     return parts
 
 
@@ -62,7 +64,7 @@ def _leaders(table: Table) -> list[str]:
         if len(own) < 2:
             return []
         best = max(own, key=lambda way: float(own[way].mean()))
-        behind = f", {PSGD} {points(own[PSGD] - own[best])}" if PSGD in own and best != PSGD else ""
+        behind = f", {PSGD} {points(100 * (own[PSGD] - own[best]))}" if PSGD in own and best != PSGD else ""
         parts.append(f"{best} at {100 * sparsity:g} % ({cell(own[best].tolist())}{behind})")
     return parts
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.experiments import demo
-from psgd_ref.experiments.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.rows import AS_TRAINED, MENDED, points
 
 
 class Row(Protocol):
@@ -61,7 +61,7 @@ def _fault(table: dict[tuple[str, str, str, str], Array], sgd: str, psgd: str, b
         if pair[0] is None or pair[1] is None:
             return []
         gains[words] = 100 * (pair[0] - pair[1])
-    parts = ", ".join(f"{_points(gain)} {words}" for words, gain in gains.items())
+    parts = ", ".join(f"{points(gain)} {words}" for words, gain in gains.items())
     first, *_, last = gains.values()
     return [f"{psgd} at {bits} against SGD: {parts}. {_verdict(first, last)}"]
 
@@ -94,12 +94,7 @@ def _same_method(
         pair = [table.get((trained, post, MENDED, bits)) for trained in (psgd, sgd)]
         if pair[0] is not None and pair[1] is not None:
             means = f"{100 * pair[0].mean():.1f} and {100 * pair[1].mean():.1f}"
-            parts.append(f"{post} {means} ({_points(100 * (pair[0] - pair[1]))})")
+            parts.append(f"{post} {means} ({points(100 * (pair[0] - pair[1]))})")
     if not parts:
         return []
     return [f"{psgd} and SGD at {bits}, batch norms re-estimated: {', '.join(parts)}."]
-
-
-def _points(gain: Array) -> str:
-    spread = f" ± {gain.std(ddof=1):.1f}" if len(gain) > 1 else ""
-    return f"{gain.mean():+.1f}{spread}"

@@ -67,9 +67,9 @@ def cell(accuracies: Sequence[float]) -> str:
 
 
 def points(gain: Array) -> str:
-    """A difference of accuracies in points, mean ± standard deviation."""
-    spread = f" ± {100 * gain.std(ddof=1):.1f}" if len(gain) > 1 else ""
-    return f"{100 * gain.mean():+.1f}{spread}"
+    """A difference of accuracies, given in points, as mean ± standard deviation."""
+    spread = f" ± {gain.std(ddof=1):.1f}" if len(gain) > 1 else ""
+    return f"{gain.mean():+.1f}{spread}"
 
 
 def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]], align: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.experiments.rows import MENDED
+from psgd_ref.experiments.rows import MENDED, points
 
 COMBINATIONS = {"PSGD → LSQ": "from a PSGD model", "LSQ + PSGD": "with PSGD on latent weights"}
 WIDTHS = ("W4A32", "W3A32", "W2A32")
@@ -36,7 +36,7 @@ def _own(rows: Sequence[Any], bits: str) -> str:
     gain = 100 * (np.array(best.accuracies) - np.array(rest[0].accuracies))
     return (
         f"At {bits}, of the methods trained for it: {listed}. The best of the others is {rest[0].method} "
-        f"with {_mean(rest[0])}; {best.method} is {_points(gain)} ahead of it{_verdict(gain)}."
+        f"with {_mean(rest[0])}; {best.method} is {points(gain)} points ahead of it{_verdict(gain)}."
     )
 
 
@@ -72,13 +72,15 @@ def _together(rows: Sequence[Any]) -> str:
         ):
             gain = _gain(rows, name, "LSQ", bits)
             if gain is not None:
-                parts.append(f"{_points(gain)} at {bits} {words}{_verdict(gain)}")
+                parts.append(f"{points(gain)} points at {bits} {words}{_verdict(gain)}")
     return f"PSGD and LSQ together, against LSQ alone: {'; '.join(parts)}." if parts else ""
 
 
 def _dampening(rows: Sequence[Any]) -> str:
     gains = {bits: _gain(rows, "LSQ + dampening", "LSQ", bits) for bits in ("W2A32", "W2A2")}
-    parts = [f"{_points(gain)} at {bits}{_verdict(gain)}" for bits, gain in gains.items() if gain is not None]
+    parts = [
+        f"{points(gain)} points at {bits}{_verdict(gain)}" for bits, gain in gains.items() if gain is not None
+    ]
     return f"Dampening, against LSQ alone: {'; '.join(parts)}." if parts else ""
 
 
@@ -114,8 +116,3 @@ def _verdict(gain: Array) -> str:
 
 def _mean(row: Any) -> str:
     return f"{100 * row.mean:.1f}"
-
-
-def _points(gain: Array) -> str:
-    spread = f" ± {gain.std(ddof=1):.1f}" if len(gain) > 1 else ""
-    return f"{gain.mean():+.1f}{spread} points"
