@@ -51,21 +51,23 @@ def _declare(train: argparse.ArgumentParser) -> None:
 def _train(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
+    from psgd_ref.interop.alone import alone
     from psgd_ref.training.run import train
 
     configuration = _configuration(options)
     folder = "" if options.data_dir is None else f" --data-dir {options.data_dir}"
     again = f"go on with: psgd-ref train --out {options.out} --resume{folder}"
     try:
-        run = train(
-            configuration,
-            options.out,
-            options.resume,
-            options.data_dir,
-            say=lambda text: tqdm.write(text, file=sys.stderr),
-        )
-        if run.metrics:
-            _draw(run.metrics, options.out)
+        with alone(options.out, f"another run is under way in {options.out}; wait for it to end"):
+            run = train(
+                configuration,
+                options.out,
+                options.resume,
+                options.data_dir,
+                say=lambda text: tqdm.write(text, file=sys.stderr),
+            )
+            if run.metrics:
+                _draw(run.metrics, options.out)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -8,6 +8,7 @@ import numpy as np
 from psgd_ref.compress.grids import Grid
 from psgd_ref.compress.min_max import MinMaxGrid
 from psgd_ref.compress.policy import assign, layer_name, outer_layers
+from psgd_ref.compress.reparametrise import fold_weights
 from psgd_ref.compress.tensor import QuantizedTensor, correct_channels, quantize_tensor
 from psgd_ref.core.arguments import choice
 from psgd_ref.nn import Model
@@ -18,6 +19,9 @@ CORRECTIONS = ("none", "mean", "mean and deviation")
 
 class QuantizedModel(Model):
     """A copy of a model whose gridded parameters lie on their grids.
+
+    What is rounded are the weights that the model computes with: where a quantizer or another layer stands
+    before a weight, what it gives, and the copy does without it.
 
     grid       : one rule for all (8 bits in the first and last layer below 4), or a rule, or one for each
                  channel, by parameter name; parameters without a rule stay as they are
@@ -31,12 +35,13 @@ class QuantizedModel(Model):
             raise ValueError(
                 f"correction {correction!r} would move a pruned model's weights off 0; accepted is none"
             )
-        super().__setstate__(model.copy().__getstate__())
+        plain = fold_weights(model)
+        super().__setstate__(plain.copy().__getstate__())
         rules: Assignment = (
             grid if isinstance(grid, Mapping) else {part.name: rule for part, rule in assign(self, grid)}
         )
         self.quantized: dict[str, QuantizedTensor] = {}
-        self.round(model, rules, correction)
+        self.round(plain, rules, correction)
 
     def round(self, model: Model, rules: Assignment, correction: str = "none") -> None:
         """Take the named parameters of `model`, rounded to their grids; everything else stays."""
@@ -82,10 +87,10 @@ def relative_error(model: Model, quantized: QuantizedModel) -> float:
     first; 1 means that training left no mark. First and last layer are left out, so that all widths
     compare the same weights.
     """
-    ratios = []
+    ratios, plain = [], fold_weights(model)
     for name, tensor in quantized.quantized.items():
-        segment = model.segment(name)
-        if layer_name(segment) not in outer_layers(model):
-            w = segment.view(model.w).astype(np.float64)
+        segment = plain.segment(name)
+        if layer_name(segment) not in outer_layers(plain):
+            w = segment.view(plain.w).astype(np.float64)
             ratios.append(((w - tensor.values) ** 2 / tensor.uniform_variance).ravel())
     return float(np.concatenate(ratios).mean()) if ratios else float("nan")

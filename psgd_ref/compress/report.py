@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from psgd_ref.compress.quantize import QuantizedModel
+from psgd_ref.compress.reparametrise import fold_weights
 from psgd_ref.compress.tensor import QuantizedTensor
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model
@@ -35,9 +36,9 @@ class LayerReport:
 
 def layer_reports(model: Model, quantized: QuantizedModel) -> list[LayerReport]:
     """One report for each quantized parameter. model : the one before quantization."""
-    found = []
+    found, plain = [], fold_weights(model)
     for name, tensor in quantized.quantized.items():
-        w = model.segment(name).view(model.w).astype(np.float64)
+        w = plain.segment(name).view(plain.w).astype(np.float64)
         gaps = _gaps(tensor)
         step = (float(gaps.min()), float(gaps.max()))
         different = np.unique(tensor.codes)

@@ -17,7 +17,8 @@ from psgd_ref.experiments.identity import canonical, code_version
 from psgd_ref.experiments.sweep_engines import Engine
 from psgd_ref.experiments.sweep_plan import Run
 from psgd_ref.experiments.sweep_run import CodeError, Job, Outcome, begun, compute
-from psgd_ref.experiments.sweep_store import DATABASE, Entry, Store, alone
+from psgd_ref.experiments.sweep_store import DATABASE, Entry, Store
+from psgd_ref.interop.alone import alone
 from psgd_ref.training.run import read_metrics
 
 RUNS = "runs"
@@ -105,7 +106,7 @@ def run(
     results do not depend on the engine. Raises ValueError when another sweep is running in the folder and
     when a worker has other code; OSError.
     """
-    with alone(folder):
+    with alone(folder, f"another sweep is running in {folder}; wait for it, or see --status"):
         for name in dict.fromkeys(run.configuration.data for run in runs):
             fetch(name, data_folder)
         with closing(Store(folder)) as store:

@@ -2,13 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-DATABASE, LOCK = "results.sqlite", "running.sqlite"
+DATABASE = "results.sqlite"
 
 # `configuration` and `result` are JSON, which SQLite's own functions look into.
 SCHEMA = """
@@ -88,24 +87,6 @@ class Store:
     def close(self) -> None:
         """Close the file."""
         self.connection.close()
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the folder against a second sweep; ValueError when one is running there.
-
-    The lock is SQLite's on a file beside the results: it ends with its process, however that ends.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None)
-    try:
-        try:
-            lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError:
-            raise ValueError(f"another sweep is running in {folder}; wait for it, or see --status") from None
-        yield
-    finally:
-        lock.close()
 
 
 def _read(result: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from psgd_ref.compress import (
     Grid,
     MinMaxGrid,
+    fold_weights,
     hold_inputs,
     prune,
     quantize,
@@ -80,7 +81,8 @@ def evaluate(
 ) -> dict[str, float]:
     """Accuracy (0 … 1) at full precision ("full") and with weights ("W4") or activations ("A8") rounded.
 
-    After pruning, too: "S90" is the model without the 90 % smallest weights, "S90W4" that one rounded.
+    After pruning, too: "S90" is the model without the 90 % smallest weights, "S90W4" that one rounded. A
+    model that learned its grid is rounded from the weights that this gives.
 
     bits        : widths of weights, 2 … 16, each quantized from full precision by `grid`
     split       : "train", "validation" or "test"
@@ -93,9 +95,10 @@ def evaluate(
     Raises ValueError for other widths or another split.
     """
     choice("split", split, SPLITS)
+    model = fold_weights(model)
     pruned = {f"S{100 * share:g}": prune(model, share, scope) for share in sparsities}
     subjects: dict[str, Model] = {}
-    for name, whole in {"": model.copy(), **pruned}.items():
+    for name, whole in {"": model, **pruned}.items():
         subjects[name] = whole
         subjects |= {f"{name}W{width}": quantize(whole, width, grid, per_channel) for width in bits}
     results: dict[str, float] = {}

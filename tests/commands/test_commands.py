@@ -6,6 +6,7 @@ import pytest
 
 from psgd_ref.data import NAMES
 from psgd_ref.interop import save_safetensors
+from psgd_ref.interop.alone import LOCK, alone
 from psgd_ref.models import resnet
 from psgd_ref.training.checkpoint import checkpoints
 from psgd_ref.training.configuration import Configuration
@@ -114,6 +115,15 @@ def test_resuming_with_another_option_is_refused_by_its_name(capsys, tmp_path):
     assert "another configuration: momentum = 0.9 (given: 0.5)" in error
     assert run(capsys, "train", "--out", tmp_path / "run", "--resume")[0] == 0
     assert run(capsys, "train", *QUICK, "--out", tmp_path / "run")[0] == 2
+
+
+def test_a_second_run_in_the_folder_is_refused_and_the_first_left_as_it_is(capsys, tmp_path):
+    with alone(tmp_path / "run", ""):
+        status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run", "--resume")
+    assert status == 2
+    assert f"another run is under way in {tmp_path / 'run'}" in error
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
+    assert run(capsys, "train", *QUICK, "--out", tmp_path / "run")[0] == 0
 
 
 def test_divergence_ends_with_status_1(capsys, tmp_path):

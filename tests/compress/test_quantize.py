@@ -6,11 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psgd_ref.compress import (
+    LSQ,
     MinMaxGrid,
     MSEGrid,
+    fold_weights,
+    hold_quantizers,
     quantize,
     relative_error,
 )
+from psgd_ref.compress.fake_quantizer import take_out_quantizers
+from psgd_ref.compress.report import layer_reports
 from psgd_ref.models import convnet, mlp
 
 settings.register_profile("compress", deadline=None, derandomize=True, max_examples=60)
@@ -37,6 +42,21 @@ def test_relative_error_of_uniform_weights_is_one():
     rng = np.random.default_rng(0)
     model.w[...] = rng.uniform(-1, 1, model.w.size)
     assert relative_error(model, quantize(model, 6)) == pytest.approx(1, rel=0.02)
+
+
+def test_a_model_that_learned_its_grid_is_rounded_from_what_that_gives():
+    model = mlp((8, 6, 6, 3))
+    hold_quantizers(model, LSQ, 2)
+    plain = fold_weights(model)
+    rounded = quantize(model, 3)
+    assert [part.name for part in rounded.segments] == [part.name for part in plain.segments]
+    assert np.array_equal(rounded.w, quantize(plain, 3).w)
+    assert relative_error(model, rounded) == relative_error(plain, rounded)
+    assert layer_reports(model, rounded) == layer_reports(plain, rounded)
+    # Rounding the weights behind the learned grid instead would give others.
+    latent = model.copy()
+    take_out_quantizers(latent)
+    assert not np.array_equal(rounded.w, quantize(latent, 3).w)
 
 
 @pytest.mark.parametrize(

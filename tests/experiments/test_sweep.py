@@ -15,8 +15,9 @@ from psgd_ref.cli import main
 from psgd_ref.experiments import sweep_run
 from psgd_ref.experiments.sweep import Status, status
 from psgd_ref.experiments.sweep_engines import engine
-from psgd_ref.experiments.sweep_store import Entry, Store, alone
+from psgd_ref.experiments.sweep_store import Entry, Store
 from psgd_ref.experiments.sweep_table import summary, table
+from psgd_ref.interop.alone import alone
 from tests.experiments.sweeps import FAILING, here, kill, planned, results, swept, worker_at_work
 
 
@@ -63,7 +64,7 @@ def test_a_worker_with_other_code_stops_the_sweep(tmp_path, monkeypatch):
 
 
 def test_a_second_sweep_in_the_folder_is_refused_while_status_is_given(tmp_path):
-    with alone(tmp_path / "out"):
+    with alone(tmp_path / "out", ""):
         with pytest.raises(ValueError, match="another sweep is running"):
             swept(tmp_path, here, FAILING)
         assert len(status(planned(tmp_path, FAILING), tmp_path / "out").left) == 2

@@ -1,0 +1,31 @@
+"""A folder that one process at a time works in."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+LOCK = "running.sqlite"
+
+
+@contextmanager
+def alone(folder: Path, refusal: str) -> Iterator[None]:
+    """Hold the folder against every other process that asks for the same. Creates it.
+
+    The lock is SQLite's on a file in the folder: it ends with its process, however that ends, and holds
+    where computers share the folder. Raises ValueError(refusal) when another process has it; OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK
+    try:
+        lock = sqlite3.connect(path, timeout=0, isolation_level=None)
+    except sqlite3.Error as error:
+        raise OSError(f"{path} cannot be used: {error}") from None
+    with closing(lock):
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise ValueError(refusal) from None
+            raise OSError(f"{path} cannot be used: {error}") from None
+        yield
