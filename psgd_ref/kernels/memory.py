@@ -9,6 +9,7 @@ import math
 import sys
 import threading
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -43,15 +44,13 @@ class Pool:
 
         shape : sizes; dtype : any. As `numpy.empty`, only faster the second time.
         """
-        count = math.prod(shape)
-        if count < _FEW:
+        if math.prod(shape) < _FEW:
             return np.empty(shape, dtype)
-        dtype = np.dtype(dtype)
-        size = count * dtype.itemsize
+        size = _size_class(shape, dtype)
         # The view must exist before the lock is released: it is what marks the buffer as taken.
         with self.lock:
-            buffer = self._free_buffer(_size_class(size))
-            return buffer.data[buffer.start : buffer.start + size].view(dtype).reshape(shape)
+            buffer = self._free_buffer(size)
+            return np.ndarray(shape, dtype, buffer.data, buffer.start)
 
     def zeros(self, shape: tuple[int, ...]) -> Any:
         """As `empty`, float32 zeros."""
@@ -85,8 +84,10 @@ class Pool:
             self.buffers[size] = [b for b in buffers if b.last_used > oldest or _references(b) != _IDLE]
 
 
-def _size_class(size: int) -> int:
-    """`size` rounded up to an eighth of its power of two, so that nearly equal arrays share buffers."""
+@lru_cache(maxsize=1024)
+def _size_class(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
+    """Bytes rounded up to an eighth of their power of two, so that nearly equal arrays share buffers."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     step = max(1, (1 << (size - 1).bit_length()) >> 4)
     return -(-size // step) * step
 
