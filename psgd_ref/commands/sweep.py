@@ -58,7 +58,9 @@ def add(commands: Any) -> None:
     sweep.add_argument("--status", action="store_true", help="only say how far it is; it may be running")
     sweep.add_argument("--retry", action="store_true", help="try runs again that failed")
     add_folder(sweep)
-    sweep.add_argument("--json", action="store_true", help="print one object for each run, as a list")
+    sweep.add_argument(
+        "--json", action="store_true", help="print one object for each run, a line each, as a list"
+    )
     sweep.set_defaults(run=_sweep)
 
 
@@ -74,10 +76,15 @@ def _sweep(options: argparse.Namespace) -> int:
         found = status(runs, folder)
     else:
         found = run(runs, folder, engine(options.scheduler, options.workers), options.data_dir, options.retry)
-    print(json.dumps(found.as_json(), indent=1, ensure_ascii=False) if options.json else table(found))
+    print(_lines(found.as_json()) if options.json else table(found))
     print(summary(found), file=sys.stderr)
     if options.status:
         return 0
     if found.left:
         print("psgd-ref sweep: not all runs have ended; the same command goes on", file=sys.stderr)
     return 1 if found.left or found.failed else 0
+
+
+def _lines(runs: list[dict[str, Any]]) -> str:
+    """A list in JSON with a line for each run."""
+    return "[\n" + ",\n".join(json.dumps(run, ensure_ascii=False) for run in runs) + "\n]"

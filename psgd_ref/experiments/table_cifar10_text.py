@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from psgd_ref.experiments.rows import markdown
 from psgd_ref.experiments.table_cifar10 import Result, Row
-from psgd_ref.experiments.table_cifar10_recipe import BITS, BRANCHES, SGD
+from psgd_ref.experiments.table_cifar10_recipe import ABLATION, BITS, BRANCHES, SGD, Branch
 
 FULL = "full"
 COLUMNS = (FULL, *(f"W{bits}" for bits in BITS))
@@ -54,7 +55,8 @@ def table(rows: Sequence[Row]) -> str:
 def sentences(rows: Sequence[Row]) -> list[str]:
     """The questions that the table is there to answer, each with its numbers."""
     found = [_loss(rows, bits) for bits in BITS] + [_mended(rows, bits) for bits in BITS]
-    return [sentence for sentence in [*found, _strength(rows)] if sentence]
+    found += [_strength(rows), *(_changed(rows, branch) for branch in ABLATION)]
+    return [sentence for sentence in found if sentence]
 
 
 def _accuracies(rows: Sequence[Row], branch: str, how: tuple[str, str], bits: str) -> tuple[float, ...]:
@@ -66,16 +68,19 @@ def _accuracies(rows: Sequence[Row], branch: str, how: tuple[str, str], bits: st
 def _loss(rows: Sequence[Row], bits: int) -> str:
     """What rounding costs on the paper's grid, nothing mended."""
     name, own = f"W{bits}", _own(bits)
-    losses = {}
+    losses = []
     for branch in (SGD.name, own):
         full, rounded = (_accuracies(rows, branch, PLAIN, b) for b in (FULL, name))
-        if not rounded:
-            return ""
-        losses[branch] = 100 * (np.mean(full) - np.mean(rounded))
-    less = losses[own] < losses[SGD.name]
+        losses.append(np.array(full)[: len(rounded)] - rounded)
+    sgd, psgd = losses
+    if not sgd.size or sgd.size != psgd.size:
+        return ""
+    less = int((psgd < sgd).sum())
+    some = f"appears in {less} of {sgd.size} seeds"
+    effect = {0: "does not appear", sgd.size: "appears"}.get(less, some)
     return (
-        f"{name}, min-max grid, nothing mended: SGD loses {losses[SGD.name]:.1f} points, {own} "
-        f"{losses[own]:.1f}. The paper's effect {'appears' if less else 'does not appear'} here."
+        f"{name}, min-max grid, nothing mended: SGD loses {_mean(sgd)} points, {own} {_mean(psgd)}. "
+        f"The paper's effect {effect} here."
     )
 
 
@@ -104,11 +109,21 @@ def _strength(rows: Sequence[Row]) -> str:
     )
 
 
-def _own(bits: int) -> str:
+def _changed(rows: Sequence[Row], branch: Branch) -> str:
+    """What a change to PSGD is worth where both are mended."""
+    own, width = _own(branch.bits), f"W{branch.bits}"
+    before, after = (_accuracies(rows, name, MENDED, width) for name in (own, branch.name))
+    if not after or len(after) != len(before):
+        return ""
+    change = branch.name.removeprefix(f"{own}, ")
+    return f"{width}, mended, {change}: {_mean(after)}, {_difference(after, before)} against {own}."
+
+
+def _own(bits: int | None) -> str:
     return next(branch.name for branch in BRANCHES if branch.bits == bits and not branch.learned)
 
 
-def _mean(values: Sequence[float]) -> str:
+def _mean(values: Sequence[float] | npt.NDArray[np.float64]) -> str:
     return f"{100 * np.mean(values):.1f}"
 
 

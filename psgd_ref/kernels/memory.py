@@ -39,7 +39,7 @@ class Pool:
     created_bytes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike = np.float32) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
         """An array of arbitrary content, C-contiguous; large ones start on a cache line.
 
         shape : sizes; dtype : any. As `numpy.empty`, only faster the second time.
@@ -85,9 +85,9 @@ class Pool:
 
 
 @lru_cache(maxsize=1024)
-def _size_class(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
+def _size_class(shape: tuple[int, ...], dtype: Any) -> int:
     """Bytes rounded up to an eighth of their power of two, so that nearly equal arrays share buffers."""
-    size = math.prod(shape) * np.dtype(dtype).itemsize
+    size: int = math.prod(shape) * np.dtype(dtype).itemsize
     step = max(1, (1 << (size - 1).bit_length()) >> 4)
     return -(-size // step) * step
 

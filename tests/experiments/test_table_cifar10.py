@@ -127,6 +127,15 @@ def test_sentences_follow_the_numbers():
     assert added.endswith(
         "SGD 75.0, PSGD → W3 75.0; PSGD adds +0.0 points (+1.0, -1.0 by seed, of changing sign)."
     )
+    rows[3] = row("PSGD → W3", plain, "W3", 0.7, 0.3)
+    assert sentences(rows)[0].endswith("PSGD → W3 30.0. The paper's effect appears in 1 of 2 seeds here.")
+    rows[3] = row("PSGD → W3", plain, "W3", 0.2, 0.3)
+    assert sentences(rows)[0].endswith("The paper's effect does not appear here.")
+    changed = "PSGD → W3, label smoothing 0.1"
+    assert sentences([*rows, row(changed, mended, "W3", 0.72, 0.81)])[-1] == (
+        "W3, mended, label smoothing 0.1: 76.5, +1.5 points (+1.0, +2.0 by seed, in every seed) "
+        "against PSGD → W3."
+    )
     first = table(rows).splitlines()[2]
     assert first == "| SGD | min-max | as trained | 90.0 ± 0.0 |  | 50.0 ± 0.0 |  | 0.10 |"
 
