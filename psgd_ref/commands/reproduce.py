@@ -21,9 +21,9 @@ def add(commands: Any) -> None:
         description="Runs what the figures need, unless the same was run before, and writes pictures (PNG, "
         "SVG), numbers (JSON) and captions, in minutes. table-cifar10 takes hours: the epochs of all its "
         "runs times the seconds of an epoch, over the number of cores. By default that is some 250 epochs of "
-        "ResNet-20 (2 seeds; 30 epochs to a model, of which the first half is shared); at about four minutes "
-        "for an epoch on one core of an AMD EPYC (Zen 3), eight hours on two. It first times a step and "
-        "prints its estimate for this computer; killed and called again it goes on.",
+        "ResNet-20 (2 seeds; 30 epochs to a model, of which the first half is shared); at about three "
+        "minutes for an epoch on one core of an AMD EPYC (Zen 3), six hours on two. It first times a step "
+        "and prints its estimate for this computer; killed and called again it goes on.",
     )
     reproduce.add_argument("figures", nargs="+", metavar="FIGURE", help=", ".join((*NAMES, TABLE)))
     reproduce.add_argument(

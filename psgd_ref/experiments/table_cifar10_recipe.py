@@ -74,7 +74,12 @@ CHANGES: dict[str, dict[str, Any]] = {
     "MSE grid, capped": {"grid": "mse", "cap": True},
     "ε = 0.01": {"eps": 0.01},
 }
-ABLATION = tuple(_psgd(bits, f", {words}", **change) for bits in (2, 3) for words, change in CHANGES.items())
+# PSGD's scale is 2 in the mean where weights are spread evenly: does it add more than that rate does?
+DOUBLE = Branch("SGD, rate × 2", None, {"optimizer": "sgd", "lr": 2 * LATE_RATE})
+ABLATION = (
+    DOUBLE,
+    *(_psgd(bits, f", {words}", **change) for bits in (2, 3) for words, change in CHANGES.items()),
+)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from psgd_ref.experiments.rows import markdown
 from psgd_ref.experiments.table_cifar10 import Result, Row
-from psgd_ref.experiments.table_cifar10_recipe import ABLATION, BITS, BRANCHES, SGD, Branch
+from psgd_ref.experiments.table_cifar10_recipe import ABLATION, BITS, BRANCHES, DOUBLE, SGD, Branch
 
 FULL = "full"
 COLUMNS = (FULL, *(f"W{bits}" for bits in BITS))
@@ -55,7 +55,7 @@ def table(rows: Sequence[Row]) -> str:
 def sentences(rows: Sequence[Row]) -> list[str]:
     """The questions that the table is there to answer, each with its numbers."""
     found = [_loss(rows, bits) for bits in BITS] + [_mended(rows, bits) for bits in BITS]
-    found += [_strength(rows), *(_changed(rows, branch) for branch in ABLATION)]
+    found += [_strength(rows), *(_changed(rows, branch) for branch in ABLATION if branch.bits)]
     return [sentence for sentence in found if sentence]
 
 
@@ -92,9 +92,11 @@ def _mended(rows: Sequence[Row], bits: int) -> str:
         return ""
     learned = _accuracies(rows, f"LSQ W{bits}", ("learned", "re-estimated"), name)
     lsq = f" LSQ, fine-tuned for as many epochs: {_mean(learned)}." if learned else ""
+    double = _accuracies(rows, DOUBLE.name, MENDED, name)
+    faster = f" SGD at twice the rate, PSGD's mean scale: {_mean(double)}." if double else ""
     return (
         f"{name}, MSE clipping and re-estimated batch norms, which train nothing: SGD {_mean(sgd)}, {own} "
-        f"{_mean(psgd)}; PSGD adds {_difference(psgd, sgd)}.{lsq}"
+        f"{_mean(psgd)}; PSGD adds {_difference(psgd, sgd)}.{lsq}{faster}"
     )
 
 

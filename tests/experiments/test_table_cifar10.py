@@ -127,6 +127,8 @@ def test_sentences_follow_the_numbers():
     assert added.endswith(
         "SGD 75.0, PSGD → W3 75.0; PSGD adds +0.0 points (+1.0, -1.0 by seed, of changing sign)."
     )
+    double = row("SGD, rate × 2", mended, "W3", 0.7, 0.9)
+    assert sentences([*rows, double])[1].endswith(" SGD at twice the rate, PSGD's mean scale: 80.0.")
     rows[3] = row("PSGD → W3", plain, "W3", 0.7, 0.3)
     assert sentences(rows)[0].endswith("PSGD → W3 30.0. The paper's effect appears in 1 of 2 seeds here.")
     rows[3] = row("PSGD → W3", plain, "W3", 0.2, 0.3)
