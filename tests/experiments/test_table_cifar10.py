@@ -58,7 +58,8 @@ def test_every_branch_has_the_same_start_epochs_and_rate(tmp_path):
     assert (found["LSQ W2"].quantizer, found["LSQ W2"].bits, found["LSQ W2"].decay) == ("lsq", 2, 0.25e-4)
     assert found["PSGD → W4, λ = 150"].strength == 150
     assert found["PSGD → W2, MSE grid, capped"].cap
-    assert len({run.identity for _, runs in recipe.runs([start]) for run in runs}) == len(found) == 20
+    assert (found["SGD, rate × 2"].optimizer, found["SGD, rate × 2"].lr) == ("sgd", 0.02)
+    assert len({run.identity for _, runs in recipe.runs([start]) for run in runs}) == len(found) == 21
 
 
 class Breaking:
