@@ -35,13 +35,12 @@ class QuantizedModel(Model):
             raise ValueError(
                 f"correction {correction!r} would move a pruned model's weights off 0; accepted is none"
             )
-        plain = fold_weights(model)
-        super().__setstate__(plain.copy().__getstate__())
+        super().__setstate__(fold_weights(model).__getstate__())
         rules: Assignment = (
             grid if isinstance(grid, Mapping) else {part.name: rule for part, rule in assign(self, grid)}
         )
         self.quantized: dict[str, QuantizedTensor] = {}
-        self.round(plain, rules, correction)
+        self.round(self, rules, correction)
 
     def round(self, model: Model, rules: Assignment, correction: str = "none") -> None:
         """Take the named parameters of `model`, rounded to their grids; everything else stays."""
