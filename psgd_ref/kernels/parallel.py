@@ -6,20 +6,26 @@ A worker does one index after another, so that scratch memory is needed once a w
 Numba's own `parallel=True` does the same, but costs seconds of compilation for every kernel, because it
 compiles the body of each loop several times over. Here one small function is compiled with it, `_launch`,
 and serves all kernels: it calls the body by its address.
+
+Every worker has its own range of the turns, the same in every loop of that length, so that it meets in its
+cache what it wrote itself a loop before. Who is done helps the others: cores need not be equally fast, nor
+are they, on a laptop or where other programs run too.
 """
 
 import os
 
 from numba import get_num_threads, prange
-from numba.np.ufunc.parallel import get_thread_id, threading_layer
+from numba.np.ufunc.parallel import threading_layer
 
 from psgd_ref.kernels.compile import config, inner, parallel_kernel
-from psgd_ref.kernels.tile import call_task, stack_address, task_address
+from psgd_ref.kernels.tile import call_task, stack_address, stack_zeros, take, task_address, thread_count
 
 # As many as there can be; `numba.set_num_threads` asks for fewer. Workers' numbers are below it.
 THREADS: int = config.NUMBA_NUM_THREADS
 # Operations below which a second thread does not pay for being called.
 _ALONE = 1 << 16
+# Bytes of a cache line. Counters of two threads on one line would slow both down.
+_LINE = 64
 
 
 @parallel_kernel
@@ -28,8 +34,16 @@ def _launch(count, work, task, arguments):
         for index in range(count):
             call_task(task, index, 0, arguments)
     else:
-        for index in prange(count):
-            call_task(task, index, get_thread_id(), arguments)
+        threads = min(count, thread_count())
+        taken = stack_zeros(threads * _LINE)
+        for worker in prange(threads):
+            for turn in range(threads):
+                owner = (worker + turn) % threads
+                first, last = count * owner // threads, count * (owner + 1) // threads
+                index = first + take(taken + owner * _LINE)
+                while index < last:
+                    call_task(task, index, worker, arguments)
+                    index = first + take(taken + owner * _LINE)
 
 
 @inner

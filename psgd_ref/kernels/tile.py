@@ -28,8 +28,8 @@ The shape of a tile must be known when the code is compiled. It is passed as an 
 the *type* counts: a tuple with an int for every row, a float for every vector, a bool for every lane. (A
 closure over constants would do too, but misses Numba's cache.)
 
-The three functions at the end serve `parallel.for_each`, which has its loop's body called by other threads:
-they make a body callable by its address alone, whatever its arguments are.
+The functions at the end serve `parallel.for_each`, which has its loop's body called by other threads: they
+make a body callable by its address alone, whatever its arguments are, and hand out its turns.
 
 The multiply and the add carry LLVM's flag `contract`: the two may become one instruction that rounds
 once (fused multiply-add). The flag allows nothing else: NaN, infinity and the order of sums are kept.
@@ -291,3 +291,40 @@ def call_task(typing: Any, task: Any, index: Any, worker: Any, arguments: Any) -
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp, types.intp), emit
+
+
+@intrinsic
+def thread_count(typing: Any) -> Any:
+    """How many threads run a parallel loop (`numba.set_num_threads`). Emits a call of Numba's function."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        count = cgutils.get_or_insert_function(b.module, ir.FunctionType(_INDEX, []), "get_num_threads")
+        return b.call(count, [])
+
+    return types.intp(), emit
+
+
+@intrinsic
+def stack_zeros(typing: Any, size: Any) -> Any:
+    """Address of `size` bytes of zeros that live until the caller returns. Emits a memset."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        room = b.alloca(ir.IntType(8), args[0])
+        room.align = 8
+        cgutils.memset(b, room, args[0], 0)
+        return b.ptrtoint(room, _INDEX)
+
+    return types.intp(types.intp), emit
+
+
+@intrinsic
+def take(typing: Any, counter: Any) -> Any:
+    """The number at the address `counter`, which then grows by 1: no two threads are given the same.
+
+    Emits an atomic addition.
+    """
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        return b.atomic_rmw("add", b.inttoptr(args[0], _INDEX.as_pointer()), _INDEX(1), "monotonic")
+
+    return types.intp(types.intp), emit
