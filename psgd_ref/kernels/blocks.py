@@ -9,6 +9,8 @@ from psgd_ref.kernels.compile import LANES, inner
 from psgd_ref.kernels.tile import Shape, shape, tile_columns, tile_store, tile_store_part
 
 ZERO = np.float32(0)
+# In place of an array that is not there: compiled code tells by its size.
+NONE = np.empty(0, np.float32)
 
 
 @cache

@@ -17,17 +17,27 @@ that is NaN or infinite spoils more pixels of it than in the oracle: it also mee
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd
-from psgd_ref.kernels.blocks import flat, gradient_shape, height_width, store_columns, sums_shape, up
+from psgd_ref.kernels.blocks import (
+    NONE,
+    ZERO,
+    flat,
+    gradient_shape,
+    height_width,
+    store_columns,
+    sums_shape,
+    up,
+)
 from psgd_ref.kernels.borders import clear, copy, insert
-from psgd_ref.kernels.compile import body, kernel
+from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Indices, Pair
-from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
+from psgd_ref.kernels.tile import Shape, tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 
 # Weight gradients are summed in so many parts, whatever the number of threads, then the parts in order:
 # the bits do not depend on the threads.
@@ -37,71 +47,80 @@ PARTS = 16
 _BAND = 128
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Plan:
-    """Where a correlation reads and writes, the same for every image.
+    """A correlation of images of one size: where it reads and writes, the same for every image.
 
+    images : lines of an image and numbers in a line, numbers in an image of the result
     border : size of a bordered image, length of its lines, offset of the image in it
     reads, writes : offset of every pixel in a bordered image and in an image of the result
-    starts : offset of the first read and of the first write; pixels : how many there are
+    starts : offset of the first read and of the first write
+    pixels : how many there are
+    weights : where W lies, the offset of the first weight and the distance to the next along i, j, c, o
+    taps : rows, columns, inputs, outputs of W
+    tile, room : the tile of sums, and how many numbers packed biases and weights take
     """
 
+    images: tuple[int, int, int]
     border: tuple[int, int, int]
     reads: Indices
     writes: Indices
     starts: Pair
     pixels: int
+    weights: tuple[int, int, int, int, int]
+    taps: tuple[int, int, int, int]
+    tile: Shape
+    room: tuple[int, ...]
 
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
     """As `reference.conv2d`."""
-    if winograd.pays(x.shape[1:], w.shape, stride, padding, winograd.SUMS):
+    image, w_shape = x.shape[1:], w.shape
+    if winograd.pays(image, w_shape, stride, padding, winograd.SUMS):
         return winograd.conv2d(x, w, bias, padding)
-    size, plan = _forward_plan(x.shape[1:], w.shape, stride, padding)
-    y: Array = memory.empty((x.shape[0], *size, w.shape[3]))
+    size, plan = _forward_plan(image, w_shape, stride, padding)
+    y: Array = memory.empty((x.shape[0], *size, w_shape[3]))
     _correlate(x, w, bias, y, plan)
     return y
 
 
 def conv2d_backward(
-    dy: Array, x: Array, w: Array, stride: Pair, padding: Pair, need_dx: bool = True
+    dy: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pair,
+    need_dx: bool = True,
+    into: Array | None = None,
 ) -> tuple[Array | None, Array]:
     """As `reference.conv2d_backward`."""
-    dw = _weights_gradient(dy, x, w.shape, stride, padding)
+    dw: Array = memory.empty(w.shape) if into is None else into
+    _weights_gradient(dy, x, dw, stride, padding)
     return (_input_gradient(dy, x.shape, w, stride, padding) if need_dx else None), dw
 
 
 def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair, padding: Pair) -> Array:
-    if winograd.pays(x_shape[1:], w.shape, stride, padding, winograd.SUMS):
+    image, w_shape = x_shape[1:], w.shape
+    if winograd.pays(image, w_shape, stride, padding, winograd.SUMS):
         flipped = w[::-1, ::-1].swapaxes(2, 3)
         return winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1]))
     dx: Array = memory.empty(x_shape)
-    for (i, j), plan in _input_plans(x_shape[1:], dy.shape[1:], w.shape, stride, padding):
-        taps = w[i :: stride[0], j :: stride[1]][::-1, ::-1].swapaxes(2, 3)
-        _correlate(dy, taps, None, dx, plan)
+    for plan in _input_plans(image, dy.shape[1:], w_shape, stride, padding):
+        _correlate(dy, w, None, dx, plan)
     return dx
 
 
-def _weights_gradient(dy: Array, x: Array, w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Array:
-    if winograd.pays(x.shape[1:], w_shape, stride, padding, winograd.GRADIENT):
-        return winograd.weights_gradient(dy, x, padding, PARTS)
-    (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w_shape
-    _, plan = _forward_plan(x.shape[1:], w_shape, stride, padding)
-    tile = gradient_shape(outputs)
-    tall, block = height_width(tile)
-    run, padded = up(columns * inputs, tall), up(outputs, block)
-    stack = max(1, min(_BAND // plan.pixels, images // PARTS))
-    dw: Array = memory.empty(w_shape)
+def _weights_gradient(dy: Array, x: Array, dw: Array, stride: Pair, padding: Pair) -> None:
+    image, w_shape = x.shape[1:], dw.shape
+    if winograd.pays(image, w_shape, stride, padding, winograd.GRADIENT):
+        winograd.weights_gradient(dy, x, dw, padding, PARTS)
+        return
+    _, plan = _forward_plan(image, w_shape, stride, padding)
+    stack, parts, images, gradients, taps, tile = _gradient_plan(len(x), plan)
     _weights(
-        flat(dy), flat(x), dw.reshape(-1), memory.empty((min(PARTS, images), rows * run * padded)),
-        # The last tile of a line reads on beyond it; those rows of the sum are left out.
-        memory.zeros((THREADS, stack * plan.border[0] + run)),
-        # A gradient that fills its tiles is read where it lies.
-        memory.zeros((THREADS, stack * plan.pixels * padded if padded != outputs else 0)),
-        plan.reads, plan.pixels, stack, (images, height, width * inputs, outputs), plan.border,
-        (rows, columns * inputs, run, padded), tile,
+        flat(dy), flat(x), flat(dw), memory.empty(parts), memory.zeros(images), memory.zeros(gradients),
+        plan.reads, plan.pixels, stack, (len(x), *plan.images), plan.border, taps, tile,
     )  # fmt: skip
-    return dw
 
 
 @lru_cache(maxsize=1024)
@@ -112,26 +131,32 @@ def _forward_plan(
     (height, width, inputs), (rows, columns, _, outputs) = image, w_shape
     bordered = (height + 2 * padding[0], width + 2 * padding[1])
     size = ((bordered[0] - rows) // stride[0] + 1, (bordered[1] - columns) // stride[1] + 1)
-    line = bordered[1] * inputs
+    line, pixels = bordered[1] * inputs, size[0] * size[1]
+    tile, room = _packed((rows, columns, inputs, outputs))
     return size, _Plan(
+        (height, width * inputs, pixels * outputs),
         (bordered[0] * line, line, padding[0] * line + padding[1] * inputs),
         _pixels(size, stride[0] * line, stride[1] * inputs),
         _pixels(size, size[1] * outputs, outputs),
         (0, 0),
-        size[0] * size[1],
+        pixels,
+        (0, columns * inputs * outputs, inputs * outputs, outputs, 1),
+        (rows, columns, inputs, outputs),
+        tile,
+        room,
     )
 
 
 @lru_cache(maxsize=1024)
 def _input_plans(
     image: tuple[int, ...], gradient: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
-) -> list[tuple[Pair, _Plan]]:
-    """The first row and column of W in each of the convolutions of dy that make up dx, and their plans."""
+) -> list[_Plan]:
+    """The convolutions of dy that make up dx, one for each first row and column of W."""
     (height, width, inputs), (*out, outputs) = image, gradient
     # Rows and columns of dy above and left of the pixel q, and how far q goes beyond dy.
     before = [(w_shape[i] - 1) // stride[i] for i in (0, 1)]
     lines, columns = (before[i] + max(out[i], (image[i] - 1 + padding[i]) // stride[i] + 1) for i in (0, 1))
-    line = columns * outputs
+    line, tap = columns * outputs, inputs * outputs
     plans = []
     for residue in product(range(stride[0]), range(stride[1])):
         taps = [-((residue[i] - w_shape[i]) // stride[i]) for i in (0, 1)]
@@ -140,16 +165,52 @@ def _input_plans(
         u, v = (stride[i] * q[i] + residue[i] - padding[i] for i in (0, 1))
         size = (-((u - height) // stride[0]), -((v - width) // stride[1]))
         corner = [before[i] + q[i] - taps[i] + 1 for i in (0, 1)]
+        # Flipped: the last row and column of W that these pixels see come first.
+        i, j = (residue[k] + stride[k] * (taps[k] - 1) for k in (0, 1))
         if min(size) > 0:
-            plan = _Plan(
-                (lines * line, line, before[0] * line + before[1] * outputs),
-                _pixels(size, line, outputs),
-                _pixels(size, stride[0] * width * inputs, stride[1] * inputs),
-                (corner[0] * line + corner[1] * outputs, (u * width + v) * inputs),
-                size[0] * size[1],
+            tile, room = _packed((*taps, outputs, inputs))
+            plans.append(
+                _Plan(
+                    (out[0], out[1] * outputs, height * width * inputs),
+                    (lines * line, line, before[0] * line + before[1] * outputs),
+                    _pixels(size, line, outputs),
+                    _pixels(size, stride[0] * width * inputs, stride[1] * inputs),
+                    (corner[0] * line + corner[1] * outputs, (u * width + v) * inputs),
+                    size[0] * size[1],
+                    ((i * w_shape[1] + j) * tap, -stride[0] * w_shape[1] * tap, -stride[1] * tap, 1, outputs),
+                    (taps[0], taps[1], outputs, inputs),
+                    tile,
+                    room,
+                )
             )
-            plans.append((residue, plan))
     return plans
+
+
+def _packed(w_shape: tuple[int, ...]) -> tuple[Shape, tuple[int, ...]]:
+    """The tile for weights of that shape, and how many numbers they take in panels, behind the biases."""
+    tile = sums_shape(w_shape[3])
+    _, block = height_width(tile)
+    return tile, ((1 + w_shape[0] * w_shape[1] * w_shape[2]) * up(w_shape[3], block),)
+
+
+@lru_cache(maxsize=1024)
+def _gradient_plan(images: int, plan: _Plan) -> tuple[Any, ...]:
+    """How the weight gradient of so many images is cut."""
+    (rows, columns, inputs, outputs), (size, _, _) = plan.taps, plan.border
+    tile = gradient_shape(outputs)
+    tall, block = height_width(tile)
+    run, padded = up(columns * inputs, tall), up(outputs, block)
+    stack = max(1, min(_BAND // plan.pixels, images // PARTS))
+    return (
+        stack,
+        (min(PARTS, images), rows * run * padded),
+        # The last tile of a line reads on beyond it; those rows of the sum are left out.
+        (THREADS, stack * size + run),
+        # A gradient that fills its tiles is read where it lies.
+        (THREADS, stack * plan.pixels * padded if padded != outputs else 0),
+        (rows, columns * inputs, run, padded, outputs),
+        tile,
+    )
 
 
 # A multiple of the height of every tile for sums.
@@ -162,40 +223,46 @@ def _pixels(size: Pair, down: int, right: int) -> Indices:
     return np.pad(offsets, (0, -len(offsets) % _REPEATS), mode="edge")
 
 
-def _panels(w: Array, block: int) -> Array:
-    """Weights (i, j, c, o) in the order tiles read them, (o // block, i, j, c, o % block); zeros fill."""
-    *taps, outputs = w.shape
-    if outputs == block:
-        return flat(w)
-    panels: Array = memory.empty((up(outputs, block) // block, *taps, block))
-    whole = outputs // block
-    panels[:whole] = w[..., : whole * block].reshape(*taps, whole, block).transpose(3, 0, 1, 2, 4)
-    if whole * block != outputs:
-        panels[whole] = 0
-        panels[whole, ..., : outputs % block] = w[..., whole * block :]
-    return panels.reshape(-1)
-
-
 def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: _Plan) -> None:
     """y[n, writes[p] + o] = b[o] + Σ_{i,j,c} X[n, reads[p] + (i, j, c)] · W, X the bordered image."""
-    (images, height, width, inputs), (rows, columns, _, outputs) = x.shape, w.shape
-    tile = sums_shape(outputs)
-    _, block = height_width(tile)
-    first = np.zeros(up(outputs, block), np.float32)
-    if bias is not None:
-        first[:outputs] = bias
-    scratch, line, at = plan.border
     _sums(
-        flat(x), _panels(w, block), first, y.reshape(-1), memory.zeros((THREADS, scratch)), plan.reads,
-        plan.writes, plan.pixels, (images, height, width * inputs, y.size // max(images, 1)), (line, at),
-        plan.starts, (rows, columns * inputs, outputs), tile,
+        flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), memory.empty(plan.room),
+        memory.zeros((THREADS, plan.border[0])), plan.reads, plan.writes, plan.pixels,
+        (len(x), *plan.images), plan.border, plan.starts, plan.weights, plan.taps, plan.tile,
     )  # fmt: skip
 
 
 @kernel
-def _sums(x, panels, bias, y, scratch, reads, writes, pixels, sizes, border, starts, taps, tile):
-    arguments = (x, panels, bias, y, scratch, reads, writes, pixels, sizes, border, starts, taps, tile)
-    for_each(sizes[0], sizes[0] * pixels * taps[0] * taps[1] * taps[2], _sums_image, arguments)
+def _sums(x, w, bias, y, room, scratch, reads, writes, pixels, sizes, border, starts, weights, taps, tile):
+    rows, columns, inputs, outputs = taps
+    padded = (outputs + tile_columns(tile) - 1) // tile_columns(tile) * tile_columns(tile)
+    first, panels = room[:padded], room[padded:]
+    for o in range(padded):
+        first[o] = bias[o] if o < bias.size else ZERO
+    _pack(w, weights, taps, panels, tile_columns(tile))
+    lines, place = (rows, columns * inputs, outputs), (border[1], border[2])
+    arguments = (x, panels, first, y, scratch, reads, writes, pixels, sizes, place, starts, lines, tile)
+    for_each(sizes[0], sizes[0] * pixels * rows * columns * inputs, _sums_image, arguments)
+
+
+@inner
+def _pack(w, weights, taps, panels, block):
+    """Weights (i, j, c, o) in the order tiles read them, (o // block, i, j, c, o % block); zeros fill."""
+    rows, columns, inputs, outputs = taps
+    start, down, right, inward, across = weights
+    target = 0
+    for o in range(0, outputs, block):
+        count = min(block, outputs - o)
+        for i in range(rows):
+            for j in range(columns):
+                for c in range(inputs):
+                    source = start + i * down + j * right + c * inward + o * across
+                    panel = panels[target : target + block]
+                    for k in range(count):
+                        panel[k] = w[source + k * across]
+                    for k in range(count, block):
+                        panel[k] = ZERO
+                    target += block
 
 
 @body
@@ -223,8 +290,8 @@ def _sums_image(
 @kernel
 def _weights(dy, x, dw, parts, scratch_x, scratch_dy, reads, pixels, stack, sizes, border, taps, tile):
     arguments = (dy, x, parts, scratch_x, scratch_dy, reads, pixels, stack, sizes, border, taps, tile)
-    for_each(len(parts), sizes[0] * pixels * taps[0] * taps[1] * sizes[3], _weights_part, arguments)
-    for_each(taps[0], parts.size, _sum_parts, (parts, dw, taps, sizes[3]))
+    for_each(len(parts), sizes[0] * pixels * taps[0] * taps[1] * taps[4], _weights_part, arguments)
+    for_each(taps[0], parts.size, _sum_parts, (parts, dw, taps))
 
 
 @body
@@ -232,8 +299,8 @@ def _weights_part(
     part, worker, dy, x, parts, scratch_x, scratch_dy, reads, pixels, stack, sizes, border, taps, tile
 ):
     """The weight gradient of some images: parts[part, i, k, o] = Σ x[pixel + (i, k)] · dy[pixel, o]."""
-    (images, height, width, outputs), (size, line, at) = sizes, border
-    rows, _, run, padded = taps
+    (images, height, width, _), (size, line, at) = sizes, border
+    rows, _, run, padded, outputs = taps
     tall, block = tile_rows(tile), tile_columns(tile)
     image, gradient, sums = scratch_x[worker], scratch_dy[worker], parts[part]
     clear(sums)
@@ -264,9 +331,9 @@ def _weights_part(
 
 
 @body
-def _sum_parts(i, worker, parts, dw, taps, outputs):
+def _sum_parts(i, worker, parts, dw, taps):
     """dw[i] = Σ parts[:, i], in order, without the filling."""
-    _, run, padded_run, padded = taps
+    _, run, padded_run, padded, outputs = taps
     for k in range(run):
         target, source = (i * run + k) * outputs, (i * padded_run + k) * padded
         total = dw[target : target + outputs]

@@ -16,7 +16,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import ZERO, flat, row_shape, store_columns, sums_shape
+from psgd_ref.kernels.blocks import NONE, ZERO, flat, row_shape, store_columns, sums_shape
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
@@ -25,7 +25,6 @@ from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows
 _BAND, _PIECE = 96, 256
 # Columns of the widest tile.
 _WIDEST = 2 * LANES
-_NONE = np.empty(0, np.float32)
 
 Steps = tuple[int, int]
 
@@ -34,7 +33,7 @@ def linear(x: Array, w: Array, bias: Array | None) -> Array:
     """As `reference.linear`."""
     (rows, depth), columns = x.shape, w.shape[1]
     y: Array = memory.empty((rows, columns))
-    _product(x, (depth, 1), w, (columns, 1), _NONE if bias is None else flat(bias), y, depth)
+    _product(x, (depth, 1), w, (columns, 1), NONE if bias is None else flat(bias), y, depth)
     return y
 
 
@@ -44,11 +43,11 @@ def linear_backward(
     """As `reference.linear_backward`."""
     (rows, inputs), outputs = x.shape, w.shape[1]
     dw: Array = memory.empty(w.shape) if into is None else into
-    _product(x, (1, inputs), dy, (outputs, 1), _NONE, dw, rows)
+    _product(x, (1, inputs), dy, (outputs, 1), NONE, dw, rows)
     if not need_dx:
         return None, dw
     dx: Array = memory.empty(x.shape)
-    _product(dy, (outputs, 1), w, (1, outputs), _NONE, dx, outputs)
+    _product(dy, (outputs, 1), w, (1, outputs), NONE, dx, outputs)
     return dx, dw
 
 

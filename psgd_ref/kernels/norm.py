@@ -16,7 +16,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import ZERO, flat
+from psgd_ref.kernels.blocks import NONE, ZERO, flat
 from psgd_ref.kernels.borders import copy
 from psgd_ref.kernels.compile import body, inner, kernel, strict
 from psgd_ref.kernels.parallel import THREADS, for_each
@@ -41,9 +41,6 @@ def _room(x: Array) -> tuple[Array, Array, tuple[int, int]]:
     return sums, np.empty((_TABLES + 2 * THREADS, block), np.float32), sizes
 
 
-_NONE = np.empty(0, np.float32)
-
-
 def batch_norm_train(
     x: Array,
     gamma: Array,
@@ -59,7 +56,7 @@ def batch_norm_train(
     y: Array = memory.empty(x.shape)
     mean, var = np.empty_like(gamma), np.empty_like(gamma)
     _train(
-        flat(x), _NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta), mean,
+        flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta), mean,
         var, running_mean, running_var, float(momentum), float(eps), relu, *_room(x),
     )  # fmt: skip
     return y, mean, var
@@ -79,7 +76,7 @@ def batch_norm_eval(
     y: Array = memory.empty(x.shape)
     _, work, sizes = _room(x)
     _normalise(
-        flat(x), _NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta),
+        flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta),
         flat(mean), flat(var), float(eps), relu, work, sizes,
     )  # fmt: skip
     return y
@@ -103,7 +100,7 @@ def batch_norm_backward(
     dx = dz if gated and not need_dz else memory.empty(x.shape)
     dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
     _backward(
-        flat(dy), flat(x), flat(y) if gated and y is not None else _NONE, dz.reshape(-1), dx.reshape(-1),
+        flat(dy), flat(x), flat(y) if gated and y is not None else NONE, dz.reshape(-1), dx.reshape(-1),
         flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *_room(x),
     )  # fmt: skip
     return dx, dgamma, dbeta, dz if need_dz else None

@@ -35,12 +35,24 @@ def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) 
 
 
 def conv2d_backward(
-    dy: Array, x: Array, w: Array, stride: Pair, padding: Pair, need_dx: bool = True
+    dy: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pair,
+    need_dx: bool = True,
+    into: Array | None = None,
 ) -> tuple[Array | None, Array]:
-    """Gradients of `conv2d`: dw[i,j,c,o] = Σ x[…]·dy[…,o], and dx scatters dy·wᵀ back over each window."""
+    """Gradients of `conv2d`: dw[i,j,c,o] = Σ x[…]·dy[…,o], and dx scatters dy·wᵀ back over each window.
+
+    into : an array in the shape of w to put dw in, a new one by default
+    """
     padded = _pad(x, padding)
     windows = _windows(padded, w.shape[:2], stride)
     dw = np.tensordot(windows, dy, axes=([0, 1, 2], [0, 1, 2])).transpose(1, 2, 0, 3)
+    if into is not None:
+        into[...] = dw
+        dw = into
     if not need_dx:
         return None, dw
     dx = np.zeros_like(padded)

@@ -103,15 +103,14 @@ def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array:
     return y
 
 
-def weights_gradient(dy: Array, x: Array, padding: Pair, parts: int) -> Array:
-    """The weights' part of `reference.conv2d_backward` where `pays`, summed in so many parts."""
+def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair, parts: int) -> None:
+    """The weights' part of `reference.conv2d_backward` where `pays`, summed in so many parts into dw."""
     (images, height, width, inputs), (_, *out, outputs) = x.shape, dy.shape
     tile = gradient_shape(outputs)
     tall, block = height_width(tile)
     parts, rows, padded = min(parts, images), up(inputs, tall), up(outputs, block)
     squares, border = _squares(images // max(parts, 1), (out[0], out[1]), inputs, padding)
     line = 2 * squares[2] * outputs
-    dw: Array = memory.empty((3, 3, inputs, outputs))
     _weights(
         flat(dy), flat(x), dw, G, memory.empty((parts, 16, rows * padded)),
         memory.zeros((THREADS, squares[0] * border[0])),
@@ -120,7 +119,6 @@ def weights_gradient(dy: Array, x: Array, padding: Pair, parts: int) -> Array:
         np.empty((THREADS, 16, outputs), np.float32), (images, height, width * inputs),
         (out[0], out[1] * outputs), (rows, padded), squares, border, line, tile, VECTOR,
     )  # fmt: skip
-    return dw
 
 
 def _squares(

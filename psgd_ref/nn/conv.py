@@ -36,4 +36,4 @@ class Conv2d(Weighted):
     def product_backward(
         self, dy: Array, x: Array, weight: Array, need_dx: bool, into: Array | None = None
     ) -> tuple[Array | None, Array]:
-        return kernels.conv2d_backward(dy, x, weight, self.stride, self.padding, need_dx)
+        return kernels.conv2d_backward(dy, x, weight, self.stride, self.padding, need_dx, into)

@@ -37,8 +37,8 @@ def test_any_size_and_padding(height, width, padding, vectors, images, with_bias
         (y,) = agree("conv2d", x, w, draw(rng, outputs) if with_bias else None, STRIDE, padding)
         dy = draw(rng, *y.shape)
         agree("conv2d_backward", dy, x, w, STRIDE, padding)
-        # The output and its scratch, the input's gradient and its, the weights' and its: all came from here.
-        assert used.empty.call_count >= 12
+        # The output and its scratch, the input's gradient and its, scratch of the weights': all came from here.
+        assert used.empty.call_count >= 11
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
