@@ -6,7 +6,15 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.compile import LANES, inner
-from psgd_ref.kernels.tile import Shape, shape, tile_columns, tile_store, tile_store_part
+from psgd_ref.kernels.tile import (
+    Shape,
+    shape,
+    tile_columns,
+    tile_load,
+    tile_load_part,
+    tile_store,
+    tile_store_part,
+)
 
 ZERO = np.float32(0)
 # In place of an array that is not there: compiled code tells by its size.
@@ -57,8 +65,16 @@ def flat(a: Array) -> Array:
 
 
 @inner
+def load_columns(shape, x, source, rows, columns):
+    """Load the first `columns` of a tile from x[source + rows[p] + c]; `rows` as in `tile_load`."""
+    if columns >= tile_columns(shape):
+        return tile_load(shape, x, source, rows)
+    return tile_load_part(shape, x, source, rows, columns)
+
+
+@inner
 def store_columns(tile, shape, y, target, rows, columns):
-    """Store the first `columns` of a tile at y[target + rows[p] + c]; `rows` is an array."""
+    """Store the first `columns` of a tile at y[target + rows[p] + c]; `rows` as in `tile_load`."""
     if columns >= tile_columns(shape):
         tile_store(tile, y, target, rows)
     else:

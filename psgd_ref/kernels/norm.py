@@ -1,13 +1,13 @@
 """Batch normalisation with the ReLU and the residual sum that follow it; float32, channels last.
 
-Everything here is work per channel on an array of rows (pixels) × channels. Channels may be few, and a
-loop over 5 of them fills no vector register. So the per-channel numbers are repeated until they make a
-`block` of about a thousand, and the loops run over blocks of whole rows: long, without remainders, and in
-the L1 cache. Each loop does one thing to one block; the compiler turns it into vector instructions.
+Everything here is work per channel on an array of rows (pixels) × channels. Channels may be few, and 5 of
+them fill no vector register. So the per-channel numbers are repeated until they make a `block` of about a
+thousand, and tiles (`tile.py`) go over blocks of whole rows: only the last tile of a block is ragged.
 
 Sums are taken by chunks of rows whose number depends on the size alone, in float32 within a block's
 place and in float64 from there on. So bits do not depend on the number of threads, and the variance is
-accurate: it is summed about the first row rather than about zero.
+accurate: it is summed about the first row rather than about zero. A tile for sums is some blocks tall: what
+was summed before is read and written once for all of them.
 """
 
 from functools import lru_cache
@@ -16,14 +16,30 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, ZERO, flat
+from psgd_ref.kernels.blocks import NONE, ZERO, flat, load_columns, store_columns, up
 from psgd_ref.kernels.borders import copy
-from psgd_ref.kernels.compile import body, inner, kernel, strict
+from psgd_ref.kernels.compile import LANES, body, inner, kernel, strict
 from psgd_ref.kernels.parallel import THREADS, for_each
+from psgd_ref.kernels.tile import (
+    shape,
+    tile_add,
+    tile_columns,
+    tile_full,
+    tile_load,
+    tile_multiply_add,
+    tile_rows,
+    tile_subtract,
+    tile_sum_products,
+    tile_sum_rows,
+    tile_where_at_most,
+    tile_where_less,
+)
 
 _BLOCK = 1024
 # Blocks for numbers of each channel, repeated; every thread has two more.
 _TABLES = 4
+# Tiles for sums, over some blocks at once and over one, and for what is done number by number.
+_TALL, _FLAT, _WIDE = shape(4, 1, LANES), shape(1, 1, LANES), shape(1, 2, LANES)
 
 
 @lru_cache(maxsize=1024)
@@ -38,7 +54,8 @@ def _room(x: Array) -> tuple[Array, Array, tuple[int, int]]:
     channels = x.shape[-1]
     block, chunk = sizes = layout(x.size, channels)
     sums: Array = np.empty((-(-x.size // chunk), 2, channels))
-    return sums, np.empty((_TABLES + 2 * THREADS, block), np.float32), sizes
+    # Tiles read a table in whole vectors.
+    return sums, np.empty((_TABLES + 2 * THREADS, up(block, 2 * LANES)), np.float32), sizes
 
 
 def batch_norm_train(
@@ -57,7 +74,7 @@ def batch_norm_train(
     mean, var = np.empty_like(gamma), np.empty_like(gamma)
     _train(
         flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta), mean,
-        var, running_mean, running_var, float(momentum), float(eps), relu, *_room(x),
+        var, running_mean, running_var, float(momentum), float(eps), relu, *_room(x), _TALL, _FLAT, _WIDE,
     )  # fmt: skip
     return y, mean, var
 
@@ -77,7 +94,7 @@ def batch_norm_eval(
     _, work, sizes = _room(x)
     _normalise(
         flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta),
-        flat(mean), flat(var), float(eps), relu, work, sizes,
+        flat(mean), flat(var), float(eps), relu, work, sizes, _WIDE,
     )  # fmt: skip
     return y
 
@@ -95,33 +112,36 @@ def batch_norm_backward(
 ) -> tuple[Array, Array, Array, Array | None]:
     """As `reference.batch_norm_backward`."""
     gated = relu and y is not None
-    dz = memory.empty(x.shape) if gated else np.ascontiguousarray(dy)
-    # Where nobody needs dz, dx takes its place: less memory passes through the caches.
-    dx = dz if gated and not need_dz else memory.empty(x.shape)
+    dx = memory.empty(x.shape)
+    dz = memory.empty(x.shape) if gated and need_dz else None
     dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
     _backward(
-        flat(dy), flat(x), flat(y) if gated and y is not None else NONE, dz.reshape(-1), dx.reshape(-1),
-        flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *_room(x),
+        flat(dy), flat(x), flat(y) if gated and y is not None else NONE, NONE if dz is None else flat(dz),
+        flat(dx), flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *_room(x), _TALL, _FLAT,
+        _WIDE,
     )  # fmt: skip
-    return dx, dgamma, dbeta, dz if need_dz else None
+    if need_dz and not gated:
+        dz = np.ascontiguousarray(dy)
+    return dx, dgamma, dbeta, dz
 
 
 def channel_sum(dy: Array) -> Array:
     """As `reference.channel_sum`."""
     total = np.empty(dy.shape[-1], np.float32)
-    _channel_sum(flat(dy), total, *_room(dy))
+    _channel_sum(flat(dy), total, *_room(dy), _TALL, _FLAT)
     return total
 
 
 @kernel
 def _train(
-    x, residual, y, gamma, beta, mean, var, running_mean, running_var, momentum, eps, relu, sums, work, sizes
-):
-    _statistics(x, mean, var, sums, work, sizes)
+    x, residual, y, gamma, beta, mean, var, running_mean, running_var, momentum, eps, relu, sums, work, sizes,
+    tall, single, wide,
+):  # fmt: skip
+    _statistics(x, mean, var, sums, work, sizes, tall, single)
     count = x.size / len(mean)
     _move(running_mean, mean, 1.0, momentum)
     _move(running_var, var, count / max(count - 1, 1.0), momentum)
-    _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes)
+    _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes, wide)
 
 
 @strict
@@ -133,7 +153,7 @@ def _move(running, value, factor, momentum):
 
 
 @inner
-def _statistics(x, mean, var, sums, work, sizes):
+def _statistics(x, mean, var, sums, work, sizes, tall, single):
     block, chunk = sizes
     channels = len(mean)
     count, centre = x.size / channels, work[0]
@@ -141,7 +161,7 @@ def _statistics(x, mean, var, sums, work, sizes):
     for c in range(channels):
         centre[c] = x[c] if x.size > 0 and np.isfinite(x[c]) else ZERO
     _repeat(centre, channels)
-    for_each(len(sums), x.size, _moments, (x, centre, sums, work, block, chunk))
+    for_each(len(sums), x.size, _moments, (x, centre, sums, work, block, chunk, tall, single))
     for c in range(channels):
         total, squares = _total(sums, c)
         mean[c] = centre[c] + total / count
@@ -151,19 +171,19 @@ def _statistics(x, mean, var, sums, work, sizes):
 
 
 @kernel
-def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes):
+def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes, wide):
     block, chunk = sizes
     centre, factor, shift = work[0], work[1], work[2]
     for c in range(len(gamma)):
         centre[c], factor[c], shift[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
     for t in range(3):
         _repeat(work[t], len(gamma))
-    arguments = (x, residual, y, centre, factor, shift, work, relu, block, chunk)
+    arguments = (x, residual, y, centre, factor, shift, relu, block, chunk, wide)
     for_each((x.size + chunk - 1) // chunk, x.size, _normalise_chunk, arguments)
 
 
 @kernel
-def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work, sizes):
+def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work, sizes, tall, single, wide):
     block, chunk = sizes
     channels = len(gamma)
     count = x.size / channels
@@ -171,7 +191,8 @@ def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work
     for c in range(channels):
         centre[c] = mean[c]
     _repeat(centre, channels)
-    for_each(len(sums), x.size, _products, (dy, y, dz, x, centre, sums, work, block, chunk))
+    arguments = (dy, y, x, centre, sums, work, block, chunk, tall, single)
+    for_each(len(sums), x.size, _products, arguments)
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset
     for c in range(channels):
         total, product = _total(sums, c)
@@ -182,14 +203,14 @@ def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work
         offset[c] = -gamma[c] * total / (count * deviation)
     for t in range(1, 4):
         _repeat(work[t], channels)
-    arguments = (dz, x, dx, centre, factor, slope, offset, work, block, chunk)
-    for_each(len(sums), x.size, _input_gradient, arguments)
+    further = (dy, y, dz, x, dx, centre, factor, slope, offset, block, chunk, wide)
+    for_each(len(sums), x.size, _input_gradient, further)
 
 
 @kernel
-def _channel_sum(dy, total, sums, work, sizes):
+def _channel_sum(dy, total, sums, work, sizes, tall, single):
     block, chunk = sizes
-    for_each(len(sums), dy.size, _plain_sums, (dy, sums, work, block, chunk))
+    for_each(len(sums), dy.size, _plain_sums, (dy, sums, work, block, chunk, tall, single))
     for c in range(len(total)):
         total[c] = _total(sums, c)[0]
 
@@ -227,89 +248,136 @@ def _clear(first, second):
 
 
 @inner
-def _fold(sums, first, second):
+def _fold(sums, first, second, block):
     """The sums of the rows of a block, in float64: sums (2, channels)."""
     channels = sums.shape[1]
     for c in range(channels):
         sums[0, c] = 0
         sums[1, c] = 0
-    for start in range(0, len(first), channels):
+    for start in range(0, block, channels):
         for c in range(channels):
             sums[0, c] += first[start + c]
             sums[1, c] += second[start + c]
 
 
 @body
-def _moments(index, worker, x, centre, sums, work, block, chunk):
+def _moments(index, worker, x, centre, sums, work, block, chunk, tall, single):
     """Σ (x − centre) and Σ (x − centre)² over the rows of one chunk."""
     first, second = _blocks(work, worker)
     _clear(first, second)
-    for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
-        a = x[start : start + block]
-        for i in range(a.size):
-            first[i] += a[i] - centre[i]
-        for i in range(a.size):
-            second[i] += (a[i] - centre[i]) * (a[i] - centre[i])
-    _fold(sums[index], first, second)
+    start, last = index * chunk, min(x.size, (index + 1) * chunk)
+    while start + tile_rows(tall) * block <= last:
+        _add_moments(x, start, block, block, centre, first, second, tall, single)
+        start += tile_rows(tall) * block
+    while start < last:
+        _add_moments(x, start, block, min(block, last - start), centre, first, second, single, single)
+        start += block
+    _fold(sums[index], first, second, block)
+
+
+@inner
+def _add_moments(x, start, block, size, centre, first, second, tile, single):
+    """Of as many blocks as the tile has rows."""
+    for i in range(0, size, tile_columns(tile)):
+        left = size - i
+        moved = tile_subtract(load_columns(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
+        total = tile_sum_rows(tile_load(single, first, i, 0), moved)
+        squares = tile_sum_products(tile_load(single, second, i, 0), moved, moved)
+        store_columns(total, single, first, i, 0, left)
+        store_columns(squares, single, second, i, 0, left)
 
 
 @body
-def _plain_sums(index, worker, x, sums, work, block, chunk):
+def _plain_sums(index, worker, x, sums, work, block, chunk, tall, single):
     """Σ x over the rows of one chunk."""
     first, second = _blocks(work, worker)
     _clear(first, second)
-    for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
-        a = x[start : start + block]
-        for i in range(a.size):
-            first[i] += a[i]
-    _fold(sums[index], first, second)
+    start, last = index * chunk, min(x.size, (index + 1) * chunk)
+    while start + tile_rows(tall) * block <= last:
+        _add_plain(x, start, block, block, first, tall, single)
+        start += tile_rows(tall) * block
+    while start < last:
+        _add_plain(x, start, block, min(block, last - start), first, single, single)
+        start += block
+    _fold(sums[index], first, second, block)
+
+
+@inner
+def _add_plain(x, start, block, size, first, tile, single):
+    """Of as many blocks as the tile has rows."""
+    for i in range(0, size, tile_columns(tile)):
+        more = load_columns(tile, x, start + i, block, size - i)
+        store_columns(tile_sum_rows(tile_load(single, first, i, 0), more), single, first, i, 0, size - i)
 
 
 @body
-def _products(index, worker, dy, y, dz, x, centre, sums, work, block, chunk):
-    """Σ dz and Σ dz·(x − centre) over one chunk; with a y, dz = dy where y > 0 or NaN, else 0."""
+def _products(index, worker, dy, y, x, centre, sums, work, block, chunk, tall, single):
+    """Σ dz and Σ dz·(x − centre) over one chunk."""
     first, second = _blocks(work, worker)
     _clear(first, second)
-    for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
-        a, b = dz[start : start + block], x[start : start + block]
-        if y.size > 0:
-            given, output = dy[start : start + block], y[start : start + block]
-            for i in range(a.size):
-                a[i] = ZERO if output[i] <= ZERO else given[i]
-        for i in range(a.size):
-            first[i] += a[i]
-        for i in range(a.size):
-            second[i] += a[i] * (b[i] - centre[i])
-    _fold(sums[index], first, second)
+    start, last = index * chunk, min(x.size, (index + 1) * chunk)
+    while start + tile_rows(tall) * block <= last:
+        _add_products(dy, y, x, start, block, block, centre, first, second, tall, single)
+        start += tile_rows(tall) * block
+    while start < last:
+        size = min(block, last - start)
+        _add_products(dy, y, x, start, block, size, centre, first, second, single, single)
+        start += block
+    _fold(sums[index], first, second, block)
+
+
+@inner
+def _add_products(dy, y, x, start, block, size, centre, first, second, tile, single):
+    """Of as many blocks as the tile has rows."""
+    for i in range(0, size, tile_columns(tile)):
+        left = size - i
+        gated = _gate(dy, y, start + i, block, left, tile)
+        moved = tile_subtract(load_columns(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
+        total = tile_sum_rows(tile_load(single, first, i, 0), gated)
+        products = tile_sum_products(tile_load(single, second, i, 0), gated, moved)
+        store_columns(total, single, first, i, 0, left)
+        store_columns(products, single, second, i, 0, left)
+
+
+@inner
+def _gate(dy, y, start, rows, columns, tile):
+    """A tile of dz = dy where y > 0 or NaN, else 0; dy itself without a y."""
+    given = load_columns(tile, dy, start, rows, columns)
+    if y.size == 0:
+        return given
+    zero = tile_full(tile, ZERO)
+    return tile_where_at_most(load_columns(tile, y, start, rows, columns), zero, zero, given)
 
 
 @body
-def _normalise_chunk(index, worker, x, residual, y, centre, factor, beta, work, relu, block, chunk):
-    row, _ = _blocks(work, worker)
-    for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
-        a, out = x[start : start + block], y[start : start + block]
-        for i in range(a.size):
-            row[i] = (a[i] - centre[i]) * factor[i] + beta[i]
-        if residual.size > 0:
-            b = residual[start : start + block]
-            for i in range(a.size):
-                row[i] += b[i]
-        if relu:
-            # From one array to another: in place, the compiler would store only the lanes that
-            # change, by an instruction that is slow on some CPUs.
-            for i in range(a.size):
-                out[i] = ZERO if row[i] < ZERO else row[i]
-        else:
-            for i in range(a.size):
-                out[i] = row[i]
+def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu, block, chunk, wide):
+    """y = (x − centre)·factor + shift [+ residual], then max(y, 0) with `relu`, over one chunk."""
+    last, zero = min(x.size, (index + 1) * chunk), tile_full(wide, ZERO)
+    for start in range(index * chunk, last, block):
+        size = min(block, last - start)
+        for i in range(0, size, tile_columns(wide)):
+            left = size - i
+            out = tile_subtract(load_columns(wide, x, start + i, 0, left), tile_load(wide, centre, i, 0))
+            out = tile_multiply_add(out, tile_load(wide, factor, i, 0), tile_load(wide, shift, i, 0))
+            if residual.size > 0:
+                out = tile_add(out, load_columns(wide, residual, start + i, 0, left))
+            if relu:
+                out = tile_where_less(out, zero, zero, out)
+            store_columns(out, wide, y, start + i, 0, left)
 
 
 @body
-def _input_gradient(index, worker, dz, x, dx, centre, factor, slope, offset, work, block, chunk):
-    row, _ = _blocks(work, worker)
-    for start in range(index * chunk, min(x.size, (index + 1) * chunk), block):
-        a, b = dz[start : start + block], x[start : start + block]
-        # By way of a row, because dx may be dz: on arrays that overlap the loop would go one by one.
-        for i in range(a.size):
-            row[i] = a[i] * factor[i] + ((b[i] - centre[i]) * slope[i] + offset[i])
-        copy(row[: a.size], dx[start : start + block])
+def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, slope, offset, block, chunk, wide):
+    """dx = dz·factor + (x − centre)·slope + offset over one chunk; dz is stored too if there is room."""
+    last = min(x.size, (index + 1) * chunk)
+    for start in range(index * chunk, last, block):
+        size = min(block, last - start)
+        for i in range(0, size, tile_columns(wide)):
+            left = size - i
+            gated = _gate(dy, y, start + i, 0, left, wide)
+            if dz.size > 0:
+                store_columns(gated, wide, dz, start + i, 0, left)
+            out = tile_subtract(load_columns(wide, x, start + i, 0, left), tile_load(wide, centre, i, 0))
+            out = tile_multiply_add(out, tile_load(wide, slope, i, 0), tile_load(wide, offset, i, 0))
+            out = tile_multiply_add(gated, tile_load(wide, factor, i, 0), out)
+            store_columns(out, wide, dx, start + i, 0, left)

@@ -1,19 +1,27 @@
 """Pooling: the largest value or the mean of each window, and of the whole image. NHWC, float32.
 
-One image at a time; for each window (the maximum: for each line of windows) a loop over its elements,
-innermost over channels, which lie next to each other. The part of a window that hangs over the border is
-skipped.
+One image at a time; for each window and as many channels as a tile is wide, which lie next to each other, a
+loop over its elements. The part of a window that hangs over the border is skipped.
 """
 
 import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import ZERO
-from psgd_ref.kernels.borders import copy
+from psgd_ref.kernels.blocks import ZERO, flat, load_columns, row_shape, store_columns
+from psgd_ref.kernels.borders import clear
 from psgd_ref.kernels.compile import body, inner, kernel
-from psgd_ref.kernels.parallel import THREADS, for_each
+from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.reference import Indices, Pair
+from psgd_ref.kernels.tile import (
+    tile_add,
+    tile_columns,
+    tile_full,
+    tile_multiply,
+    tile_multiply_add,
+    tile_where_larger,
+    tile_where_same_bits,
+)
 
 _LEAST = np.float32(-np.inf)
 
@@ -27,9 +35,8 @@ def max_pool2d(x: Array, size: Pair, stride: Pair, padding: Pair) -> tuple[Array
     """As `reference.max_pool2d`."""
     shape = _pooled(x.shape, size, stride, padding)
     y, winner = memory.empty(shape), memory.empty(shape, np.int32)
-    line = shape[2] * shape[3]
-    values, places = np.empty((THREADS, 3, line), np.float32), np.empty((THREADS, 2, line), np.int32)
-    _max(np.ascontiguousarray(x), y, winner, values, places, size, stride, padding)
+    window, tile = (size, stride, padding), row_shape(x.shape[3])
+    _max(flat(x), flat(y), flat(winner).view(np.float32), x.shape, shape, window, tile)
     return y, winner
 
 
@@ -38,15 +45,17 @@ def max_pool2d_backward(
 ) -> Array:
     """As `reference.max_pool2d_backward`."""
     dx: Array = memory.empty(x_shape)
-    winner = np.ascontiguousarray(winner, np.int32)
-    _max_backward(np.ascontiguousarray(dy), winner, dx, size, stride, padding)
+    places = np.ascontiguousarray(winner, np.int32).reshape(-1).view(np.float32)
+    window, tile = (size, stride, padding), row_shape(x_shape[3])
+    _max_backward(flat(dy), places, flat(dx), x_shape, dy.shape, window, tile)
     return dx
 
 
 def avg_pool2d(x: Array, size: Pair, stride: Pair, padding: Pair) -> Array:
     """As `reference.avg_pool2d`."""
-    y: Array = memory.empty(_pooled(x.shape, size, stride, padding))
-    _avg(np.ascontiguousarray(x), y, size, stride, padding)
+    shape = _pooled(x.shape, size, stride, padding)
+    y: Array = memory.empty(shape)
+    _avg(flat(x), flat(y), x.shape, shape, (size, stride, padding), row_shape(x.shape[3]))
     return y
 
 
@@ -55,7 +64,7 @@ def avg_pool2d_backward(
 ) -> Array:
     """As `reference.avg_pool2d_backward`."""
     dx: Array = memory.empty(x_shape)
-    _avg_backward(np.ascontiguousarray(dy), dx, size, stride, padding)
+    _avg_backward(flat(dy), flat(dx), x_shape, dy.shape, (size, stride, padding), row_shape(x_shape[3]))
     return dx
 
 
@@ -70,124 +79,125 @@ def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> Array:
 
 
 @kernel
-def _max(x, y, winner, values, places, size, stride, padding):
-    for_each(len(x), x.size, _max_image, (x, y, winner, values, places, size, stride, padding))
+def _max(x, y, winner, images, pooled, window, tile):
+    for_each(images[0], x.size, _max_image, (x, y, winner, images, pooled, window, tile))
 
 
 @kernel
-def _max_backward(dy, winner, dx, size, stride, padding):
-    for_each(len(dx), dx.size, _max_image_backward, (dy, winner, dx, size, stride, padding))
+def _max_backward(dy, winner, dx, images, pooled, window, tile):
+    for_each(images[0], dx.size, _max_image_backward, (dy, winner, dx, images, pooled, window, tile))
 
 
 @kernel
-def _avg(x, y, size, stride, padding):
-    for_each(len(x), x.size, _avg_image, (x, y, size, stride, padding))
+def _avg(x, y, images, pooled, window, tile):
+    for_each(images[0], x.size, _avg_image, (x, y, images, pooled, window, tile))
 
 
 @kernel
-def _avg_backward(dy, dx, size, stride, padding):
-    for_each(len(dx), dx.size, _avg_image_backward, (dy, dx, size, stride, padding))
+def _avg_backward(dy, dx, images, pooled, window, tile):
+    for_each(images[0], dx.size, _avg_image_backward, (dy, dx, images, pooled, window, tile))
 
 
 @inner
-def _inside(output, size, stride, padding, length):
-    """First pixel of a window along one axis, and which of its elements lie in the image."""
-    first = output * stride - padding
+def _inside(index, size, stride, padding, length):
+    """First pixel of a window along one axis, and the range of its elements that lie in the image."""
+    first = index * stride - padding
     return first, max(0, -first), min(size, length - first)
 
 
 @inner
-def _clear(image):
-    for h in range(image.shape[0]):
-        for w in range(image.shape[1]):
-            for c in range(image.shape[2]):
-                image[h, w, c] = ZERO
+def _number(k):
+    """A whole number in the bits of a float: tiles compare and move such bits, no more."""
+    return np.int32(k).view(np.float32)
 
 
 @body
-def _max_image(n, worker, x, y, winner, values, places, size, stride, padding):
-    _, height, width, channels = x.shape
-    # A line of windows at a time, in loops long enough for vectors: each element of the windows compares with
-    # what is largest so far, from one pair of rows into the other. (In place, only the lanes that change
-    # would be stored, by an instruction that is slow on some CPUs.)
-    best, next_best, pixels = values[worker, 0], values[worker, 1], values[worker, 2]
-    which, next_which = places[worker, 0], places[worker, 1]
-    for h in range(y.shape[1]):
+def _max_image(n, worker, x, y, winner, images, pooled, window, tile):
+    _, height, width, channels = images
+    _, lines, columns, _ = pooled
+    size, stride, padding = window
+    for h in range(lines):
         u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
-        for c in range(len(best)):
-            best[c], which[c] = _LEAST, 0
-        for i in range(top, bottom):
-            for j in range(size[1]):
-                k = np.int32(i * size[1] + j)
-                for v in range(y.shape[2]):
-                    w = v * stride[1] + j - padding[1]
-                    pixel = pixels[v * channels : (v + 1) * channels]
-                    if 0 <= w < width:
-                        copy(x[n, u + i, w], pixel)
-                    else:
-                        for c in range(channels):
-                            pixel[c] = _LEAST
-                for c in range(len(best)):
-                    # NaN is larger than any number, and the first one stays.
-                    larger = (pixels[c] > best[c]) | (np.isnan(pixels[c]) & (not np.isnan(best[c])))
-                    next_best[c] = pixels[c] if larger else best[c]
-                    next_which[c] = k if larger else which[c]
-                best, which, next_best, next_which = next_best, next_which, best, which
-        for v in range(y.shape[2]):
-            copy(best[v * channels : (v + 1) * channels], y[n, h, v])
-            copy(which[v * channels : (v + 1) * channels], winner[n, h, v])
-
-
-@body
-def _max_image_backward(n, worker, dy, winner, dx, size, stride, padding):
-    _, height, width, channels = dx.shape
-    image = dx[n]
-    _clear(image)
-    for h in range(dy.shape[1]):
-        u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
-        for v in range(dy.shape[2]):
+        for v in range(columns):
             w, left, right = _inside(v, size[1], stride[1], padding[1], width)
-            gradient, which = dy[n, h, v], winner[n, h, v]
-            for i in range(top, bottom):
-                for j in range(left, right):
-                    pixel, k = image[u + i, w + j], np.int32(i * size[1] + j)
-                    for c in range(channels):
-                        pixel[c] += gradient[c] if which[c] == k else ZERO
+            target = ((n * lines + h) * columns + v) * channels
+            for c in range(0, channels, tile_columns(tile)):
+                best, which = tile_full(tile, _LEAST), tile_full(tile, _number(0))
+                for i in range(top, bottom):
+                    for j in range(left, right):
+                        source = ((n * height + u + i) * width + w + j) * channels + c
+                        value = load_columns(tile, x, source, 0, channels - c)
+                        # NaN is larger than any number, and the first of equals stays.
+                        number = tile_full(tile, _number(i * size[1] + j))
+                        which = tile_where_larger(value, best, number, which)
+                        best = tile_where_larger(value, best, value, best)
+                store_columns(best, tile, y, target + c, 0, channels - c)
+                store_columns(which, tile, winner, target + c, 0, channels - c)
 
 
 @body
-def _avg_image(n, worker, x, y, size, stride, padding):
-    _, height, width, channels = x.shape
-    share = np.float32(1 / (size[0] * size[1]))
-    for h in range(y.shape[1]):
+def _max_image_backward(n, worker, dy, winner, dx, images, pooled, window, tile):
+    _, height, width, channels = images
+    _, lines, columns, _ = pooled
+    size, stride, padding = window
+    image = height * width * channels
+    clear(dx[n * image : (n + 1) * image])
+    for h in range(lines):
         u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
-        for v in range(y.shape[2]):
+        for v in range(columns):
             w, left, right = _inside(v, size[1], stride[1], padding[1], width)
-            mean = y[n, h, v]
-            for c in range(channels):
-                mean[c] = ZERO
-            for i in range(top, bottom):
-                for j in range(left, right):
-                    pixel = x[n, u + i, w + j]
-                    for c in range(channels):
-                        mean[c] += pixel[c]
-            for c in range(channels):
-                mean[c] *= share
+            source = ((n * lines + h) * columns + v) * channels
+            for c in range(0, channels, tile_columns(tile)):
+                count, nothing = channels - c, tile_full(tile, ZERO)
+                gradient = load_columns(tile, dy, source + c, 0, count)
+                which = load_columns(tile, winner, source + c, 0, count)
+                for i in range(top, bottom):
+                    for j in range(left, right):
+                        target = ((n * height + u + i) * width + w + j) * channels + c
+                        number = tile_full(tile, _number(i * size[1] + j))
+                        more = tile_where_same_bits(which, number, gradient, nothing)
+                        total = tile_add(load_columns(tile, dx, target, 0, count), more)
+                        store_columns(total, tile, dx, target, 0, count)
 
 
 @body
-def _avg_image_backward(n, worker, dy, dx, size, stride, padding):
-    _, height, width, channels = dx.shape
-    share = np.float32(1 / (size[0] * size[1]))
-    image = dx[n]
-    _clear(image)
-    for h in range(dy.shape[1]):
+def _avg_image(n, worker, x, y, images, pooled, window, tile):
+    _, height, width, channels = images
+    _, lines, columns, _ = pooled
+    size, stride, padding = window
+    share = tile_full(tile, np.float32(1 / (size[0] * size[1])))
+    for h in range(lines):
         u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
-        for v in range(dy.shape[2]):
+        for v in range(columns):
             w, left, right = _inside(v, size[1], stride[1], padding[1], width)
-            gradient = dy[n, h, v]
-            for i in range(top, bottom):
-                for j in range(left, right):
-                    pixel = image[u + i, w + j]
-                    for c in range(channels):
-                        pixel[c] += gradient[c] * share
+            target = ((n * lines + h) * columns + v) * channels
+            for c in range(0, channels, tile_columns(tile)):
+                total = tile_full(tile, ZERO)
+                for i in range(top, bottom):
+                    for j in range(left, right):
+                        source = ((n * height + u + i) * width + w + j) * channels + c
+                        total = tile_add(total, load_columns(tile, x, source, 0, channels - c))
+                store_columns(tile_multiply(total, share), tile, y, target + c, 0, channels - c)
+
+
+@body
+def _avg_image_backward(n, worker, dy, dx, images, pooled, window, tile):
+    _, height, width, channels = images
+    _, lines, columns, _ = pooled
+    size, stride, padding = window
+    share = tile_full(tile, np.float32(1 / (size[0] * size[1])))
+    image = height * width * channels
+    clear(dx[n * image : (n + 1) * image])
+    for h in range(lines):
+        u, top, bottom = _inside(h, size[0], stride[0], padding[0], height)
+        for v in range(columns):
+            w, left, right = _inside(v, size[1], stride[1], padding[1], width)
+            source = ((n * lines + h) * columns + v) * channels
+            for c in range(0, channels, tile_columns(tile)):
+                count = channels - c
+                gradient = load_columns(tile, dy, source + c, 0, count)
+                for i in range(top, bottom):
+                    for j in range(left, right):
+                        target = ((n * height + u + i) * width + w + j) * channels + c
+                        total = load_columns(tile, dx, target, 0, count)
+                        store_columns(tile_multiply_add(gradient, share, total), tile, dx, target, 0, count)

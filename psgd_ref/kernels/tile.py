@@ -114,6 +114,45 @@ def tile_load(typing: Any, shape: Any, a: Any, offset: Any, rows: Any) -> Any:
 
 
 @intrinsic
+def tile_load_part(typing: Any, shape: Any, a: Any, offset: Any, rows: Any, columns: Any) -> Any:
+    """As `tile_load`, but only the first `columns` of every row; the others are 0, their memory is not read.
+
+    Emits a comparison of every lane's number with `columns`, and masked loads.
+    """
+    tile = _tile_type(shape)
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        start = _address(context, b, signature.args[1], args[1], args[2])
+        result = ir.Constant(context.get_value_type(tile), ir.Undefined)
+        masks = _masks(b, args[4], tile)
+        for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
+            for vector in range(tile.vectors):
+                pointer = _vector_pointer(b, start, row_offset, vector, tile)
+                zeros = ir.Constant(pointer.type.pointee, None)
+                load = _masked(b, "load", zeros.type, [pointer.type, _MASKED, masks[0].type, zeros.type])
+                loaded = b.call(load, [pointer, _MASKED(_FLOAT_BYTES), masks[vector], zeros])
+                result = b.insert_value(result, loaded, row * tile.vectors + vector)
+        return result
+
+    return tile(shape, a, types.intp, rows, types.intp), emit
+
+
+@intrinsic
+def tile_full(typing: Any, shape: Any, value: Any) -> Any:
+    """A tile with one number everywhere. Emits a copy to every lane of one register."""
+    tile = _tile_type(shape)
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        register = _every_lane(b, args[1], tile.lanes)
+        result = ir.Constant(context.get_value_type(tile), ir.Undefined)
+        for index in range(tile.rows * tile.vectors):
+            result = b.insert_value(result, register, index)
+        return result
+
+    return tile(shape, types.float32), emit
+
+
+@intrinsic
 def tile_store(typing: Any, tile: Any, a: Any, offset: Any, rows: Any) -> Any:
     """a[offset + row p : … + columns] = tile[p, :]; rows as in `tile_load`. Emits a store a register."""
 
@@ -138,22 +177,14 @@ def tile_store_part(typing: Any, tile: Any, a: Any, offset: Any, rows: Any, colu
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
         start = _address(context, b, signature.args[1], args[1], args[2])
-        vector_type, lane_type = ir.VectorType(_FLOAT, tile.lanes), ir.VectorType(_INDEX, tile.lanes)
-        mask_type, whole = ir.VectorType(ir.IntType(1), tile.lanes), ir.IntType(32)
-        store_type = ir.FunctionType(ir.VoidType(), [vector_type, vector_type.as_pointer(), whole, mask_type])
-        name = f"llvm.masked.store.v{tile.lanes}f32.p0"
-        store = cgutils.get_or_insert_function(b.module, store_type, name)
-        limit = _every_lane(b, args[4], tile.lanes)
-        masks = [
-            b.icmp_signed("<", ir.Constant(lane_type, [v * tile.lanes + i for i in range(tile.lanes)]), limit)
-            for v in range(tile.vectors)
-        ]
-        alignment = whole(_FLOAT_BYTES)
+        masks = _masks(b, args[4], tile)
         for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
             for vector in range(tile.vectors):
                 value = b.extract_value(args[0], row * tile.vectors + vector)
                 pointer = _vector_pointer(b, start, row_offset, vector, tile)
-                b.call(store, [value, pointer, alignment, masks[vector]])
+                kinds = [value.type, pointer.type, _MASKED, masks[0].type]
+                store = _masked(b, "store", ir.VoidType(), kinds)
+                b.call(store, [value, pointer, _MASKED(_FLOAT_BYTES), masks[vector]])
         return context.get_dummy_value()
 
     return types.void(tile, a, types.intp, rows, types.intp), emit
@@ -188,24 +219,92 @@ def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, rows: Any, w: Any,
     return tile(tile, x, types.intp, rows, w, types.intp), emit
 
 
-def _each_register(operation: str) -> Any:
-    """An intrinsic that applies an instruction of two vectors, register by register, to two tiles."""
+def _each_register(count: int, operation: Any) -> Any:
+    """An intrinsic of so many tiles of one shape: a new tile, made register by register.
 
-    def of_two(typing: Any, one: Any, other: Any) -> Any:
+    operation : (builder, one vector of every tile) → vector
+    """
+
+    def of_tiles(tiles: Any) -> Any:
         def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
             result = args[0]
-            for index in range(one.rows * one.vectors):
-                values = [b.extract_value(tile, index) for tile in args]
-                result = b.insert_value(result, getattr(b, operation)(*values), index)
+            for index in range(tiles[0].rows * tiles[0].vectors):
+                vectors = [b.extract_value(tile, index) for tile in args]
+                result = b.insert_value(result, operation(b, *vectors), index)
             return result
 
-        return one(one, other), emit
+        return tiles[0](*tiles), emit
 
-    return intrinsic(of_two)
+    takes = {
+        2: lambda typing, one, other: of_tiles((one, other)),
+        3: lambda typing, one, other, third: of_tiles((one, other, third)),
+        4: lambda typing, one, other, third, fourth: of_tiles((one, other, third, fourth)),
+    }
+    return intrinsic(takes[count])
 
 
-# The sum and the difference of two tiles of one shape, as a new tile. They emit an instruction a register.
-tile_add, tile_subtract = _each_register("fadd"), _each_register("fsub")
+def _multiply_add(b: Any, x: Any, y: Any, z: Any) -> Any:
+    return b.fadd(b.fmul(x, y, flags=_CONTRACT), z, flags=_CONTRACT)
+
+
+def _where(condition: Any) -> Any:
+    return _each_register(4, lambda b, x, y, yes, no: b.select(condition(b, x, y), yes, no))
+
+
+def _larger(b: Any, x: Any, y: Any) -> Any:
+    first_nan = b.and_(b.fcmp_unordered("uno", x, x), b.fcmp_ordered("ord", y, y))
+    return b.or_(b.fcmp_ordered(">", x, y), first_nan)
+
+
+def _same_bits(b: Any, x: Any, y: Any) -> Any:
+    whole = ir.VectorType(ir.IntType(32), x.type.count)
+    return b.icmp_signed("==", b.bitcast(x, whole), b.bitcast(y, whole))
+
+
+# New tiles from tiles of one shape, register by register: x + y, x − y, x · y and x · y + z, the last rounded
+# once where the CPU can. They emit an instruction a register.
+tile_add = _each_register(2, lambda b, x, y: b.fadd(x, y))
+tile_subtract = _each_register(2, lambda b, x, y: b.fsub(x, y))
+tile_multiply = _each_register(2, lambda b, x, y: b.fmul(x, y))
+tile_multiply_add = _each_register(3, _multiply_add)
+
+# where(x, y, yes, no): the lanes of `yes` where x and y are so, of `no` elsewhere. Nothing is less than NaN;
+# NaN is larger than any number; bits are compared as whole numbers. They emit comparisons and a selection.
+tile_where_less = _where(lambda b, x, y: b.fcmp_ordered("<", x, y))
+tile_where_at_most = _where(lambda b, x, y: b.fcmp_ordered("<=", x, y))
+tile_where_larger = _where(_larger)
+tile_where_same_bits = _where(_same_bits)
+
+
+@intrinsic
+def tile_sum_rows(typing: Any, total: Any, tile: Any) -> Any:
+    """total[0, :] + Σ_p tile[p, :] in the order of p, as a new tile of one row. Emits the additions."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        result = args[0]
+        for row in range(tile.rows):
+            for vector in range(tile.vectors):
+                more = b.extract_value(args[1], row * tile.vectors + vector)
+                result = b.insert_value(result, b.fadd(b.extract_value(result, vector), more), vector)
+        return result
+
+    return total(total, tile), emit
+
+
+@intrinsic
+def tile_sum_products(typing: Any, total: Any, one: Any, other: Any) -> Any:
+    """total[0, :] + Σ_p one[p, :] · other[p, :], as `tile_sum_rows`. Emits fused multiply-adds."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        result = args[0]
+        for row in range(one.rows):
+            for vector in range(one.vectors):
+                x, y = (b.extract_value(tile, row * one.vectors + vector) for tile in args[1:])
+                added = _multiply_add(b, x, y, b.extract_value(result, vector))
+                result = b.insert_value(result, added, vector)
+        return result
+
+    return total(total, one, other), emit
 
 
 # Arrays promise the alignment of one float only: rows of a tile start anywhere.
@@ -229,6 +328,25 @@ def _vector_pointer(b: Any, start: Any, row_offset: Any, vector: int, tile: Tile
     """Pointer to one register's floats in the row at that offset."""
     offset = b.add(row_offset, _INDEX(vector * tile.lanes))
     return b.bitcast(b.gep(start, [offset]), ir.VectorType(_FLOAT, tile.lanes).as_pointer())
+
+
+# The type in which masked loads and stores are told the alignment.
+_MASKED = ir.IntType(32)
+
+
+def _masked(b: Any, operation: str, result: Any, kinds: list[Any]) -> Any:
+    """LLVM's masked load or store of one register."""
+    vector = result if operation == "load" else kinds[0]
+    name = f"llvm.masked.{operation}.v{vector.count}f32.p0"
+    return cgutils.get_or_insert_function(b.module, ir.FunctionType(result, kinds), name)
+
+
+def _masks(b: Any, columns: Any, tile: TileType) -> list[Any]:
+    """Of every register of a row, which lanes lie in the first `columns` columns."""
+    kind = ir.VectorType(_INDEX, tile.lanes)
+    limit = _every_lane(b, columns, tile.lanes)
+    numbers = [range(v * tile.lanes, (v + 1) * tile.lanes) for v in range(tile.vectors)]
+    return [b.icmp_signed("<", ir.Constant(kind, list(lanes)), limit) for lanes in numbers]
 
 
 def _every_lane(b: Any, value: Any, lanes: int) -> Any:
