@@ -17,12 +17,13 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import NONE, ZERO, flat, load_columns, store_columns, up
-from psgd_ref.kernels.borders import copy
+from psgd_ref.kernels.borders import clear, copy
 from psgd_ref.kernels.compile import LANES, body, inner, kernel, strict
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.tile import (
     shape,
     tile_add,
+    tile_add_to_doubles,
     tile_columns,
     tile_full,
     tile_load,
@@ -42,20 +43,26 @@ _TABLES = 4
 _TALL, _FLAT, _WIDE = shape(4, 1, LANES), shape(1, 1, LANES), shape(1, 2, LANES)
 
 
+Sizes = tuple[int, int, int]
+
+
 @lru_cache(maxsize=1024)
-def layout(size: int, channels: int) -> tuple[int, int]:
-    """Elements of a block (whole rows) and of a chunk: eight blocks, more where that makes over 64 chunks."""
+def _layout(size: int, channels: int) -> tuple[tuple[int, ...], tuple[int, ...], Sizes]:
+    """Shapes of the room for sums and for blocks; channels, elements of a block (whole rows) and of a chunk.
+
+    A chunk is eight blocks, more where that makes over 64 chunks. Tiles write and read whole vectors, beyond
+    the channels and beyond a block.
+    """
     block = channels * max(1, _BLOCK // channels)
-    return block, block * max(8, -(-size // (64 * block)))
+    chunk = block * max(8, -(-size // (64 * block)))
+    sums = (-(-size // chunk), 2, up(channels, LANES))
+    return sums, (_TABLES + 2 * THREADS, up(block, 2 * LANES) + LANES), (channels, block, chunk)
 
 
-def _room(x: Array) -> tuple[Array, Array, tuple[int, int]]:
-    """Room for two sums a channel of every chunk and for all blocks, and the layout."""
-    channels = x.shape[-1]
-    block, chunk = sizes = layout(x.size, channels)
-    sums: Array = np.empty((-(-x.size // chunk), 2, channels))
-    # Tiles read a table in whole vectors.
-    return sums, np.empty((_TABLES + 2 * THREADS, up(block, 2 * LANES)), np.float32), sizes
+def _room(x: Array) -> tuple[Array, Array, Sizes]:
+    """Room for two sums a channel of every chunk and for all blocks, and the sizes."""
+    sums, work, sizes = _layout(x.size, x.shape[-1])
+    return np.empty(sums), np.empty(work, np.float32), sizes
 
 
 def batch_norm_train(
@@ -109,12 +116,13 @@ def batch_norm_backward(
     eps: float,
     relu: bool,
     need_dz: bool = True,
+    into: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """As `reference.batch_norm_backward`."""
     gated = relu and y is not None
     dx = memory.empty(x.shape)
     dz = memory.empty(x.shape) if gated and need_dz else None
-    dgamma, dbeta = np.empty_like(gamma), np.empty_like(gamma)
+    dgamma, dbeta = (np.empty_like(gamma), np.empty_like(gamma)) if into is None else into
     _backward(
         flat(dy), flat(x), flat(y) if gated and y is not None else NONE, NONE if dz is None else flat(dz),
         flat(dx), flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *_room(x), _TALL, _FLAT,
@@ -125,9 +133,9 @@ def batch_norm_backward(
     return dx, dgamma, dbeta, dz
 
 
-def channel_sum(dy: Array) -> Array:
+def channel_sum(dy: Array, into: Array | None = None) -> Array:
     """As `reference.channel_sum`."""
-    total = np.empty(dy.shape[-1], np.float32)
+    total = np.empty(dy.shape[-1], np.float32) if into is None else into
     _channel_sum(flat(dy), total, *_room(dy), _TALL, _FLAT)
     return total
 
@@ -154,16 +162,15 @@ def _move(running, value, factor, momentum):
 
 @inner
 def _statistics(x, mean, var, sums, work, sizes, tall, single):
-    block, chunk = sizes
     channels = len(mean)
     count, centre = x.size / channels, work[0]
     # Any number near the mean will do; one that is not finite would spoil a finite sum.
     for c in range(channels):
         centre[c] = x[c] if x.size > 0 and np.isfinite(x[c]) else ZERO
     _repeat(centre, channels)
-    for_each(len(sums), x.size, _moments, (x, centre, sums, work, block, chunk, tall, single))
+    for_each(len(sums), x.size, _moments, (x, centre, sums, work, sizes, tall, single))
     for c in range(channels):
-        total, squares = _total(sums, c)
+        total, squares = _total(sums, 0, c), _total(sums, 1, c)
         mean[c] = centre[c] + total / count
         # Rounding must not make it negative; NaN stays NaN.
         spread = squares / count - (total / count) ** 2
@@ -172,30 +179,29 @@ def _statistics(x, mean, var, sums, work, sizes, tall, single):
 
 @kernel
 def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes, wide):
-    block, chunk = sizes
+    _, _, chunk = sizes
     centre, factor, shift = work[0], work[1], work[2]
     for c in range(len(gamma)):
         centre[c], factor[c], shift[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
     for t in range(3):
         _repeat(work[t], len(gamma))
-    arguments = (x, residual, y, centre, factor, shift, relu, block, chunk, wide)
+    arguments = (x, residual, y, centre, factor, shift, relu, sizes, wide)
     for_each((x.size + chunk - 1) // chunk, x.size, _normalise_chunk, arguments)
 
 
 @kernel
 def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work, sizes, tall, single, wide):
-    block, chunk = sizes
     channels = len(gamma)
     count = x.size / channels
     centre, factor, slope, offset = work[0], work[1], work[2], work[3]
     for c in range(channels):
         centre[c] = mean[c]
     _repeat(centre, channels)
-    arguments = (dy, y, x, centre, sums, work, block, chunk, tall, single)
+    arguments = (dy, y, x, centre, sums, work, sizes, tall, single)
     for_each(len(sums), x.size, _products, arguments)
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset
     for c in range(channels):
-        total, product = _total(sums, c)
+        total, product = _total(sums, 0, c), _total(sums, 1, c)
         deviation = np.sqrt(var[c] + eps)
         dbeta[c], dgamma[c] = total, product / deviation
         factor[c] = gamma[c] / deviation
@@ -203,16 +209,15 @@ def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work
         offset[c] = -gamma[c] * total / (count * deviation)
     for t in range(1, 4):
         _repeat(work[t], channels)
-    further = (dy, y, dz, x, dx, centre, factor, slope, offset, block, chunk, wide)
+    further = (dy, y, dz, x, dx, centre, factor, slope, offset, sizes, wide)
     for_each(len(sums), x.size, _input_gradient, further)
 
 
 @kernel
 def _channel_sum(dy, total, sums, work, sizes, tall, single):
-    block, chunk = sizes
-    for_each(len(sums), dy.size, _plain_sums, (dy, sums, work, block, chunk, tall, single))
+    for_each(len(sums), dy.size, _plain_sums, (dy, sums, work, sizes, tall, single))
     for c in range(len(total)):
-        total[c] = _total(sums, c)[0]
+        total[c] = _total(sums, 0, c)
 
 
 @inner
@@ -232,47 +237,40 @@ def _blocks(work, worker):
 
 
 @inner
-def _total(sums, channel):
-    first, second = 0.0, 0.0
+def _total(sums, which, channel):
+    total = 0.0
     for chunk in range(len(sums)):
-        first += sums[chunk, 0, channel]
-        second += sums[chunk, 1, channel]
-    return first, second
+        total += sums[chunk, which, channel]
+    return total
 
 
 @inner
-def _clear(first, second):
-    for i in range(len(first)):
-        first[i] = ZERO
-        second[i] = ZERO
-
-
-@inner
-def _fold(sums, first, second, block):
-    """The sums of the rows of a block, in float64: sums (2, channels)."""
-    channels = sums.shape[1]
-    for c in range(channels):
-        sums[0, c] = 0
-        sums[1, c] = 0
-    for start in range(0, block, channels):
-        for c in range(channels):
-            sums[0, c] += first[start + c]
-            sums[1, c] += second[start + c]
+def _fold(places, size, channels, total, single):
+    """total[c] = Σ of the first `size` places of channel c, in float64."""
+    for c in range(len(total)):
+        total[c] = 0
+    for start in range(0, size, channels):
+        for c in range(0, channels, tile_columns(single)):
+            tile_add_to_doubles(tile_load(single, places, start + c, 0), total, c)
 
 
 @body
-def _moments(index, worker, x, centre, sums, work, block, chunk, tall, single):
+def _moments(index, worker, x, centre, sums, work, sizes, tall, single):
     """Σ (x − centre) and Σ (x − centre)² over the rows of one chunk."""
     first, second = _blocks(work, worker)
-    _clear(first, second)
+    channels, block, chunk = sizes
     start, last = index * chunk, min(x.size, (index + 1) * chunk)
+    filled = min(block, last - start)
+    clear(first[:filled])
+    clear(second[:filled])
     while start + tile_rows(tall) * block <= last:
         _add_moments(x, start, block, block, centre, first, second, tall, single)
         start += tile_rows(tall) * block
     while start < last:
         _add_moments(x, start, block, min(block, last - start), centre, first, second, single, single)
         start += block
-    _fold(sums[index], first, second, block)
+    _fold(first, filled, channels, sums[index, 0], single)
+    _fold(second, filled, channels, sums[index, 1], single)
 
 
 @inner
@@ -288,18 +286,20 @@ def _add_moments(x, start, block, size, centre, first, second, tile, single):
 
 
 @body
-def _plain_sums(index, worker, x, sums, work, block, chunk, tall, single):
+def _plain_sums(index, worker, x, sums, work, sizes, tall, single):
     """Σ x over the rows of one chunk."""
-    first, second = _blocks(work, worker)
-    _clear(first, second)
+    first, _ = _blocks(work, worker)
+    channels, block, chunk = sizes
     start, last = index * chunk, min(x.size, (index + 1) * chunk)
+    filled = min(block, last - start)
+    clear(first[:filled])
     while start + tile_rows(tall) * block <= last:
         _add_plain(x, start, block, block, first, tall, single)
         start += tile_rows(tall) * block
     while start < last:
         _add_plain(x, start, block, min(block, last - start), first, single, single)
         start += block
-    _fold(sums[index], first, second, block)
+    _fold(first, filled, channels, sums[index, 0], single)
 
 
 @inner
@@ -311,11 +311,14 @@ def _add_plain(x, start, block, size, first, tile, single):
 
 
 @body
-def _products(index, worker, dy, y, x, centre, sums, work, block, chunk, tall, single):
+def _products(index, worker, dy, y, x, centre, sums, work, sizes, tall, single):
     """Σ dz and Σ dz·(x − centre) over one chunk."""
     first, second = _blocks(work, worker)
-    _clear(first, second)
+    channels, block, chunk = sizes
     start, last = index * chunk, min(x.size, (index + 1) * chunk)
+    filled = min(block, last - start)
+    clear(first[:filled])
+    clear(second[:filled])
     while start + tile_rows(tall) * block <= last:
         _add_products(dy, y, x, start, block, block, centre, first, second, tall, single)
         start += tile_rows(tall) * block
@@ -323,7 +326,8 @@ def _products(index, worker, dy, y, x, centre, sums, work, block, chunk, tall, s
         size = min(block, last - start)
         _add_products(dy, y, x, start, block, size, centre, first, second, single, single)
         start += block
-    _fold(sums[index], first, second, block)
+    _fold(first, filled, channels, sums[index, 0], single)
+    _fold(second, filled, channels, sums[index, 1], single)
 
 
 @inner
@@ -350,8 +354,9 @@ def _gate(dy, y, start, rows, columns, tile):
 
 
 @body
-def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu, block, chunk, wide):
+def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu, sizes, wide):
     """y = (x − centre)·factor + shift [+ residual], then max(y, 0) with `relu`, over one chunk."""
+    _, block, chunk = sizes
     last, zero = min(x.size, (index + 1) * chunk), tile_full(wide, ZERO)
     for start in range(index * chunk, last, block):
         size = min(block, last - start)
@@ -367,8 +372,9 @@ def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu,
 
 
 @body
-def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, slope, offset, block, chunk, wide):
+def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, slope, offset, sizes, wide):
     """dx = dz·factor + (x − centre)·slope + offset over one chunk; dz is stored too if there is room."""
+    _, block, chunk = sizes
     last = min(x.size, (index + 1) * chunk)
     for start in range(index * chunk, last, block):
         size = min(block, last - start)

@@ -90,9 +90,9 @@ def linear_backward(
     return (dy @ w.T if need_dx else None), np.matmul(x.T, dy, out=into)
 
 
-def channel_sum(dy: Array) -> Array:
-    """Gradient of a bias: the sum over all axes but the last."""
-    return np.asarray(dy.sum(axis=tuple(range(dy.ndim - 1))))
+def channel_sum(dy: Array, into: Array | None = None) -> Array:
+    """Gradient of a bias: the sum over all axes but the last, put in the array `into` if there is one."""
+    return np.asarray(dy.sum(axis=tuple(range(dy.ndim - 1)), out=into))
 
 
 def batch_norm_train(
@@ -146,17 +146,19 @@ def batch_norm_backward(
     eps: float,
     relu: bool,
     need_dz: bool = True,
+    into: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """Gradients of `batch_norm_train`: dx, dγ, dβ and dz, the gradient before the ReLU (the residual's).
 
-    dz is None unless needed.
+    dz is None unless needed; into : arrays to put dγ and dβ in, new ones by default.
 
     With x̂ = (x − m)/√(v+ε): dγ = Σ dz x̂, dβ = Σ dz, dx = γ/√(v+ε) · (dz − mean(dz) − x̂ mean(dz x̂)).
     """
     dz = relu_backward(dy, y) if relu and y is not None else dy
     axes = tuple(range(x.ndim - 1))
     normalised = (x - mean) / np.sqrt(var + eps)
-    dgamma, dbeta = (dz * normalised).sum(axes), dz.sum(axes)
+    dgamma = (dz * normalised).sum(axes, out=None if into is None else into[0])
+    dbeta = dz.sum(axes, out=None if into is None else into[1])
     count = x.size // x.shape[-1]
     dx = gamma / np.sqrt(var + eps) * (dz - dbeta / count - normalised * dgamma / count)
     return dx, dgamma, dbeta, dz if need_dz else None

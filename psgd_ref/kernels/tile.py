@@ -307,6 +307,25 @@ def tile_sum_products(typing: Any, total: Any, one: Any, other: Any) -> Any:
     return total(total, one, other), emit
 
 
+@intrinsic
+def tile_add_to_doubles(typing: Any, tile: Any, sums: Any, offset: Any) -> Any:
+    """sums[offset : … + columns] += tile[0, :] for an array of float64.
+
+    Emits for each register of the row a conversion, a load, an addition and a store.
+    """
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        doubles = ir.VectorType(ir.DoubleType(), tile.lanes)
+        start = _address(context, b, signature.args[1], args[1], args[2])
+        for vector in range(tile.vectors):
+            place = b.bitcast(b.gep(start, [_INDEX(vector * tile.lanes)]), doubles.as_pointer())
+            more = b.fpext(b.extract_value(args[0], vector), doubles)
+            b.store(b.fadd(b.load(place, align=8), more), place, align=8)
+        return context.get_dummy_value()
+
+    return types.void(tile, sums, types.intp), emit
+
+
 # Arrays promise the alignment of one float only: rows of a tile start anywhere.
 _FLOAT_BYTES = 4
 

@@ -4,9 +4,11 @@ Each `*_backward` is the vector-Jacobian product of its forward function: given 
 the gradients of the forward function's arguments. Wrong shapes, dtypes or sizes raise ValueError.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array, real_number
@@ -104,8 +106,8 @@ def global_avg_pool(x: Array) -> Array:
 
 def log_softmax(logits: Array) -> Array:
     """log(e^z / Σ e^z) along the last axis, shifted by the largest so that nothing overflows."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+    shifted = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.add.reduce(np.exp(shifted), axis=-1, keepdims=True)))
 
 
 def cross_entropy(logits: Array, labels: Any, smoothing: float = 0.0) -> tuple[float, Array]:
@@ -121,9 +123,14 @@ def cross_entropy(logits: Array, labels: Any, smoothing: float = 0.0) -> tuple[f
     if not 0 <= real_number("smoothing", smoothing) < 1:
         raise ValueError(f"smoothing must lie in [0, 1); got {smoothing!r}")
     log_p = log_softmax(logits)
-    target = np.full_like(logits, smoothing / classes)
-    target[np.arange(count), labels] += 1 - smoothing
+    target = np.full(logits.shape, smoothing / classes, logits.dtype)
+    target.reshape(-1)[_row_starts(count, classes) + labels] += 1 - smoothing
     return float(-(target * log_p).sum() / count), (np.exp(log_p) - target) / count
+
+
+@lru_cache(maxsize=64)
+def _row_starts(rows: int, columns: int) -> npt.NDArray[np.intp]:
+    return np.arange(0, rows * columns, columns)
 
 
 def _window(weight: Array) -> tuple[int, int]:

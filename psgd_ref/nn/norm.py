@@ -54,9 +54,8 @@ class BatchNorm(Layer):
 
     def _backward(self, dy: Array, cache: Cache, need_dz: bool) -> tuple[Array, Array | None]:
         x, y, mean, var = cache
-        dx, dgamma, dbeta, dz = kernels.batch_norm_backward(
-            dy, x, y, self.weight.value, mean, var, self.eps, self.relu, need_dz
+        into = self.weight.grad, self.bias.grad
+        dx, _, _, dz = kernels.batch_norm_backward(
+            dy, x, y, self.weight.value, mean, var, self.eps, self.relu, need_dz, into
         )
-        self.weight.grad[...] = dgamma
-        self.bias.grad[...] = dbeta
         return dx, dz

@@ -57,7 +57,7 @@ class Weighted(Layer):
         if dw is not into:
             self.weight.grad[...] = _backward(self.weight_quantizer, dw, weight_cache)
         if self.bias is not None:
-            self.bias.grad[...] = kernels.channel_sum(dy)
+            kernels.channel_sum(dy, self.bias.grad)
         return None if dx is None else _backward(self.input_quantizer, dx, x_cache)
 
 
