@@ -18,7 +18,9 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import NONE, ZERO, flat, row_shape, store_columns, sums_shape
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
+from psgd_ref.kernels.norm import channel_sum
 from psgd_ref.kernels.parallel import THREADS, for_each
+from psgd_ref.kernels.reference import Indices
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 
 # Rows of C in one turn of a thread, and rows of B in one piece.
@@ -26,45 +28,71 @@ _BAND, _PIECE = 96, 256
 # Columns of the widest tile.
 _WIDEST = 2 * LANES
 
-Steps = tuple[int, int]
-
 
 def linear(x: Array, w: Array, bias: Array | None) -> Array:
     """As `reference.linear`."""
     (rows, depth), columns = x.shape, w.shape[1]
     y: Array = memory.empty((rows, columns))
-    _product(x, (depth, 1), w, (columns, 1), NONE if bias is None else flat(bias), y, depth)
+    _multiply(
+        flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), *_room(depth),
+        (rows, depth, columns), (depth, 1), (columns, 1), sums_shape(columns), row_shape(columns),
+    )  # fmt: skip
     return y
 
 
 def linear_backward(
-    dy: Array, x: Array, w: Array, need_dx: bool = True, into: Array | None = None
+    dy: Array,
+    x: Array,
+    w: Array,
+    need_dx: bool = True,
+    into: Array | None = None,
+    bias_into: Array | None = None,
 ) -> tuple[Array | None, Array]:
     """As `reference.linear_backward`."""
     (rows, inputs), outputs = x.shape, w.shape[1]
     dw: Array = memory.empty(w.shape) if into is None else into
-    _product(x, (1, inputs), dy, (outputs, 1), NONE, dw, rows)
-    if not need_dx:
-        return None, dw
-    dx: Array = memory.empty(x.shape)
-    _product(dy, (outputs, 1), w, (1, outputs), NONE, dx, outputs)
+    dx: Array | None = memory.empty(x.shape) if need_dx else None
+    _gradients(
+        flat(dy), flat(x), flat(w), flat(dw), NONE if dx is None else flat(dx), NONE,
+        *_room(max(rows, outputs)), (rows, inputs, outputs), sums_shape(outputs), row_shape(outputs),
+        sums_shape(inputs), row_shape(inputs),
+    )  # fmt: skip
+    if bias_into is not None:
+        channel_sum(dy, bias_into)
     return dx, dw
 
 
-def _product(a: Array, a_steps: Steps, b: Array, b_steps: Steps, bias: Array, c: Array, depth: int) -> None:
-    """C = A·B + bias. Steps: how far apart rows and columns of A and B lie in the arrays as one line."""
-    rows, columns = c.shape
-    tile = sums_shape(columns)
+def _room(depth: int) -> tuple[Array, Indices]:
+    """Each thread's initial and waiting sums and its panel, and where the rows of a band lie."""
     scratch = np.empty((THREADS, (1 + _BAND + min(depth, _PIECE)) * _WIDEST), np.float32)
-    places = np.empty((THREADS, 2, _BAND), np.intp)
+    return scratch, np.empty((THREADS, 2, _BAND), np.intp)
+
+
+@kernel
+def _gradients(dy, x, w, dw, dx, none, scratch, places, sizes, tile_o, row_o, tile_i, row_i):
+    rows, inputs, outputs = sizes
     _multiply(
-        flat(a), flat(b), bias, flat(c), scratch, places, (rows, depth, columns), a_steps, b_steps,
-        tile, row_shape(columns),
-    )  # fmt: skip
+        x, dy, none, dw, scratch, places, (inputs, rows, outputs), (1, inputs), (outputs, 1), tile_o, row_o
+    )
+    if dx.size > 0:
+        _multiply(
+            dy,
+            w,
+            none,
+            dx,
+            scratch,
+            places,
+            (rows, outputs, inputs),
+            (outputs, 1),
+            (1, outputs),
+            tile_i,
+            row_i,
+        )
 
 
 @kernel
 def _multiply(a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile, row):
+    """C = A·B + bias. Steps: how far apart rows and columns of A and B lie in the arrays as one line."""
     rows, depth, columns = sizes
     bands, blocks = (rows + _BAND - 1) // _BAND, (columns + tile_columns(tile) - 1) // tile_columns(tile)
     arguments = (a, b, bias, c, scratch, places, sizes, a_steps, b_steps, tile, row)

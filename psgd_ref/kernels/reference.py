@@ -81,12 +81,20 @@ def linear(x: Array, w: Array, bias: Array | None) -> Array:
 
 
 def linear_backward(
-    dy: Array, x: Array, w: Array, need_dx: bool = True, into: Array | None = None
+    dy: Array,
+    x: Array,
+    w: Array,
+    need_dx: bool = True,
+    into: Array | None = None,
+    bias_into: Array | None = None,
 ) -> tuple[Array | None, Array]:
     """Gradients of `linear`: dx = dy wᵀ, dw = xᵀ dy.
 
     into : an array in the shape of w to put dw in, a new one by default
+    bias_into : an array for the gradient of the bias, which is not taken without one
     """
+    if bias_into is not None:
+        channel_sum(dy, bias_into)
     return (dy @ w.T if need_dx else None), np.matmul(x.T, dy, out=into)
 
 

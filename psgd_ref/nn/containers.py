@@ -3,7 +3,6 @@
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.norm import BatchNorm
-from psgd_ref.nn.parameters import named_parameters
 
 
 class Sequential(Layer):
@@ -34,8 +33,7 @@ class Sequential(Layer):
 
 
 def _first_trainable(layers: list[Layer]) -> int:
-    trainable = (i for i, layer in enumerate(layers) if any(True for _ in named_parameters(layer)))
-    return next(trainable, len(layers))
+    return next((i for i, layer in enumerate(layers) if layer.trainable()), len(layers))
 
 
 class Residual(Layer):

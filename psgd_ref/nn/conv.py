@@ -34,6 +34,14 @@ class Conv2d(Weighted):
         return kernels.conv2d(x, weight, bias, self.stride, self.padding)
 
     def product_backward(
-        self, dy: Array, x: Array, weight: Array, need_dx: bool, into: Array | None = None
+        self,
+        dy: Array,
+        x: Array,
+        weight: Array,
+        need_dx: bool,
+        into: Array | None = None,
+        bias_into: Array | None = None,
     ) -> tuple[Array | None, Array]:
+        if bias_into is not None:
+            kernels.channel_sum(dy, bias_into)
         return kernels.conv2d_backward(dy, x, weight, self.stride, self.padding, need_dx, into)

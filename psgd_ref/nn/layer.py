@@ -29,6 +29,10 @@ class Layer:
         """Layers inside this one, in forward order."""
         return {}
 
+    def trainable(self) -> bool:
+        """Whether the layer or one inside it has parameters."""
+        return bool(self.parameters()) or any(child.trainable() for child in self.children().values())
+
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         raise NotImplementedError
 

@@ -19,6 +19,12 @@ class Linear(Weighted):
         return kernels.linear(x, weight, bias)
 
     def product_backward(
-        self, dy: Array, x: Array, weight: Array, need_dx: bool, into: Array | None = None
+        self,
+        dy: Array,
+        x: Array,
+        weight: Array,
+        need_dx: bool,
+        into: Array | None = None,
+        bias_into: Array | None = None,
     ) -> tuple[Array | None, Array]:
-        return kernels.linear_backward(dy, x, weight, need_dx, into)
+        return kernels.linear_backward(dy, x, weight, need_dx, into, bias_into)

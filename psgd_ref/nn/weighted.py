@@ -1,6 +1,5 @@
 """What layers with a weight share: their parameters, and the quantizers that they may hold."""
 
-from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.parameters import Parameter
@@ -27,11 +26,18 @@ class Weighted(Layer):
         raise NotImplementedError
 
     def product_backward(
-        self, dy: Array, x: Array, weight: Array, need_dx: bool, into: Array | None = None
+        self,
+        dy: Array,
+        x: Array,
+        weight: Array,
+        need_dx: bool,
+        into: Array | None = None,
+        bias_into: Array | None = None,
     ) -> tuple[Array | None, Array]:
         """Gradients of `product` by x (None unless needed) and by the weight.
 
-        into : an array that the latter may be put in
+        into : an array to put the latter in, a new one by default
+        bias_into : an array for the gradient of the bias, which is not taken without one
         """
         raise NotImplementedError
 
@@ -53,11 +59,10 @@ class Weighted(Layer):
         # A quantizer's own parameters need the gradient of its output, whoever needs that of its input.
         need_dx = need_dx or self.input_quantizer is not None
         into = self.weight.grad if self.weight_quantizer is None else None
-        dx, dw = self.product_backward(dy, x, weight, need_dx, into)
-        if dw is not into:
+        bias_into = None if self.bias is None else self.bias.grad
+        dx, dw = self.product_backward(dy, x, weight, need_dx, into, bias_into)
+        if into is None:
             self.weight.grad[...] = _backward(self.weight_quantizer, dw, weight_cache)
-        if self.bias is not None:
-            kernels.channel_sum(dy, self.bias.grad)
         return None if dx is None else _backward(self.input_quantizer, dx, x_cache)
 
 
