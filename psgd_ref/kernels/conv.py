@@ -334,11 +334,13 @@ def _weights_part(
 def _sum_parts(i, worker, parts, dw, taps):
     """dw[i] = Σ parts[:, i], in order, without the filling."""
     _, run, padded_run, padded, outputs = taps
-    for k in range(run):
+    # Without filling between them, all rows of a line are one long row.
+    rows, width = (1, run * outputs) if padded == outputs else (run, outputs)
+    for k in range(rows):
         target, source = (i * run + k) * outputs, (i * padded_run + k) * padded
-        total = dw[target : target + outputs]
-        copy(parts[0, source : source + outputs], total)
+        total = dw[target : target + width]
+        copy(parts[0, source : source + width], total)
         for part in range(1, len(parts)):
-            more = parts[part, source : source + outputs]
+            more = parts[part, source : source + width]
             for o in range(len(total)):
                 total[o] += more[o]
