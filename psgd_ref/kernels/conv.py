@@ -242,7 +242,7 @@ def _sums(x, w, bias, y, room, scratch, reads, writes, pixels, sizes, border, st
     _pack(w, weights, taps, panels, tile_columns(tile))
     lines, place = (rows, columns * inputs, outputs), (border[1], border[2])
     arguments = (x, panels, first, y, scratch, reads, writes, pixels, sizes, place, starts, lines, tile)
-    for_each(sizes[0], sizes[0] * pixels * rows * columns * inputs, _sums_image, arguments)
+    for_each(sizes[0], sizes[0] * pixels * rows * columns * inputs * outputs, _sums_image, arguments)
 
 
 @inner
