@@ -54,6 +54,7 @@ class _Plan:
     images : lines of an image and numbers in a line, numbers in an image of the result
     border : size of a bordered image, length of its lines, offset of the image in it
     reads, writes : offset of every pixel in a bordered image and in an image of the result
+    products : offset of every number (i, j, c) that a pixel reads, from its first
     starts : offset of the first read and of the first write
     pixels : how many there are
     weights : where W lies, the offset of the first weight and the distance to the next along i, j, c, o
@@ -65,6 +66,7 @@ class _Plan:
     border: tuple[int, int, int]
     reads: Indices
     writes: Indices
+    products: Indices
     starts: Pair
     pixels: int
     weights: tuple[int, int, int, int, int]
@@ -138,6 +140,7 @@ def _forward_plan(
         (bordered[0] * line, line, padding[0] * line + padding[1] * inputs),
         _pixels(size, stride[0] * line, stride[1] * inputs),
         _pixels(size, size[1] * outputs, outputs),
+        _products(rows, columns * inputs, line),
         (0, 0),
         pixels,
         (0, columns * inputs * outputs, inputs * outputs, outputs, 1),
@@ -175,6 +178,7 @@ def _input_plans(
                     (lines * line, line, before[0] * line + before[1] * outputs),
                     _pixels(size, line, outputs),
                     _pixels(size, stride[0] * width * inputs, stride[1] * inputs),
+                    _products(taps[0], taps[1] * outputs, line),
                     (corner[0] * line + corner[1] * outputs, (u * width + v) * inputs),
                     size[0] * size[1],
                     ((i * w_shape[1] + j) * tap, -stride[0] * w_shape[1] * tap, -stride[1] * tap, 1, outputs),
@@ -223,26 +227,35 @@ def _pixels(size: Pair, down: int, right: int) -> Indices:
     return np.pad(offsets, (0, -len(offsets) % _REPEATS), mode="edge")
 
 
+def _products(rows: int, run: int, line: int) -> Indices:
+    """Offset of every number that a pixel reads: a run of them in each of some lines."""
+    return np.add.outer(np.arange(rows) * line, np.arange(run)).ravel()
+
+
 def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: _Plan) -> None:
     """y[n, writes[p] + o] = b[o] + Σ_{i,j,c} X[n, reads[p] + (i, j, c)] · W, X the bordered image."""
     _sums(
         flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), memory.empty(plan.room),
-        memory.zeros((THREADS, plan.border[0])), plan.reads, plan.writes, plan.pixels,
-        (len(x), *plan.images), plan.border, plan.starts, plan.weights, plan.taps, plan.tile,
+        memory.zeros((THREADS, plan.border[0])), plan.reads, plan.writes, plan.products,
+        plan.pixels, (len(x), *plan.images), plan.border, plan.starts, plan.weights, plan.taps, plan.tile,
     )  # fmt: skip
 
 
 @kernel
-def _sums(x, w, bias, y, room, scratch, reads, writes, pixels, sizes, border, starts, weights, taps, tile):
-    rows, columns, inputs, outputs = taps
+def _sums(
+    x, w, bias, y, room, scratch, reads, writes, products, pixels, sizes, border, starts, weights, taps, tile
+):
+    outputs = taps[3]
     padded = (outputs + tile_columns(tile) - 1) // tile_columns(tile) * tile_columns(tile)
     first, panels = room[:padded], room[padded:]
     for o in range(padded):
         first[o] = bias[o] if o < bias.size else ZERO
     _pack(w, weights, taps, panels, tile_columns(tile))
-    lines, place = (rows, columns * inputs, outputs), (border[1], border[2])
-    arguments = (x, panels, first, y, scratch, reads, writes, pixels, sizes, place, starts, lines, tile)
-    for_each(sizes[0], sizes[0] * pixels * rows * columns * inputs * outputs, _sums_image, arguments)
+    place = (border[1], border[2])
+    arguments = (
+        x, panels, first, y, scratch, reads, writes, products, pixels, sizes, place, starts, outputs, tile
+    )  # fmt: skip
+    for_each(sizes[0], sizes[0] * pixels * len(products) * outputs, _sums_image, arguments)
 
 
 @inner
@@ -267,11 +280,25 @@ def _pack(w, weights, taps, panels, block):
 
 @body
 def _sums_image(
-    n, worker, x, panels, bias, y, scratch, reads, writes, pixels, sizes, border, starts, taps, tile
+    n,
+    worker,
+    x,
+    panels,
+    bias,
+    y,
+    scratch,
+    reads,
+    writes,
+    products,
+    pixels,
+    sizes,
+    border,
+    starts,
+    outputs,
+    tile,
 ):
     """The convolution of image n, one block of output channels and one tile of pixels after the other."""
     _, height, width, y_size = sizes
-    rows, run, outputs = taps
     tall, block = tile_rows(tile), tile_columns(tile)
     image = scratch[worker]
     insert(x, n, height, width, image, border)
@@ -280,10 +307,9 @@ def _sums_image(
             # The tile's rows are any pixels, those of the next line too.
             rows_read, rows_written = reads[pixel : pixel + tall], writes[pixel : pixel + tall]
             sums = tile_load(tile, bias, o, 0)
-            for i in range(rows):
-                source, weights = starts[0] + i * border[0], (o * rows + i * block) * run
-                for k in range(run):
-                    sums = tile_rank1(sums, image, source + k, rows_read, panels, weights + k * block)
+            for k in range(len(products)):
+                weights = o * len(products) + k * block
+                sums = tile_rank1(sums, image, starts[0] + products[k], rows_read, panels, weights)
             store_columns(sums, tile, y, n * y_size + starts[1] + o, rows_written, outputs - o)
 
 
