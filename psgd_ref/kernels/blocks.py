@@ -22,16 +22,22 @@ NONE = np.empty(0, np.float32)
 
 
 @cache
-def sums_shape(columns: int) -> Shape:
-    """Tile for sums of products: as many registers as leave room for one row of factors.
+def sums_shapes(columns: int) -> tuple[Shape, ...]:
+    """Tiles for sums of products, the fastest first: as many registers as leave room for a row of factors.
 
-    With 16 registers 6 × 2 leaves two for the row and one for a factor. AVX-512 has 32, but each row also
-    takes an address register. Few columns fit in one vector, and the tile is taller instead.
+    With 16 registers 6 × 2 leaves two for the row and one for a factor; 4 × 2 may fit the rows better.
+    AVX-512 has 32, but each row also takes an address register. Few columns fit in one vector, and the
+    tile is taller instead.
     """
-    vectors = 1 if columns <= LANES else 2
-    if LANES == 16:
-        return shape(8, vectors, LANES)
-    return shape(8 if vectors == 1 else 6, vectors, LANES)
+    if LANES == 16 or columns <= LANES:
+        return (shape(8, 1 if columns <= LANES else 2, LANES),)
+    return shape(6, 2, LANES), shape(4, 2, LANES)
+
+
+@cache
+def sums_shape(columns: int) -> Shape:
+    """The fastest of `sums_shapes` for many rows."""
+    return sums_shapes(columns)[0]
 
 
 @cache

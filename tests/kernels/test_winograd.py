@@ -37,7 +37,7 @@ def test_any_size_and_padding(height, width, padding, vectors, images, with_bias
         (y,) = agree("conv2d", x, w, draw(rng, outputs) if with_bias else None, STRIDE, padding)
         dy = draw(rng, *y.shape)
         agree("conv2d_backward", dy, x, w, STRIDE, padding)
-        # The output and its scratch, the input's gradient and its, scratch of the weights': all came from here.
+        # The output, the input's gradient and the scratch of all three came from here.
         assert used.empty.call_count >= 11
 
 

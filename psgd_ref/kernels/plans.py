@@ -1,0 +1,234 @@
+"""Where a convolution reads and writes: worked out once for images and weights of one shape.
+
+An image is copied into a scratch with a zero border (`borders.py`). There a pixel is one offset, and the
+products that it sums lie at fixed distances from it, `products`. Where a whole line of them would lie in
+the border, they are zero and are left out: `spans` says so for each tile of pixels, `bands` for each row
+of the weights.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+
+from psgd_ref.kernels.blocks import gradient_shape, height_width, sums_shapes, up
+from psgd_ref.kernels.parallel import THREADS
+from psgd_ref.kernels.reference import Indices, Pair
+from psgd_ref.kernels.tile import Shape
+
+# Weight gradients are summed in so many parts, whatever the number of threads, then the parts in order:
+# the bits do not depend on the threads.
+PARTS = 16
+# Pixels that the weight gradient takes at a time, so that both operands stay in the L1 cache; of small
+# images several.
+BAND = 128
+# How much longer a product takes in a tile that is not the tallest: fewer sums hide the delay of one less.
+_SHORT = 1.25
+# A multiple of the height of every tile for sums.
+_REPEATS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A correlation of images of one size.
+
+    images : lines of an image and numbers in a line, numbers in an image of the result
+    border : size of a bordered image, length of its lines, offset of the image in it
+    reads, writes : offset of every pixel in a bordered image and in an image of the result
+    products : offset of every number (i, j, c) that a pixel reads, from its first
+    spans : for every tile of pixels the first of its products and the one behind the last
+    bands : for every row of W the first pixel that has products with it and the one behind the last
+    starts : offset of the first read and of the first write
+    weights : where W lies, the offset of the first weight and the distance to the next along i, j, c, o
+    taps : rows, columns, inputs, outputs of W
+    tile, room : the tile of sums, and how many numbers packed biases and weights take
+    """
+
+    images: tuple[int, int, int]
+    border: tuple[int, int, int]
+    reads: Indices
+    writes: Indices
+    products: Indices
+    spans: Indices
+    bands: Indices
+    starts: Pair
+    weights: tuple[int, int, int, int, int]
+    taps: tuple[int, int, int, int]
+    tile: Shape
+    room: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Along the height: pixel h meets with row i of W line `first + step·h + i` of a bordered image.
+
+    Lines top … top + count − 1 are the image's.
+    """
+
+    first: int
+    step: int
+    top: int
+    count: int
+
+    def rows(self, h: int, last: int, rows: int) -> Pair:
+        """The rows of W that meet the image for some of the pixels h … last: from, to."""
+        low = max(0, self.top - self.first - self.step * last)
+        high = min(rows, self.top + self.count - self.first - self.step * h)
+        return (low, high) if low < high else (0, 0)
+
+    def pixels(self, i: int, height: int) -> Pair:
+        """The pixels h < height that meet the image with row i of W: from, to."""
+        low = max(0, -((self.first + i - self.top) // self.step))
+        high = min(height, (self.top + self.count - 1 - self.first - i) // self.step + 1)
+        return (low, high) if low < high else (0, 0)
+
+
+@lru_cache(maxsize=1024)
+def forward_plan(
+    image: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
+) -> tuple[Pair, Plan]:
+    """Height and width of the result for images (H, W, C), and the plan of the convolution."""
+    (height, width, inputs), (rows, columns, _, outputs) = image, w_shape
+    bordered = (height + 2 * padding[0], width + 2 * padding[1])
+    size = ((bordered[0] - rows) // stride[0] + 1, (bordered[1] - columns) // stride[1] + 1)
+    line = bordered[1] * inputs
+    plan = _plan(
+        (height, width * inputs, size[0] * size[1] * outputs),
+        (bordered[0] * line, line, padding[0] * line + padding[1] * inputs),
+        size,
+        (stride[0] * line, stride[1] * inputs),
+        (size[1] * outputs, outputs),
+        (0, 0),
+        (0, columns * inputs * outputs, inputs * outputs, outputs, 1),
+        (rows, columns, inputs, outputs),
+        _Lines(0, stride[0], padding[0], height),
+    )
+    return size, plan
+
+
+@lru_cache(maxsize=1024)
+def input_plans(
+    image: tuple[int, ...], gradient: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
+) -> list[Plan]:
+    """The convolutions of dy that make up dx, one for each first row and column of W."""
+    (height, width, inputs), (*out, outputs) = image, gradient
+    # Rows and columns of dy above and left of the pixel q, and how far q goes beyond dy.
+    before = [(w_shape[i] - 1) // stride[i] for i in (0, 1)]
+    lines, columns = (before[i] + max(out[i], (image[i] - 1 + padding[i]) // stride[i] + 1) for i in (0, 1))
+    line, tap = columns * outputs, inputs * outputs
+    plans = []
+    for residue in product(range(stride[0]), range(stride[1])):
+        taps = [-((residue[i] - w_shape[i]) // stride[i]) for i in (0, 1)]
+        # Along each axis the pixels u = s·q + residue − p ≥ 0 see dy[q], dy[q − 1], …, one for each tap.
+        q = [max(0, -((residue[i] - padding[i]) // stride[i])) for i in (0, 1)]
+        u, v = (stride[i] * q[i] + residue[i] - padding[i] for i in (0, 1))
+        size = (-((u - height) // stride[0]), -((v - width) // stride[1]))
+        corner = [before[i] + q[i] - taps[i] + 1 for i in (0, 1)]
+        # Flipped: the last row and column of W that these pixels see come first.
+        i, j = (residue[k] + stride[k] * (taps[k] - 1) for k in (0, 1))
+        if min(size) > 0:
+            plan = _plan(
+                (out[0], out[1] * outputs, height * width * inputs),
+                (lines * line, line, before[0] * line + before[1] * outputs),
+                size,
+                (line, outputs),
+                (stride[0] * width * inputs, stride[1] * inputs),
+                (corner[0] * line + corner[1] * outputs, (u * width + v) * inputs),
+                ((i * w_shape[1] + j) * tap, -stride[0] * w_shape[1] * tap, -stride[1] * tap, 1, outputs),
+                (taps[0], taps[1], outputs, inputs),
+                _Lines(corner[0], 1, before[0], out[0]),
+            )
+            plans.append(plan)
+    return plans
+
+
+def _plan(
+    images: tuple[int, int, int],
+    border: tuple[int, int, int],
+    size: Pair,
+    read: Pair,
+    write: Pair,
+    starts: Pair,
+    weights: tuple[int, int, int, int, int],
+    taps: tuple[int, int, int, int],
+    lines: _Lines,
+) -> Plan:
+    """The plan for `size` pixels, the next down and right at the distances `read` and `write`."""
+    rows, columns, inputs, outputs = taps
+    run = columns * inputs
+    tile, spans = _best_tile(outputs, size, rows, run, lines)
+    _, block = height_width(tile)
+    return Plan(
+        images,
+        border,
+        _pixels(size, *read),
+        _pixels(size, *write),
+        np.add.outer(np.arange(rows) * border[1], np.arange(run)).ravel(),
+        spans,
+        np.array([lines.pixels(i, size[0]) for i in range(rows)], np.intp).reshape(-1, 2) * size[1],
+        starts,
+        weights,
+        taps,
+        tile,
+        ((1 + rows * run) * up(outputs, block),),
+    )
+
+
+def _best_tile(outputs: int, size: Pair, rows: int, run: int, lines: _Lines) -> tuple[Shape, Indices]:
+    """The tile that takes the least time over these pixels, and its spans."""
+    cheapest, best = np.inf, None
+    for tile in sums_shapes(outputs):
+        tall, block = height_width(tile)
+        firsts = range(0, size[0] * size[1], tall)
+        spans = [lines.rows(p // size[1], min(p + tall, size[0] * size[1]) // size[1], rows) for p in firsts]
+        table = np.array(spans, np.intp).reshape(-1, 2) * run
+        cost = tall * block * float((table[:, 1] - table[:, 0]).sum()) * (1 if best is None else _SHORT)
+        if cost < cheapest:
+            cheapest, best = cost, (tile, table)
+    assert best is not None
+    return best
+
+
+def _pixels(size: Pair, down: int, right: int) -> Indices:
+    """Offset of every pixel of an image, h·down + v·right, the last one repeated to fill any tile."""
+    offsets = np.add.outer(np.arange(size[0]) * down, np.arange(size[1]) * right).ravel()
+    return np.pad(offsets, (0, -len(offsets) % _REPEATS), mode="edge")
+
+
+@dataclass(frozen=True)
+class GradientPlan:
+    """How the weight gradient of so many images is cut.
+
+    stack : images that are copied at a time
+    parts, images, gradients : shapes of the parts and of the scratch for images and for gradients
+    sizes : rows, numbers in a run of products without and with filling, outputs with and without filling
+    """
+
+    stack: int
+    parts: Pair
+    images: Pair
+    gradients: Pair
+    sizes: tuple[int, int, int, int, int]
+    tile: Shape
+
+
+@lru_cache(maxsize=1024)
+def gradient_plan(images: int, plan: Plan) -> GradientPlan:
+    """The weight gradient of so many images whose forward pass has that plan."""
+    rows, columns, inputs, outputs = plan.taps
+    pixels = plan.images[2] // outputs
+    tile = gradient_shape(outputs)
+    tall, block = height_width(tile)
+    run, padded = up(columns * inputs, tall), up(outputs, block)
+    stack = max(1, min(BAND // pixels, images // PARTS))
+    return GradientPlan(
+        stack,
+        (min(PARTS, images), rows * run * padded),
+        # The last tile of a line reads on beyond it; those rows of the sum are left out.
+        (THREADS, stack * plan.border[0] + run),
+        # A gradient that fills its tiles is read where it lies.
+        (THREADS, stack * pixels * padded if padded != outputs else 0),
+        (rows, columns * inputs, run, padded, outputs),
+        tile,
+    )
