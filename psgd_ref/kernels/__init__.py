@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numba
 import numpy as np
+from numpy import ndarray  # looked up for every argument of every call
 
 from psgd_ref.kernels import reference
 from psgd_ref.kernels.parts import Part, Parts
@@ -44,7 +45,7 @@ def _choose(compiled: Callable[P, R], oracle: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         for value in (*args, *kwargs.values()) if kwargs else args:
             # Most arrays are float32, and comparing dtypes takes time: first whether it is the very same one.
-            if isinstance(value, np.ndarray) and value.dtype is not _FLOAT32 and _other_float(value.dtype):
+            if isinstance(value, ndarray) and value.dtype is not _FLOAT32 and _other_float(value.dtype):
                 return oracle(*args, **kwargs)
         start_threads()
         return compiled(*args, **kwargs)

@@ -6,10 +6,10 @@ view of it is alive, which its reference count tells: nobody has to give it back
 """
 
 import math
-import sys
 import threading
 from dataclasses import dataclass, field
 from functools import lru_cache
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -68,7 +68,7 @@ class Pool:
     def _free_buffer(self, size: int) -> _Buffer:
         self.requests += 1
         for buffer in self.buffers.setdefault(size, []):
-            if _references(buffer) == _IDLE:
+            if getrefcount(buffer.data) == _IDLE:
                 buffer.last_used = self.requests
                 return buffer
         self._let_go()
@@ -81,7 +81,7 @@ class Pool:
     def _let_go(self) -> None:
         oldest = self.requests - _PATIENCE
         for size, buffers in self.buffers.items():
-            self.buffers[size] = [b for b in buffers if b.last_used > oldest or _references(b) != _IDLE]
+            self.buffers[size] = [b for b in buffers if b.last_used > oldest or getrefcount(b.data) != _IDLE]
 
 
 @lru_cache(maxsize=1024)
@@ -92,12 +92,13 @@ def _size_class(shape: tuple[int, ...], dtype: Any) -> int:
     return -(-size // step) * step
 
 
-def _references(buffer: _Buffer) -> int:
-    return sys.getrefcount(buffer.data)
+def _idle_count() -> int:
+    buffer = _Buffer(np.empty(1, np.uint8))
+    return getrefcount(buffer.data)
 
 
 # The count of a buffer without views; measured, because it differs between Python versions.
-_IDLE = _references(_Buffer(np.empty(1, np.uint8)))
+_IDLE = _idle_count()
 
 _pool = Pool()
 empty, zeros = _pool.empty, _pool.zeros

@@ -81,7 +81,7 @@ def batch_norm_train(
     mean, var = np.empty_like(gamma), np.empty_like(gamma)
     _train(
         flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta), mean,
-        var, running_mean, running_var, float(momentum), float(eps), relu, *_room(x), _TALL, _FLAT, _WIDE,
+        var, running_mean, running_var, float(momentum), float(eps), relu, *_room(x),
     )  # fmt: skip
     return y, mean, var
 
@@ -101,7 +101,7 @@ def batch_norm_eval(
     _, work, sizes = _room(x)
     _normalise(
         flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta),
-        flat(mean), flat(var), float(eps), relu, work, sizes, _WIDE,
+        flat(mean), flat(var), float(eps), relu, work, sizes,
     )  # fmt: skip
     return y
 
@@ -125,8 +125,7 @@ def batch_norm_backward(
     dgamma, dbeta = (np.empty_like(gamma), np.empty_like(gamma)) if into is None else into
     _backward(
         flat(dy), flat(x), flat(y) if gated and y is not None else NONE, NONE if dz is None else flat(dz),
-        flat(dx), flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *_room(x), _TALL, _FLAT,
-        _WIDE,
+        flat(dx), flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *_room(x),
     )  # fmt: skip
     if need_dz and not gated:
         dz = np.ascontiguousarray(dy)
@@ -136,20 +135,19 @@ def batch_norm_backward(
 def channel_sum(dy: Array, into: Array | None = None) -> Array:
     """As `reference.channel_sum`."""
     total = np.empty(dy.shape[-1], np.float32) if into is None else into
-    _channel_sum(flat(dy), total, *_room(dy), _TALL, _FLAT)
+    _channel_sum(flat(dy), total, *_room(dy))
     return total
 
 
 @kernel
 def _train(
-    x, residual, y, gamma, beta, mean, var, running_mean, running_var, momentum, eps, relu, sums, work, sizes,
-    tall, single, wide,
-):  # fmt: skip
-    _statistics(x, mean, var, sums, work, sizes, tall, single)
+    x, residual, y, gamma, beta, mean, var, running_mean, running_var, momentum, eps, relu, sums, work, sizes
+):
+    _statistics(x, mean, var, sums, work, sizes)
     count = x.size / len(mean)
     _move(running_mean, mean, 1.0, momentum)
     _move(running_var, var, count / max(count - 1, 1.0), momentum)
-    _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes, wide)
+    _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes)
 
 
 @strict
@@ -161,14 +159,14 @@ def _move(running, value, factor, momentum):
 
 
 @inner
-def _statistics(x, mean, var, sums, work, sizes, tall, single):
+def _statistics(x, mean, var, sums, work, sizes):
     channels = len(mean)
     count, centre = x.size / channels, work[0]
     # Any number near the mean will do; one that is not finite would spoil a finite sum.
     for c in range(channels):
         centre[c] = x[c] if x.size > 0 and np.isfinite(x[c]) else ZERO
     _repeat(centre, channels)
-    for_each(len(sums), x.size, _moments, (x, centre, sums, work, sizes, tall, single))
+    for_each(len(sums), x.size, _moments, (x, centre, sums, work, sizes))
     for c in range(channels):
         total, squares = _total(sums, 0, c), _total(sums, 1, c)
         mean[c] = centre[c] + total / count
@@ -178,26 +176,26 @@ def _statistics(x, mean, var, sums, work, sizes, tall, single):
 
 
 @kernel
-def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes, wide):
+def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes):
     _, _, chunk = sizes
     centre, factor, shift = work[0], work[1], work[2]
     for c in range(len(gamma)):
         centre[c], factor[c], shift[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
     for t in range(3):
         _repeat(work[t], len(gamma))
-    arguments = (x, residual, y, centre, factor, shift, relu, sizes, wide)
+    arguments = (x, residual, y, centre, factor, shift, relu, sizes)
     for_each((x.size + chunk - 1) // chunk, x.size, _normalise_chunk, arguments)
 
 
 @kernel
-def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work, sizes, tall, single, wide):
+def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work, sizes):
     channels = len(gamma)
     count = x.size / channels
     centre, factor, slope, offset = work[0], work[1], work[2], work[3]
     for c in range(channels):
         centre[c] = mean[c]
     _repeat(centre, channels)
-    arguments = (dy, y, x, centre, sums, work, sizes, tall, single)
+    arguments = (dy, y, x, centre, sums, work, sizes)
     for_each(len(sums), x.size, _products, arguments)
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset
     for c in range(channels):
@@ -209,13 +207,13 @@ def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work
         offset[c] = -gamma[c] * total / (count * deviation)
     for t in range(1, 4):
         _repeat(work[t], channels)
-    further = (dy, y, dz, x, dx, centre, factor, slope, offset, sizes, wide)
+    further = (dy, y, dz, x, dx, centre, factor, slope, offset, sizes)
     for_each(len(sums), x.size, _input_gradient, further)
 
 
 @kernel
-def _channel_sum(dy, total, sums, work, sizes, tall, single):
-    for_each(len(sums), dy.size, _plain_sums, (dy, sums, work, sizes, tall, single))
+def _channel_sum(dy, total, sums, work, sizes):
+    for_each(len(sums), dy.size, _plain_sums, (dy, sums, work, sizes))
     for c in range(len(total)):
         total[c] = _total(sums, 0, c)
 
@@ -245,17 +243,17 @@ def _total(sums, which, channel):
 
 
 @inner
-def _fold(places, size, channels, total, single):
+def _fold(places, size, channels, total):
     """total[c] = Σ of the first `size` places of channel c, in float64."""
     for c in range(len(total)):
         total[c] = 0
     for start in range(0, size, channels):
-        for c in range(0, channels, tile_columns(single)):
-            tile_add_to_doubles(tile_load(single, places, start + c, 0), total, c)
+        for c in range(0, channels, tile_columns(_FLAT)):
+            tile_add_to_doubles(tile_load(_FLAT, places, start + c, 0), total, c)
 
 
 @body
-def _moments(index, worker, x, centre, sums, work, sizes, tall, single):
+def _moments(index, worker, x, centre, sums, work, sizes):
     """Σ (x − centre) and Σ (x − centre)² over the rows of one chunk."""
     first, second = _blocks(work, worker)
     channels, block, chunk = sizes
@@ -263,55 +261,55 @@ def _moments(index, worker, x, centre, sums, work, sizes, tall, single):
     filled = min(block, last - start)
     clear(first[:filled])
     clear(second[:filled])
-    while start + tile_rows(tall) * block <= last:
-        _add_moments(x, start, block, block, centre, first, second, tall, single)
-        start += tile_rows(tall) * block
+    while start + tile_rows(_TALL) * block <= last:
+        _add_moments(x, start, block, block, centre, first, second, _TALL)
+        start += tile_rows(_TALL) * block
     while start < last:
-        _add_moments(x, start, block, min(block, last - start), centre, first, second, single, single)
+        _add_moments(x, start, block, min(block, last - start), centre, first, second, _FLAT)
         start += block
-    _fold(first, filled, channels, sums[index, 0], single)
-    _fold(second, filled, channels, sums[index, 1], single)
+    _fold(first, filled, channels, sums[index, 0])
+    _fold(second, filled, channels, sums[index, 1])
 
 
 @inner
-def _add_moments(x, start, block, size, centre, first, second, tile, single):
+def _add_moments(x, start, block, size, centre, first, second, tile):
     """Of as many blocks as the tile has rows."""
     for i in range(0, size, tile_columns(tile)):
         left = size - i
         moved = tile_subtract(load_columns(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
-        total = tile_sum_rows(tile_load(single, first, i, 0), moved)
-        squares = tile_sum_products(tile_load(single, second, i, 0), moved, moved)
-        store_columns(total, single, first, i, 0, left)
-        store_columns(squares, single, second, i, 0, left)
+        total = tile_sum_rows(tile_load(_FLAT, first, i, 0), moved)
+        squares = tile_sum_products(tile_load(_FLAT, second, i, 0), moved, moved)
+        store_columns(total, _FLAT, first, i, 0, left)
+        store_columns(squares, _FLAT, second, i, 0, left)
 
 
 @body
-def _plain_sums(index, worker, x, sums, work, sizes, tall, single):
+def _plain_sums(index, worker, x, sums, work, sizes):
     """Σ x over the rows of one chunk."""
     first, _ = _blocks(work, worker)
     channels, block, chunk = sizes
     start, last = index * chunk, min(x.size, (index + 1) * chunk)
     filled = min(block, last - start)
     clear(first[:filled])
-    while start + tile_rows(tall) * block <= last:
-        _add_plain(x, start, block, block, first, tall, single)
-        start += tile_rows(tall) * block
+    while start + tile_rows(_TALL) * block <= last:
+        _add_plain(x, start, block, block, first, _TALL)
+        start += tile_rows(_TALL) * block
     while start < last:
-        _add_plain(x, start, block, min(block, last - start), first, single, single)
+        _add_plain(x, start, block, min(block, last - start), first, _FLAT)
         start += block
-    _fold(first, filled, channels, sums[index, 0], single)
+    _fold(first, filled, channels, sums[index, 0])
 
 
 @inner
-def _add_plain(x, start, block, size, first, tile, single):
+def _add_plain(x, start, block, size, first, tile):
     """Of as many blocks as the tile has rows."""
     for i in range(0, size, tile_columns(tile)):
         more = load_columns(tile, x, start + i, block, size - i)
-        store_columns(tile_sum_rows(tile_load(single, first, i, 0), more), single, first, i, 0, size - i)
+        store_columns(tile_sum_rows(tile_load(_FLAT, first, i, 0), more), _FLAT, first, i, 0, size - i)
 
 
 @body
-def _products(index, worker, dy, y, x, centre, sums, work, sizes, tall, single):
+def _products(index, worker, dy, y, x, centre, sums, work, sizes):
     """Σ dz and Σ dz·(x − centre) over one chunk."""
     first, second = _blocks(work, worker)
     channels, block, chunk = sizes
@@ -319,28 +317,28 @@ def _products(index, worker, dy, y, x, centre, sums, work, sizes, tall, single):
     filled = min(block, last - start)
     clear(first[:filled])
     clear(second[:filled])
-    while start + tile_rows(tall) * block <= last:
-        _add_products(dy, y, x, start, block, block, centre, first, second, tall, single)
-        start += tile_rows(tall) * block
+    while start + tile_rows(_TALL) * block <= last:
+        _add_products(dy, y, x, start, block, block, centre, first, second, _TALL)
+        start += tile_rows(_TALL) * block
     while start < last:
         size = min(block, last - start)
-        _add_products(dy, y, x, start, block, size, centre, first, second, single, single)
+        _add_products(dy, y, x, start, block, size, centre, first, second, _FLAT)
         start += block
-    _fold(first, filled, channels, sums[index, 0], single)
-    _fold(second, filled, channels, sums[index, 1], single)
+    _fold(first, filled, channels, sums[index, 0])
+    _fold(second, filled, channels, sums[index, 1])
 
 
 @inner
-def _add_products(dy, y, x, start, block, size, centre, first, second, tile, single):
+def _add_products(dy, y, x, start, block, size, centre, first, second, tile):
     """Of as many blocks as the tile has rows."""
     for i in range(0, size, tile_columns(tile)):
         left = size - i
         gated = _gate(dy, y, start + i, block, left, tile)
         moved = tile_subtract(load_columns(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
-        total = tile_sum_rows(tile_load(single, first, i, 0), gated)
-        products = tile_sum_products(tile_load(single, second, i, 0), gated, moved)
-        store_columns(total, single, first, i, 0, left)
-        store_columns(products, single, second, i, 0, left)
+        total = tile_sum_rows(tile_load(_FLAT, first, i, 0), gated)
+        products = tile_sum_products(tile_load(_FLAT, second, i, 0), gated, moved)
+        store_columns(total, _FLAT, first, i, 0, left)
+        store_columns(products, _FLAT, second, i, 0, left)
 
 
 @inner
@@ -354,36 +352,36 @@ def _gate(dy, y, start, rows, columns, tile):
 
 
 @body
-def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu, sizes, wide):
+def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu, sizes):
     """y = (x − centre)·factor + shift [+ residual], then max(y, 0) with `relu`, over one chunk."""
     _, block, chunk = sizes
-    last, zero = min(x.size, (index + 1) * chunk), tile_full(wide, ZERO)
+    last, zero = min(x.size, (index + 1) * chunk), tile_full(_WIDE, ZERO)
     for start in range(index * chunk, last, block):
         size = min(block, last - start)
-        for i in range(0, size, tile_columns(wide)):
+        for i in range(0, size, tile_columns(_WIDE)):
             left = size - i
-            out = tile_subtract(load_columns(wide, x, start + i, 0, left), tile_load(wide, centre, i, 0))
-            out = tile_multiply_add(out, tile_load(wide, factor, i, 0), tile_load(wide, shift, i, 0))
+            out = tile_subtract(load_columns(_WIDE, x, start + i, 0, left), tile_load(_WIDE, centre, i, 0))
+            out = tile_multiply_add(out, tile_load(_WIDE, factor, i, 0), tile_load(_WIDE, shift, i, 0))
             if residual.size > 0:
-                out = tile_add(out, load_columns(wide, residual, start + i, 0, left))
+                out = tile_add(out, load_columns(_WIDE, residual, start + i, 0, left))
             if relu:
                 out = tile_where_less(out, zero, zero, out)
-            store_columns(out, wide, y, start + i, 0, left)
+            store_columns(out, _WIDE, y, start + i, 0, left)
 
 
 @body
-def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, slope, offset, sizes, wide):
+def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, slope, offset, sizes):
     """dx = dz·factor + (x − centre)·slope + offset over one chunk; dz is stored too if there is room."""
     _, block, chunk = sizes
     last = min(x.size, (index + 1) * chunk)
     for start in range(index * chunk, last, block):
         size = min(block, last - start)
-        for i in range(0, size, tile_columns(wide)):
+        for i in range(0, size, tile_columns(_WIDE)):
             left = size - i
-            gated = _gate(dy, y, start + i, 0, left, wide)
+            gated = _gate(dy, y, start + i, 0, left, _WIDE)
             if dz.size > 0:
-                store_columns(gated, wide, dz, start + i, 0, left)
-            out = tile_subtract(load_columns(wide, x, start + i, 0, left), tile_load(wide, centre, i, 0))
-            out = tile_multiply_add(out, tile_load(wide, slope, i, 0), tile_load(wide, offset, i, 0))
-            out = tile_multiply_add(gated, tile_load(wide, factor, i, 0), out)
-            store_columns(out, wide, dx, start + i, 0, left)
+                store_columns(gated, _WIDE, dz, start + i, 0, left)
+            out = tile_subtract(load_columns(_WIDE, x, start + i, 0, left), tile_load(_WIDE, centre, i, 0))
+            out = tile_multiply_add(out, tile_load(_WIDE, slope, i, 0), tile_load(_WIDE, offset, i, 0))
+            out = tile_multiply_add(gated, tile_load(_WIDE, factor, i, 0), out)
+            store_columns(out, _WIDE, dx, start + i, 0, left)
