@@ -1,20 +1,12 @@
-"""How arrays are cut into tiles: the sizes of tiles, rounding up to whole tiles, and the ragged edge."""
+"""How arrays are cut into tiles: the sizes of tiles, and rounding up to whole ones."""
 
 from functools import cache
 
 import numpy as np
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.kernels.compile import LANES, inner
-from psgd_ref.kernels.tile import (
-    Shape,
-    shape,
-    tile_columns,
-    tile_load,
-    tile_load_part,
-    tile_store,
-    tile_store_part,
-)
+from psgd_ref.kernels.compile import LANES
+from psgd_ref.kernels.tile import Shape, shape
 
 ZERO = np.float32(0)
 # In place of an array that is not there: compiled code tells by its size.
@@ -68,20 +60,3 @@ def up(size: int, step: int) -> int:
 def flat(a: Array) -> Array:
     """The array as one line, copied only if it is not contiguous."""
     return a.ravel()
-
-
-@inner
-def load_columns(shape, x, source, rows, columns):
-    """Load the first `columns` of a tile from x[source + rows[p] + c]; `rows` as in `tile_load`."""
-    if columns >= tile_columns(shape):
-        return tile_load(shape, x, source, rows)
-    return tile_load_part(shape, x, source, rows, columns)
-
-
-@inner
-def store_columns(tile, shape, y, target, rows, columns):
-    """Store the first `columns` of a tile at y[target + rows[p] + c]; `rows` as in `tile_load`."""
-    if columns >= tile_columns(shape):
-        tile_store(tile, y, target, rows)
-    else:
-        tile_store_part(tile, y, target, rows, columns)

@@ -19,13 +19,20 @@ the input a weight meets more of them than in the oracle.
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd
-from psgd_ref.kernels.blocks import NONE, ZERO, flat, store_columns
+from psgd_ref.kernels.blocks import NONE, ZERO, flat
 from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.plans import BAND, PARTS, Plan, forward_plan, gradient_plan, input_plans
 from psgd_ref.kernels.reference import Pair
-from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
+from psgd_ref.kernels.tile import (
+    tile_columns,
+    tile_load,
+    tile_rank1,
+    tile_rows,
+    tile_store,
+    tile_store_part,
+)
 
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
@@ -158,7 +165,7 @@ def _sums_image(
             for k in range(spans[index, 0], spans[index, 1]):
                 weights = o * len(products) + k * block
                 sums = tile_rank1(sums, image, starts[0] + products[k], rows_read, panels, weights)
-            store_columns(sums, tile, y, n * y_size + starts[1] + o, rows_written, outputs - o)
+            tile_store_part(sums, y, n * y_size + starts[1] + o, rows_written, outputs - o)
 
 
 @kernel

@@ -16,12 +16,19 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, ZERO, flat, row_shape, store_columns, sums_shape
+from psgd_ref.kernels.blocks import NONE, ZERO, flat, row_shape, sums_shape
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.norm import channel_sum
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Indices
-from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
+from psgd_ref.kernels.tile import (
+    tile_columns,
+    tile_load,
+    tile_rank1,
+    tile_rows,
+    tile_store,
+    tile_store_part,
+)
 
 # Rows of C in one turn of a thread, and rows of B in one piece.
 _BAND, _PIECE = 96, 256
@@ -54,7 +61,7 @@ def linear_backward(
     dx: Array | None = memory.empty(x.shape) if need_dx else None
     _gradients(
         flat(dy), flat(x), flat(w), flat(dw), NONE if dx is None else flat(dx), NONE,
-        *_room(max(rows, outputs)), (rows, inputs, outputs), sums_shape(outputs), row_shape(outputs),
+        *_room(max(rows, outputs)), (rows, inputs, outputs, 1), sums_shape(outputs), row_shape(outputs),
         sums_shape(inputs), row_shape(inputs),
     )  # fmt: skip
     if bias_into is not None:
@@ -70,24 +77,13 @@ def _room(depth: int) -> tuple[Array, Indices]:
 
 @kernel
 def _gradients(dy, x, w, dw, dx, none, scratch, places, sizes, tile_o, row_o, tile_i, row_i):
-    rows, inputs, outputs = sizes
-    _multiply(
-        x, dy, none, dw, scratch, places, (inputs, rows, outputs), (1, inputs), (outputs, 1), tile_o, row_o
-    )
+    # Numba would compile the product again for steps that it knows to be 1.
+    rows, inputs, outputs, one = sizes
+    steps = (one, inputs), (outputs, one)
+    _multiply(x, dy, none, dw, scratch, places, (inputs, rows, outputs), *steps, tile_o, row_o)
     if dx.size > 0:
-        _multiply(
-            dy,
-            w,
-            none,
-            dx,
-            scratch,
-            places,
-            (rows, outputs, inputs),
-            (outputs, 1),
-            (1, outputs),
-            tile_i,
-            row_i,
-        )
+        steps = (outputs, one), (one, outputs)
+        _multiply(dy, w, none, dx, scratch, places, (rows, outputs, inputs), *steps, tile_i, row_i)
 
 
 @kernel
@@ -128,7 +124,7 @@ def _multiply_band(index, worker, a, b, bias, c, scratch, places, sizes, a_steps
             if stop < depth:
                 tile_store(total, sums, p * block, block)
             else:
-                store_columns(total, tile, c, first, rows_written, count)
+                tile_store_part(total, c, first, rows_written, count)
 
 
 @inner

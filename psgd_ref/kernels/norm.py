@@ -16,7 +16,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, ZERO, flat, load_columns, store_columns, up
+from psgd_ref.kernels.blocks import NONE, ZERO, flat, up
 from psgd_ref.kernels.borders import clear, copy
 from psgd_ref.kernels.compile import LANES, body, inner, kernel, strict
 from psgd_ref.kernels.parallel import THREADS, for_each
@@ -27,8 +27,10 @@ from psgd_ref.kernels.tile import (
     tile_columns,
     tile_full,
     tile_load,
+    tile_load_part,
     tile_multiply_add,
     tile_rows,
+    tile_store_part,
     tile_subtract,
     tile_sum_products,
     tile_sum_rows,
@@ -276,11 +278,11 @@ def _add_moments(x, start, block, size, centre, first, second, tile):
     """Of as many blocks as the tile has rows."""
     for i in range(0, size, tile_columns(tile)):
         left = size - i
-        moved = tile_subtract(load_columns(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
+        moved = tile_subtract(tile_load_part(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
         total = tile_sum_rows(tile_load(_FLAT, first, i, 0), moved)
         squares = tile_sum_products(tile_load(_FLAT, second, i, 0), moved, moved)
-        store_columns(total, _FLAT, first, i, 0, left)
-        store_columns(squares, _FLAT, second, i, 0, left)
+        tile_store_part(total, first, i, 0, left)
+        tile_store_part(squares, second, i, 0, left)
 
 
 @body
@@ -304,8 +306,8 @@ def _plain_sums(index, worker, x, sums, work, sizes):
 def _add_plain(x, start, block, size, first, tile):
     """Of as many blocks as the tile has rows."""
     for i in range(0, size, tile_columns(tile)):
-        more = load_columns(tile, x, start + i, block, size - i)
-        store_columns(tile_sum_rows(tile_load(_FLAT, first, i, 0), more), _FLAT, first, i, 0, size - i)
+        more = tile_load_part(tile, x, start + i, block, size - i)
+        tile_store_part(tile_sum_rows(tile_load(_FLAT, first, i, 0), more), first, i, 0, size - i)
 
 
 @body
@@ -334,21 +336,21 @@ def _add_products(dy, y, x, start, block, size, centre, first, second, tile):
     for i in range(0, size, tile_columns(tile)):
         left = size - i
         gated = _gate(dy, y, start + i, block, left, tile)
-        moved = tile_subtract(load_columns(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
+        moved = tile_subtract(tile_load_part(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
         total = tile_sum_rows(tile_load(_FLAT, first, i, 0), gated)
         products = tile_sum_products(tile_load(_FLAT, second, i, 0), gated, moved)
-        store_columns(total, _FLAT, first, i, 0, left)
-        store_columns(products, _FLAT, second, i, 0, left)
+        tile_store_part(total, first, i, 0, left)
+        tile_store_part(products, second, i, 0, left)
 
 
 @inner
 def _gate(dy, y, start, rows, columns, tile):
     """A tile of dz = dy where y > 0 or NaN, else 0; dy itself without a y."""
-    given = load_columns(tile, dy, start, rows, columns)
+    given = tile_load_part(tile, dy, start, rows, columns)
     if y.size == 0:
         return given
     zero = tile_full(tile, ZERO)
-    return tile_where_at_most(load_columns(tile, y, start, rows, columns), zero, zero, given)
+    return tile_where_at_most(tile_load_part(tile, y, start, rows, columns), zero, zero, given)
 
 
 @body
@@ -360,13 +362,13 @@ def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu,
         size = min(block, last - start)
         for i in range(0, size, tile_columns(_WIDE)):
             left = size - i
-            out = tile_subtract(load_columns(_WIDE, x, start + i, 0, left), tile_load(_WIDE, centre, i, 0))
+            out = tile_subtract(tile_load_part(_WIDE, x, start + i, 0, left), tile_load(_WIDE, centre, i, 0))
             out = tile_multiply_add(out, tile_load(_WIDE, factor, i, 0), tile_load(_WIDE, shift, i, 0))
             if residual.size > 0:
-                out = tile_add(out, load_columns(_WIDE, residual, start + i, 0, left))
+                out = tile_add(out, tile_load_part(_WIDE, residual, start + i, 0, left))
             if relu:
                 out = tile_where_less(out, zero, zero, out)
-            store_columns(out, _WIDE, y, start + i, 0, left)
+            tile_store_part(out, y, start + i, 0, left)
 
 
 @body
@@ -380,8 +382,8 @@ def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, slope, offs
             left = size - i
             gated = _gate(dy, y, start + i, 0, left, _WIDE)
             if dz.size > 0:
-                store_columns(gated, _WIDE, dz, start + i, 0, left)
-            out = tile_subtract(load_columns(_WIDE, x, start + i, 0, left), tile_load(_WIDE, centre, i, 0))
+                tile_store_part(gated, dz, start + i, 0, left)
+            out = tile_subtract(tile_load_part(_WIDE, x, start + i, 0, left), tile_load(_WIDE, centre, i, 0))
             out = tile_multiply_add(out, tile_load(_WIDE, slope, i, 0), tile_load(_WIDE, offset, i, 0))
             out = tile_multiply_add(gated, tile_load(_WIDE, factor, i, 0), out)
-            store_columns(out, _WIDE, dx, start + i, 0, left)
+            tile_store_part(out, dx, start + i, 0, left)

@@ -8,7 +8,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import ZERO, flat, load_columns, row_shape, store_columns
+from psgd_ref.kernels.blocks import ZERO, flat, row_shape
 from psgd_ref.kernels.borders import clear
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import for_each
@@ -17,8 +17,10 @@ from psgd_ref.kernels.tile import (
     tile_add,
     tile_columns,
     tile_full,
+    tile_load_part,
     tile_multiply,
     tile_multiply_add,
+    tile_store_part,
     tile_where_larger,
     tile_where_same_bits,
 )
@@ -126,13 +128,13 @@ def _max_image(n, worker, x, y, winner, images, pooled, window, tile):
                 for i in range(top, bottom):
                     for j in range(left, right):
                         source = ((n * height + u + i) * width + w + j) * channels + c
-                        value = load_columns(tile, x, source, 0, channels - c)
+                        value = tile_load_part(tile, x, source, 0, channels - c)
                         # NaN is larger than any number, and the first of equals stays.
                         number = tile_full(tile, _number(i * size[1] + j))
                         which = tile_where_larger(value, best, number, which)
                         best = tile_where_larger(value, best, value, best)
-                store_columns(best, tile, y, target + c, 0, channels - c)
-                store_columns(which, tile, winner, target + c, 0, channels - c)
+                tile_store_part(best, y, target + c, 0, channels - c)
+                tile_store_part(which, winner, target + c, 0, channels - c)
 
 
 @body
@@ -149,15 +151,15 @@ def _max_image_backward(n, worker, dy, winner, dx, images, pooled, window, tile)
             source = ((n * lines + h) * columns + v) * channels
             for c in range(0, channels, tile_columns(tile)):
                 count, nothing = channels - c, tile_full(tile, ZERO)
-                gradient = load_columns(tile, dy, source + c, 0, count)
-                which = load_columns(tile, winner, source + c, 0, count)
+                gradient = tile_load_part(tile, dy, source + c, 0, count)
+                which = tile_load_part(tile, winner, source + c, 0, count)
                 for i in range(top, bottom):
                     for j in range(left, right):
                         target = ((n * height + u + i) * width + w + j) * channels + c
                         number = tile_full(tile, _number(i * size[1] + j))
                         more = tile_where_same_bits(which, number, gradient, nothing)
-                        total = tile_add(load_columns(tile, dx, target, 0, count), more)
-                        store_columns(total, tile, dx, target, 0, count)
+                        total = tile_add(tile_load_part(tile, dx, target, 0, count), more)
+                        tile_store_part(total, dx, target, 0, count)
 
 
 @body
@@ -176,8 +178,8 @@ def _avg_image(n, worker, x, y, images, pooled, window, tile):
                 for i in range(top, bottom):
                     for j in range(left, right):
                         source = ((n * height + u + i) * width + w + j) * channels + c
-                        total = tile_add(total, load_columns(tile, x, source, 0, channels - c))
-                store_columns(tile_multiply(total, share), tile, y, target + c, 0, channels - c)
+                        total = tile_add(total, tile_load_part(tile, x, source, 0, channels - c))
+                tile_store_part(tile_multiply(total, share), y, target + c, 0, channels - c)
 
 
 @body
@@ -195,9 +197,9 @@ def _avg_image_backward(n, worker, dy, dx, images, pooled, window, tile):
             source = ((n * lines + h) * columns + v) * channels
             for c in range(0, channels, tile_columns(tile)):
                 count = channels - c
-                gradient = load_columns(tile, dy, source + c, 0, count)
+                gradient = tile_load_part(tile, dy, source + c, 0, count)
                 for i in range(top, bottom):
                     for j in range(left, right):
                         target = ((n * height + u + i) * width + w + j) * channels + c
-                        total = load_columns(tile, dx, target, 0, count)
-                        store_columns(tile_multiply_add(gradient, share, total), tile, dx, target, 0, count)
+                        total = tile_load_part(tile, dx, target, 0, count)
+                        tile_store_part(tile_multiply_add(gradient, share, total), dx, target, 0, count)

@@ -102,13 +102,8 @@ def tile_load(typing: Any, shape: Any, a: Any, offset: Any, rows: Any) -> Any:
     tile = _tile_type(shape)
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        start = _address(context, b, signature.args[1], args[1], args[2])
-        result = ir.Constant(context.get_value_type(tile), ir.Undefined)
-        for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
-            for vector in range(tile.vectors):
-                loaded = b.load(_vector_pointer(b, start, row_offset, vector, tile), align=_FLOAT_BYTES)
-                result = b.insert_value(result, loaded, row * tile.vectors + vector)
-        return result
+        pointers = _pointers(context, b, tile, signature.args[1:4], args[1:4])
+        return _as_tile(context, b, tile, _plain_loads(b, pointers))
 
     return tile(shape, a, types.intp, rows), emit
 
@@ -117,22 +112,31 @@ def tile_load(typing: Any, shape: Any, a: Any, offset: Any, rows: Any) -> Any:
 def tile_load_part(typing: Any, shape: Any, a: Any, offset: Any, rows: Any, columns: Any) -> Any:
     """As `tile_load`, but only the first `columns` of every row; the others are 0, their memory is not read.
 
-    Emits a comparison of every lane's number with `columns`, and masked loads.
+    Emits a branch: for whole rows plain loads; else a comparison of every lane's number with `columns`,
+    and masked loads.
     """
     tile = _tile_type(shape)
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        start = _address(context, b, signature.args[1], args[1], args[2])
-        result = ir.Constant(context.get_value_type(tile), ir.Undefined)
-        masks = _masks(b, args[4], tile)
-        for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
-            for vector in range(tile.vectors):
-                pointer = _vector_pointer(b, start, row_offset, vector, tile)
-                zeros = ir.Constant(pointer.type.pointee, None)
-                load = _masked(b, "load", zeros.type, [pointer.type, _MASKED, masks[0].type, zeros.type])
-                loaded = b.call(load, [pointer, _MASKED(_FLOAT_BYTES), masks[vector], zeros])
-                result = b.insert_value(result, loaded, row * tile.vectors + vector)
-        return result
+        pointers = _pointers(context, b, tile, signature.args[1:4], args[1:4])
+        with b.if_else(_whole(b, args[4], tile)) as (whole, part):
+            with whole:
+                loaded, whole_end = _plain_loads(b, pointers), b.block
+            with part:
+                masks, zeros = _masks(b, args[4], tile), ir.Constant(pointers[0].type.pointee, None)
+                load = _masked(b, "load", zeros.type, [pointers[0].type, _MASKED, masks[0].type, zeros.type])
+                some = [
+                    b.call(load, [pointer, _MASKED(_FLOAT_BYTES), masks[i % tile.vectors], zeros])
+                    for i, pointer in enumerate(pointers)
+                ]
+                part_end = b.block
+        registers = []
+        for one, other in zip(loaded, some, strict=True):
+            register = b.phi(one.type)
+            register.add_incoming(one, whole_end)
+            register.add_incoming(other, part_end)
+            registers.append(register)
+        return _as_tile(context, b, tile, registers)
 
     return tile(shape, a, types.intp, rows, types.intp), emit
 
@@ -144,10 +148,7 @@ def tile_full(typing: Any, shape: Any, value: Any) -> Any:
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
         register = _every_lane(b, args[1], tile.lanes)
-        result = ir.Constant(context.get_value_type(tile), ir.Undefined)
-        for index in range(tile.rows * tile.vectors):
-            result = b.insert_value(result, register, index)
-        return result
+        return _as_tile(context, b, tile, [register] * (tile.rows * tile.vectors))
 
     return tile(shape, types.float32), emit
 
@@ -157,11 +158,8 @@ def tile_store(typing: Any, tile: Any, a: Any, offset: Any, rows: Any) -> Any:
     """a[offset + row p : … + columns] = tile[p, :]; rows as in `tile_load`. Emits a store a register."""
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        start = _address(context, b, signature.args[1], args[1], args[2])
-        for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
-            for vector in range(tile.vectors):
-                value = b.extract_value(args[0], row * tile.vectors + vector)
-                b.store(value, _vector_pointer(b, start, row_offset, vector, tile), align=_FLOAT_BYTES)
+        pointers = _pointers(context, b, tile, signature.args[1:4], args[1:4])
+        _plain_stores(b, args[0], pointers)
         return context.get_dummy_value()
 
     return types.void(tile, a, types.intp, rows), emit
@@ -171,20 +169,21 @@ def tile_store(typing: Any, tile: Any, a: Any, offset: Any, rows: Any) -> Any:
 def tile_store_part(typing: Any, tile: Any, a: Any, offset: Any, rows: Any, columns: Any) -> Any:
     """As `tile_store`, but only the first `columns` of every row.
 
-    Emits a comparison of every lane's number with `columns`, and masked stores: lanes whose bit is not set
-    leave memory alone.
+    Emits a branch: for whole rows plain stores; else a comparison of every lane's number with `columns`,
+    and masked stores: lanes whose bit is not set leave memory alone.
     """
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        start = _address(context, b, signature.args[1], args[1], args[2])
-        masks = _masks(b, args[4], tile)
-        for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
-            for vector in range(tile.vectors):
-                value = b.extract_value(args[0], row * tile.vectors + vector)
-                pointer = _vector_pointer(b, start, row_offset, vector, tile)
-                kinds = [value.type, pointer.type, _MASKED, masks[0].type]
-                store = _masked(b, "store", ir.VoidType(), kinds)
-                b.call(store, [value, pointer, _MASKED(_FLOAT_BYTES), masks[vector]])
+        pointers = _pointers(context, b, tile, signature.args[1:4], args[1:4])
+        with b.if_else(_whole(b, args[4], tile)) as (whole, part):
+            with whole:
+                _plain_stores(b, args[0], pointers)
+            with part:
+                masks, kind = _masks(b, args[4], tile), pointers[0].type
+                store = _masked(b, "store", ir.VoidType(), [kind.pointee, kind, _MASKED, masks[0].type])
+                for i, pointer in enumerate(pointers):
+                    mask = masks[i % tile.vectors]
+                    b.call(store, [b.extract_value(args[0], i), pointer, _MASKED(_FLOAT_BYTES), mask])
         return context.get_dummy_value()
 
     return types.void(tile, a, types.intp, rows, types.intp), emit
@@ -347,6 +346,38 @@ def _vector_pointer(b: Any, start: Any, row_offset: Any, vector: int, tile: Tile
     """Pointer to one register's floats in the row at that offset."""
     offset = b.add(row_offset, _INDEX(vector * tile.lanes))
     return b.bitcast(b.gep(start, [offset]), ir.VectorType(_FLOAT, tile.lanes).as_pointer())
+
+
+def _pointers(context: Any, b: Any, tile: TileType, kinds: Any, args: Any) -> list[Any]:
+    """Pointers to the floats of every register, for an array, an offset in it and its rows."""
+    start = _address(context, b, kinds[0], args[0], args[1])
+    offsets = _row_offsets(context, b, kinds[2], args[2], tile)
+    return [
+        _vector_pointer(b, start, offset, vector, tile)
+        for offset in offsets
+        for vector in range(tile.vectors)
+    ]
+
+
+def _plain_loads(b: Any, pointers: list[Any]) -> list[Any]:
+    return [b.load(pointer, align=_FLOAT_BYTES) for pointer in pointers]
+
+
+def _plain_stores(b: Any, tile: Any, pointers: list[Any]) -> None:
+    for i, pointer in enumerate(pointers):
+        b.store(b.extract_value(tile, i), pointer, align=_FLOAT_BYTES)
+
+
+def _as_tile(context: Any, b: Any, tile: TileType, registers: list[Any]) -> Any:
+    result = ir.Constant(context.get_value_type(tile), ir.Undefined)
+    for i, register in enumerate(registers):
+        result = b.insert_value(result, register, i)
+    return result
+
+
+def _whole(b: Any, columns: Any, tile: TileType) -> Any:
+    """Whether so many columns are all that a row has."""
+    return b.icmp_signed(">=", columns, _INDEX(tile.vectors * tile.lanes))
 
 
 # The type in which masked loads and stores are told the alignment.
