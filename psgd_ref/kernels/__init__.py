@@ -81,7 +81,7 @@ if BACKEND == "reference":
         soft_round_backward,
     )
 else:
-    from psgd_ref.kernels import activation, conv, norm, pool, update
+    from psgd_ref.kernels import activation, channels, conv, norm, pool, update
     from psgd_ref.kernels import fake_quantize as _fake
     from psgd_ref.kernels import linear as _linear
     from psgd_ref.kernels.parallel import start_threads
@@ -91,7 +91,7 @@ else:
     batch_norm_backward = _choose(norm.batch_norm_backward, reference.batch_norm_backward)
     batch_norm_eval = _choose(norm.batch_norm_eval, reference.batch_norm_eval)
     batch_norm_train = _choose(norm.batch_norm_train, reference.batch_norm_train)
-    channel_sum = _choose(norm.channel_sum, reference.channel_sum)
+    channel_sum = _choose(channels.channel_sum, reference.channel_sum)
     conv2d = _choose(conv.conv2d, reference.conv2d)
     conv2d_backward = _choose(conv.conv2d_backward, reference.conv2d_backward)
     fake_quantize = _choose(_fake.fake_quantize, reference.fake_quantize)

@@ -17,8 +17,8 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import NONE, ZERO, flat, row_shape, sums_shape
+from psgd_ref.kernels.channels import channel_sum
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
-from psgd_ref.kernels.norm import channel_sum
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Indices
 from psgd_ref.kernels.tile import (

@@ -1,29 +1,22 @@
 """Batch normalisation with the ReLU and the residual sum that follow it; float32, channels last.
 
-Everything here is work per channel on an array of rows (pixels) × channels. Channels may be few, and 5 of
-them fill no vector register. So the per-channel numbers are repeated until they make a `block` of about a
-thousand, and tiles (`tile.py`) go over blocks of whole rows: only the last tile of a block is ragged.
-
-Sums are taken by chunks of rows whose number depends on the size alone, in float32 within a block's
-place and in float64 from there on. So bits do not depend on the number of threads, and the variance is
-accurate: it is summed about the first row rather than about zero. A tile for sums is some blocks tall: what
-was summed before is read and written once for all of them.
+Two passes over the rows, forward and backward: sums for each channel (cut as `channels.py` says), then what
+follows from them, number by number. The variance is accurate: it is summed about the first row rather than
+about zero.
 """
-
-from functools import lru_cache
 
 import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, ZERO, flat, up
-from psgd_ref.kernels.borders import clear, copy
+from psgd_ref.kernels.blocks import NONE, ZERO, flat
+from psgd_ref.kernels.borders import clear
+from psgd_ref.kernels.channels import FLAT, WIDE, channel_total, fold, repeat, room, thread_blocks
 from psgd_ref.kernels.compile import LANES, body, inner, kernel, strict
-from psgd_ref.kernels.parallel import THREADS, for_each
+from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.tile import (
     shape,
     tile_add,
-    tile_add_to_doubles,
     tile_columns,
     tile_full,
     tile_load,
@@ -38,33 +31,8 @@ from psgd_ref.kernels.tile import (
     tile_where_less,
 )
 
-_BLOCK = 1024
-# Blocks for numbers of each channel, repeated; every thread has two more.
-_TABLES = 4
-# Tiles for sums, over some blocks at once and over one, and for what is done number by number.
-_TALL, _FLAT, _WIDE = shape(4, 1, LANES), shape(1, 1, LANES), shape(1, 2, LANES)
-
-
-Sizes = tuple[int, int, int]
-
-
-@lru_cache(maxsize=1024)
-def _layout(size: int, channels: int) -> tuple[tuple[int, ...], tuple[int, ...], Sizes]:
-    """Shapes of the room for sums and for blocks; channels, elements of a block (whole rows) and of a chunk.
-
-    A chunk is eight blocks, more where that makes over 64 chunks. Tiles write and read whole vectors, beyond
-    the channels and beyond a block.
-    """
-    block = channels * max(1, _BLOCK // channels)
-    chunk = block * max(8, -(-size // (64 * block)))
-    sums = (-(-size // chunk), 2, up(channels, LANES))
-    return sums, (_TABLES + 2 * THREADS, up(block, 2 * LANES) + LANES), (channels, block, chunk)
-
-
-def _room(x: Array) -> tuple[Array, Array, Sizes]:
-    """Room for two sums a channel of every chunk and for all blocks, and the sizes."""
-    sums, work, sizes = _layout(x.size, x.shape[-1])
-    return np.empty(sums), np.empty(work, np.float32), sizes
+# A tile for sums over some blocks at once, which read and write the sums once for all.
+_TALL = shape(4, 1, LANES)
 
 
 def batch_norm_train(
@@ -83,7 +51,7 @@ def batch_norm_train(
     mean, var = np.empty_like(gamma), np.empty_like(gamma)
     _train(
         flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta), mean,
-        var, running_mean, running_var, float(momentum), float(eps), relu, *_room(x),
+        var, running_mean, running_var, float(momentum), float(eps), relu, *room(x),
     )  # fmt: skip
     return y, mean, var
 
@@ -100,7 +68,7 @@ def batch_norm_eval(
 ) -> Array:
     """As `reference.batch_norm_eval`."""
     y: Array = memory.empty(x.shape)
-    _, work, sizes = _room(x)
+    _, work, sizes = room(x)
     _normalise(
         flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta),
         flat(mean), flat(var), float(eps), relu, work, sizes,
@@ -127,18 +95,11 @@ def batch_norm_backward(
     dgamma, dbeta = (np.empty_like(gamma), np.empty_like(gamma)) if into is None else into
     _backward(
         flat(dy), flat(x), flat(y) if gated and y is not None else NONE, NONE if dz is None else flat(dz),
-        flat(dx), flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *_room(x),
+        flat(dx), flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *room(x),
     )  # fmt: skip
     if need_dz and not gated:
         dz = np.ascontiguousarray(dy)
     return dx, dgamma, dbeta, dz
-
-
-def channel_sum(dy: Array, into: Array | None = None) -> Array:
-    """As `reference.channel_sum`."""
-    total = np.empty(dy.shape[-1], np.float32) if into is None else into
-    _channel_sum(flat(dy), total, *_room(dy))
-    return total
 
 
 @kernel
@@ -167,10 +128,10 @@ def _statistics(x, mean, var, sums, work, sizes):
     # Any number near the mean will do; one that is not finite would spoil a finite sum.
     for c in range(channels):
         centre[c] = x[c] if x.size > 0 and np.isfinite(x[c]) else ZERO
-    _repeat(centre, channels)
+    repeat(centre, channels)
     for_each(len(sums), x.size, _moments, (x, centre, sums, work, sizes))
     for c in range(channels):
-        total, squares = _total(sums, 0, c), _total(sums, 1, c)
+        total, squares = channel_total(sums, 0, c), channel_total(sums, 1, c)
         mean[c] = centre[c] + total / count
         # Rounding must not make it negative; NaN stays NaN.
         spread = squares / count - (total / count) ** 2
@@ -184,7 +145,7 @@ def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes):
     for c in range(len(gamma)):
         centre[c], factor[c], shift[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
     for t in range(3):
-        _repeat(work[t], len(gamma))
+        repeat(work[t], len(gamma))
     arguments = (x, residual, y, centre, factor, shift, relu, sizes)
     for_each((x.size + chunk - 1) // chunk, x.size, _normalise_chunk, arguments)
 
@@ -196,68 +157,27 @@ def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work
     centre, factor, slope, offset = work[0], work[1], work[2], work[3]
     for c in range(channels):
         centre[c] = mean[c]
-    _repeat(centre, channels)
+    repeat(centre, channels)
     arguments = (dy, y, x, centre, sums, work, sizes)
     for_each(len(sums), x.size, _products, arguments)
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset
     for c in range(channels):
-        total, product = _total(sums, 0, c), _total(sums, 1, c)
+        total, product = channel_total(sums, 0, c), channel_total(sums, 1, c)
         deviation = np.sqrt(var[c] + eps)
         dbeta[c], dgamma[c] = total, product / deviation
         factor[c] = gamma[c] / deviation
         slope[c] = -gamma[c] * product / (count * deviation * deviation * deviation)
         offset[c] = -gamma[c] * total / (count * deviation)
     for t in range(1, 4):
-        _repeat(work[t], channels)
+        repeat(work[t], channels)
     further = (dy, y, dz, x, dx, centre, factor, slope, offset, sizes)
     for_each(len(sums), x.size, _input_gradient, further)
-
-
-@kernel
-def _channel_sum(dy, total, sums, work, sizes):
-    for_each(len(sums), dy.size, _plain_sums, (dy, sums, work, sizes))
-    for c in range(len(total)):
-        total[c] = _total(sums, 0, c)
-
-
-@inner
-def _repeat(row, count):
-    """Repeat the first `count` numbers of a row over the rest of it."""
-    done = count
-    while done < len(row):
-        more = min(done, len(row) - done)
-        copy(row[:more], row[done : done + more])
-        done += more
-
-
-@inner
-def _blocks(work, worker):
-    """The two blocks of a thread."""
-    return work[_TABLES + 2 * worker], work[_TABLES + 2 * worker + 1]
-
-
-@inner
-def _total(sums, which, channel):
-    total = 0.0
-    for chunk in range(len(sums)):
-        total += sums[chunk, which, channel]
-    return total
-
-
-@inner
-def _fold(places, size, channels, total):
-    """total[c] = Σ of the first `size` places of channel c, in float64."""
-    for c in range(len(total)):
-        total[c] = 0
-    for start in range(0, size, channels):
-        for c in range(0, channels, tile_columns(_FLAT)):
-            tile_add_to_doubles(tile_load(_FLAT, places, start + c, 0), total, c)
 
 
 @body
 def _moments(index, worker, x, centre, sums, work, sizes):
     """Σ (x − centre) and Σ (x − centre)² over the rows of one chunk."""
-    first, second = _blocks(work, worker)
+    first, second = thread_blocks(work, worker)
     channels, block, chunk = sizes
     start, last = index * chunk, min(x.size, (index + 1) * chunk)
     filled = min(block, last - start)
@@ -267,10 +187,10 @@ def _moments(index, worker, x, centre, sums, work, sizes):
         _add_moments(x, start, block, block, centre, first, second, _TALL)
         start += tile_rows(_TALL) * block
     while start < last:
-        _add_moments(x, start, block, min(block, last - start), centre, first, second, _FLAT)
+        _add_moments(x, start, block, min(block, last - start), centre, first, second, FLAT)
         start += block
-    _fold(first, filled, channels, sums[index, 0])
-    _fold(second, filled, channels, sums[index, 1])
+    fold(first, filled, channels, sums[index, 0])
+    fold(second, filled, channels, sums[index, 1])
 
 
 @inner
@@ -279,93 +199,62 @@ def _add_moments(x, start, block, size, centre, first, second, tile):
     for i in range(0, size, tile_columns(tile)):
         left = size - i
         moved = tile_subtract(tile_load_part(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
-        total = tile_sum_rows(tile_load(_FLAT, first, i, 0), moved)
-        squares = tile_sum_products(tile_load(_FLAT, second, i, 0), moved, moved)
+        total = tile_sum_rows(tile_load(FLAT, first, i, 0), moved)
+        squares = tile_sum_products(tile_load(FLAT, second, i, 0), moved, moved)
         tile_store_part(total, first, i, 0, left)
         tile_store_part(squares, second, i, 0, left)
 
 
 @body
-def _plain_sums(index, worker, x, sums, work, sizes):
-    """Σ x over the rows of one chunk."""
-    first, _ = _blocks(work, worker)
-    channels, block, chunk = sizes
-    start, last = index * chunk, min(x.size, (index + 1) * chunk)
-    filled = min(block, last - start)
-    clear(first[:filled])
-    while start + tile_rows(_TALL) * block <= last:
-        _add_plain(x, start, block, block, first, _TALL)
-        start += tile_rows(_TALL) * block
-    while start < last:
-        _add_plain(x, start, block, min(block, last - start), first, _FLAT)
-        start += block
-    _fold(first, filled, channels, sums[index, 0])
-
-
-@inner
-def _add_plain(x, start, block, size, first, tile):
-    """Of as many blocks as the tile has rows."""
-    for i in range(0, size, tile_columns(tile)):
-        more = tile_load_part(tile, x, start + i, block, size - i)
-        tile_store_part(tile_sum_rows(tile_load(_FLAT, first, i, 0), more), first, i, 0, size - i)
-
-
-@body
 def _products(index, worker, dy, y, x, centre, sums, work, sizes):
-    """Σ dz and Σ dz·(x − centre) over one chunk."""
-    first, second = _blocks(work, worker)
+    """Σ dz and Σ dz·(x − centre) over the rows of one chunk."""
+    first, second = thread_blocks(work, worker)
     channels, block, chunk = sizes
-    start, last = index * chunk, min(x.size, (index + 1) * chunk)
-    filled = min(block, last - start)
+    begin, last = index * chunk, min(x.size, (index + 1) * chunk)
+    filled = min(block, last - begin)
     clear(first[:filled])
     clear(second[:filled])
-    while start + tile_rows(_TALL) * block <= last:
-        _add_products(dy, y, x, start, block, block, centre, first, second, _TALL)
-        start += tile_rows(_TALL) * block
-    while start < last:
+    for start in range(begin, last, block):
         size = min(block, last - start)
-        _add_products(dy, y, x, start, block, size, centre, first, second, _FLAT)
-        start += block
-    _fold(first, filled, channels, sums[index, 0])
-    _fold(second, filled, channels, sums[index, 1])
+        for i in range(0, size, tile_columns(WIDE)):
+            left = size - i
+            gated, moved = _gate(dy, y, start + i, left), _moved(x, start + i, left, centre, i)
+            tile_store_part(tile_add(tile_load(WIDE, first, i, 0), gated), first, i, 0, left)
+            products = tile_multiply_add(gated, moved, tile_load(WIDE, second, i, 0))
+            tile_store_part(products, second, i, 0, left)
+    fold(first, filled, channels, sums[index, 0])
+    fold(second, filled, channels, sums[index, 1])
 
 
 @inner
-def _add_products(dy, y, x, start, block, size, centre, first, second, tile):
-    """Of as many blocks as the tile has rows."""
-    for i in range(0, size, tile_columns(tile)):
-        left = size - i
-        gated = _gate(dy, y, start + i, block, left, tile)
-        moved = tile_subtract(tile_load_part(tile, x, start + i, block, left), tile_load(tile, centre, i, 0))
-        total = tile_sum_rows(tile_load(_FLAT, first, i, 0), gated)
-        products = tile_sum_products(tile_load(_FLAT, second, i, 0), gated, moved)
-        tile_store_part(total, first, i, 0, left)
-        tile_store_part(products, second, i, 0, left)
+def _moved(x, start, columns, centre, i):
+    """A tile of x − centre; i : place of its first number in a block."""
+    return tile_subtract(tile_load_part(WIDE, x, start, 0, columns), tile_load(WIDE, centre, i, 0))
 
 
 @inner
-def _gate(dy, y, start, rows, columns, tile):
+def _gate(dy, y, start, columns):
     """A tile of dz = dy where y > 0 or NaN, else 0; dy itself without a y."""
-    given = tile_load_part(tile, dy, start, rows, columns)
+    given = tile_load_part(WIDE, dy, start, 0, columns)
     if y.size == 0:
         return given
-    zero = tile_full(tile, ZERO)
-    return tile_where_at_most(tile_load_part(tile, y, start, rows, columns), zero, zero, given)
+    zero = tile_full(WIDE, ZERO)
+    return tile_where_at_most(tile_load_part(WIDE, y, start, 0, columns), zero, zero, given)
 
 
 @body
 def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu, sizes):
     """y = (x − centre)·factor + shift [+ residual], then max(y, 0) with `relu`, over one chunk."""
     _, block, chunk = sizes
-    last, zero = min(x.size, (index + 1) * chunk), tile_full(_WIDE, ZERO)
+    last, zero = min(x.size, (index + 1) * chunk), tile_full(WIDE, ZERO)
     for start in range(index * chunk, last, block):
         size = min(block, last - start)
-        for i in range(0, size, tile_columns(_WIDE)):
+        for i in range(0, size, tile_columns(WIDE)):
             left = size - i
-            out = tile_subtract(tile_load_part(_WIDE, x, start + i, 0, left), tile_load(_WIDE, centre, i, 0))
-            out = tile_multiply_add(out, tile_load(_WIDE, factor, i, 0), tile_load(_WIDE, shift, i, 0))
+            out = _moved(x, start + i, left, centre, i)
+            out = tile_multiply_add(out, tile_load(WIDE, factor, i, 0), tile_load(WIDE, shift, i, 0))
             if residual.size > 0:
-                out = tile_add(out, tile_load_part(_WIDE, residual, start + i, 0, left))
+                out = tile_add(out, tile_load_part(WIDE, residual, start + i, 0, left))
             if relu:
                 out = tile_where_less(out, zero, zero, out)
             tile_store_part(out, y, start + i, 0, left)
@@ -378,12 +267,12 @@ def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, slope, offs
     last = min(x.size, (index + 1) * chunk)
     for start in range(index * chunk, last, block):
         size = min(block, last - start)
-        for i in range(0, size, tile_columns(_WIDE)):
+        for i in range(0, size, tile_columns(WIDE)):
             left = size - i
-            gated = _gate(dy, y, start + i, 0, left, _WIDE)
+            gated = _gate(dy, y, start + i, left)
             if dz.size > 0:
                 tile_store_part(gated, dz, start + i, 0, left)
-            out = tile_subtract(tile_load_part(_WIDE, x, start + i, 0, left), tile_load(_WIDE, centre, i, 0))
-            out = tile_multiply_add(out, tile_load(_WIDE, slope, i, 0), tile_load(_WIDE, offset, i, 0))
-            out = tile_multiply_add(gated, tile_load(_WIDE, factor, i, 0), out)
+            out = _moved(x, start + i, left, centre, i)
+            out = tile_multiply_add(out, tile_load(WIDE, slope, i, 0), tile_load(WIDE, offset, i, 0))
+            out = tile_multiply_add(gated, tile_load(WIDE, factor, i, 0), out)
             tile_store_part(out, dx, start + i, 0, left)
