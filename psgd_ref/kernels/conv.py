@@ -105,10 +105,8 @@ def _sums(
     for o in range(padded):
         first[o] = bias[o] if o < bias.size else ZERO
     _pack(w, weights, taps, panels, tile_columns(tile))
-    place = (border[1], border[2])
-    arguments = (
-        x, panels, first, y, scratch, reads, writes, products, spans, sizes, place, starts, outputs, tile
-    )  # fmt: skip
+    offsets, place = (reads, writes, products, spans), (border[1], border[2])
+    arguments = (x, panels, first, y, scratch, offsets, sizes, place, starts, outputs, tile)
     for_each(sizes[0], sizes[0] * sizes[3] * len(products), _sums_image, arguments)
 
 
@@ -133,26 +131,9 @@ def _pack(w, weights, taps, panels, block):
 
 
 @body
-def _sums_image(
-    n,
-    worker,
-    x,
-    panels,
-    bias,
-    y,
-    scratch,
-    reads,
-    writes,
-    products,
-    spans,
-    sizes,
-    border,
-    starts,
-    outputs,
-    tile,
-):
+def _sums_image(n, worker, x, panels, bias, y, scratch, offsets, sizes, border, starts, outputs, tile):
     """The convolution of image n, one block of output channels and one tile of pixels after the other."""
-    _, height, width, y_size = sizes
+    (_, height, width, y_size), (reads, writes, products, spans) = sizes, offsets
     tall, block = tile_rows(tile), tile_columns(tile)
     image = scratch[worker]
     insert(x, n, height, width, image, border)
