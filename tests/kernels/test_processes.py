@@ -63,7 +63,7 @@ def test_resnet_steps_have_the_same_bits_in_every_process_and_make_no_new_arrays
 
 
 @pytest.mark.parametrize(("lanes", "outputs"), [(4, 7), (16, 5)])
-def test_other_vector_lengths_give_the_same_convolution(lanes, outputs, tmp_path):
+def test_other_vector_lengths_give_the_same_results(lanes, outputs, tmp_path):
     code = f"""
 import numpy as np
 from psgd_ref.kernels import conv, reference
@@ -75,6 +75,17 @@ np.testing.assert_allclose(y, reference.conv2d(X, W, None, (2, 1), (1, 1)), atol
 oracle = reference.conv2d_backward(Y, X, W, (2, 1), (1, 1))
 for one, other in zip(conv.conv2d_backward(y, x, w, (2, 1), (1, 1)), oracle):
     np.testing.assert_allclose(one, other, atol=1e-3)
+from psgd_ref.kernels import norm, pool
+gamma, mean, var = np.ones(3, "f"), x.mean((0, 1, 2)), x.var((0, 1, 2))
+for module, name, args in (
+    (norm, "batch_norm_eval", (x, gamma, gamma, mean, var, 1e-5, x, True)),
+    (norm, "batch_norm_backward", (x, x, x, gamma, mean, var, 1e-5, True)),
+    (pool, "max_pool2d", (x, (2, 2), (2, 2), (0, 0))),
+):
+    wide = [a.astype(float) if isinstance(a, np.ndarray) else a for a in args]
+    one, other = getattr(module, name)(*args), getattr(reference, name)(*wide)
+    for result, oracle in zip(one, other):
+        np.testing.assert_allclose(result, oracle, atol=1e-4)
 """
     done = run_python(code, PSGD_REF_LANES=lanes, PSGD_REF_CACHE=tmp_path)
     assert f"{lanes} lanes" in done.stderr
