@@ -35,6 +35,11 @@ def add(commands: Any) -> None:
     bench.add_argument(
         "--threads", type=count, default=None, help="threads of each side (default: one for each core)"
     )
+    bench.add_argument(
+        "--keep-memory",
+        action="store_true",
+        help="let the C library (glibc) keep freed memory in both processes, which speeds PyTorch up",
+    )
     bench.add_argument("--list", action="store_true", help="list the cases")
     bench.add_argument("--json", action="store_true", help="print the numbers as JSON instead of the table")
     bench.set_defaults(run=_bench)
@@ -50,7 +55,7 @@ def _bench(options: argparse.Namespace) -> int:
         return 0
     if not bench.has_torch():
         print("PyTorch is not installed (pip install 'psgd_ref[compare]'): our side alone", file=sys.stderr)
-    result = bench.run(options.only, options.turns, options.threads)
+    result = bench.run(options.only, options.turns, options.threads, options.keep_memory)
     print(json.dumps(result.as_json(), indent=1) if options.json else result.table())
     return 0
 

@@ -1,5 +1,8 @@
 """The speed benchmark: this package against PyTorch, in two processes that take turns.
 
+Every case has two processes of its own, as a training has. Much of PyTorch's time for small networks goes
+into memory that it gives back and fetches again every step; `keep_memory` spares both sides that.
+
 A ratio is our time over PyTorch's in the same turn, so that a machine which slows down in between slows
 both; its median and its quartiles over the turns are reported. Work per second is compared with what the
 machine gives to a large matrix product (sgemm) or to a long triad a = b + 3c in the same run.
@@ -20,6 +23,10 @@ from tqdm import tqdm
 
 from psgd_ref.experiments.bench_cases import CASES, Case
 from psgd_ref.experiments.pool import THREAD_VARIABLES
+
+# With these the C library keeps the memory that is given back, as it does in a process that has had large
+# arrays before, instead of fetching it anew from the system every step.
+KEEP = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 
 PEAKS = {
     "sgemm": {"work": "sgemm"},
@@ -84,14 +91,14 @@ def _unit(name: str) -> str:
 class Side:
     """A process that times what it is asked to (`bench_worker`)."""
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, keep_memory: bool = False) -> None:
         self.name = name
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"psgd_ref.experiments.bench_{name}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))},
+            env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | (KEEP if keep_memory else {}),
         )
 
     def ask(self, **request: Any) -> dict[str, float]:
@@ -132,22 +139,28 @@ def select(words: Sequence[str]) -> list[Case]:
     return chosen
 
 
-def run(words: Sequence[str] = (), turns: int = 5, threads: int | None = None) -> Result:
+def run(
+    words: Sequence[str] = (), turns: int = 5, threads: int | None = None, keep_memory: bool = False
+) -> Result:
     """Time the selected cases, both sides in turn where PyTorch is installed.
 
     threads : of each side, one for each core by default
+    keep_memory : whether the C library keeps freed memory, in both sides' processes
     """
     cases = select(words)
     threads = threads or os.cpu_count() or 1
-    with ExitStack() as running:
-        ours = running.enter_context(Side("ours", threads))
-        peaks = {}
+    peaks = {}
+    with Side("ours", threads) as ours:
         for name, request in PEAKS.items():
             amount = ours.ask(build=request)["amount"]
             peaks[name] = amount / min(ours.ask(time=True)["seconds"] for _ in range(3))
-        opponents = {case.opponent for case in cases} - (set() if has_torch() else {"torch"})
-        others = {name: running.enter_context(Side(name, threads)) for name in sorted(opponents)}
-        rows = [_time(case, ours, others.get(case.opponent), turns, peaks) for case in _progress(cases)]
+    rows = []
+    for case in _progress(cases):
+        with ExitStack() as running:
+            ours = running.enter_context(Side("ours", threads, keep_memory))
+            there = case.opponent != "torch" or has_torch()
+            other = running.enter_context(Side(case.opponent, threads, keep_memory)) if there else None
+            rows.append(_time(case, ours, other, turns, peaks))
     return Result(rows, peaks)
 
 

@@ -110,3 +110,12 @@ def test_bad_counts_are_refused(option, capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["bench", option, "0"])
     assert f"{option}: must be a whole number >= 1; got '0'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_memory_is_kept_in_the_sides_processes_when_asked(keep, monkeypatch):
+    started = {}
+    monkeypatch.setattr(bench.subprocess, "Popen", lambda command, **options: started.update(options))
+    bench.Side("ours", 2, keep)
+    assert all((started["env"].get(name) == value) is keep for name, value in bench.KEEP.items())
+    assert started["env"]["NUMBA_NUM_THREADS"] == "2"
