@@ -67,13 +67,13 @@ class Result:
             "|---|---:|---:|---:|---:|---:|---:|",
         ]
         for row in self.rows:
-            theirs = "" if row.other_seconds is None else f"{1e3 * row.other_seconds:.3g}"
+            theirs = "" if row.other_seconds is None else _milliseconds(row.other_seconds)
             ratio = ""
             if row.ratio is not None and row.quartiles is not None:
                 ratio = f"{row.ratio:.2f} ({row.quartiles[0]:.2f}–{row.quartiles[1]:.2f})"
             target = "" if row.target is None else f"{row.target:.2f}"
             lines.append(
-                f"| {row.name} | {1e3 * row.seconds:.3g} | {theirs} | {ratio} | {target} "
+                f"| {row.name} | {_milliseconds(row.seconds)} | {theirs} | {ratio} | {target} "
                 f"| {row.rate / 1e9:.0f} {row.unit} | {row.share:.0%} |"
             )
         peaks = (f"{name} {rate / 1e9:.0f} {_unit(name)}" for name, rate in self.peaks.items())
@@ -82,6 +82,11 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """The same as plain numbers."""
         return {"rows": [asdict(row) for row in self.rows], "peaks": self.peaks}
+
+
+def _milliseconds(seconds: float) -> str:
+    """Three digits, or all whole ones."""
+    return f"{1e3 * seconds:.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
 
 
 def _unit(name: str) -> str:

@@ -63,7 +63,7 @@ CASES = [
     ),
     Case("convnet 8×8 train", "train", DEMO, FIRST, 0.30),
     Case("convnet 28×28 (8, 16) train", "train", SMALL, FIRST, 0.30),
-    Case("convnet 28×28 (8, 16, 32) train", "train", {**SMALL, "widths": (8, 16, 32)}, FIRST),
+    Case("convnet 28×28 (8, 16, 32) train", "train", {**SMALL, "widths": (8, 16, 32)}, FIRST, 0.30),
     Case("MLP 64-50-20-10 train", "train", DEMO_MLP, FIRST, 0.40),
     Case("MLP 784-256-128-10 train", "train", MLP, FIRST, 0.40),
     Case("PSGD step 464k, torch SGD", "optimizer", FEW, {"method": "sgd"}, 0.20),

@@ -39,7 +39,7 @@ def test_a_ratio_is_taken_turn_by_turn():
 def test_our_side_alone():
     row = bench._time(Case("x", "train"), Scripted(1e9, [1, 1]), None, 2, {"sgemm": 1e9})
     assert (row.ratio, row.quartiles, row.other_seconds) == (None, None, None)
-    assert "| x | 1e+03 |  |  |  | 1 GFLOP/s | 100% |" in bench.Result([row], {"sgemm": 1e9}).table()
+    assert "| x | 1000 |  |  |  | 1 GFLOP/s | 100% |" in bench.Result([row], {"sgemm": 1e9}).table()
 
 
 def test_work_is_counted_at_the_interface():
