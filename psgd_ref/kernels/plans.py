@@ -180,8 +180,9 @@ def _best_tile(outputs: int, size: Pair, rows: int, run: int, lines: _Lines) -> 
     cheapest, best = np.inf, None
     for tile in sums_shapes(outputs):
         tall, block = height_width(tile)
-        firsts = range(0, size[0] * size[1], tall)
-        spans = [lines.rows(p // size[1], min(p + tall, size[0] * size[1]) // size[1], rows) for p in firsts]
+        pixels = size[0] * size[1]
+        ends = [(first, min(first + tall, pixels) - 1) for first in range(0, pixels, tall)]
+        spans = [lines.rows(first // size[1], last // size[1], rows) for first, last in ends]
         table = np.array(spans, np.intp).reshape(-1, 2) * run
         cost = tall * block * float((table[:, 1] - table[:, 0]).sum()) * (1 if best is None else _SHORT)
         if cost < cheapest:
