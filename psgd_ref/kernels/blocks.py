@@ -46,6 +46,12 @@ def gradient_shape(columns: int) -> Shape:
 
 
 @cache
+def loose_gradient_shape(columns: int) -> Shape:
+    """Tile for the weight gradient whose rows lie anywhere: each takes a register for its address."""
+    return shape(5, 1 if columns <= LANES else 2, LANES)
+
+
+@cache
 def height_width(tile: Shape) -> tuple[int, int]:
     """Rows and columns of a tile."""
     kinds = [type(size) for size in tile]

@@ -21,13 +21,16 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd
 from psgd_ref.kernels.blocks import NONE, ZERO, flat
 from psgd_ref.kernels.borders import clear, copy, insert
+from psgd_ref.kernels.channels import WIDE
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.plans import BAND, PARTS, Plan, forward_plan, gradient_plan, input_plans
 from psgd_ref.kernels.reference import Pair
 from psgd_ref.kernels.tile import (
+    tile_add,
     tile_columns,
     tile_load,
+    tile_load_part,
     tile_rank1,
     tile_rows,
     tile_store,
@@ -81,7 +84,7 @@ def _weights_gradient(dy: Array, x: Array, dw: Array, stride: Pair, padding: Pai
     cut = gradient_plan(len(x), plan)
     _weights(
         flat(dy), flat(x), flat(dw), memory.empty(cut.parts), memory.zeros(cut.images),
-        memory.zeros(cut.gradients), plan.reads, plan.bands, cut.stack, (len(x), *plan.images), plan.border,
+        memory.zeros(cut.gradients), plan.reads, cut.tiles, cut.steps, (len(x), *plan.images), plan.border,
         cut.sizes, cut.tile,
     )  # fmt: skip
 
@@ -150,19 +153,19 @@ def _sums_image(n, worker, x, panels, bias, y, scratch, offsets, sizes, border, 
 
 
 @kernel
-def _weights(dy, x, dw, parts, scratch_x, scratch_dy, reads, bands, stack, sizes, border, taps, tile):
-    arguments = (dy, x, parts, scratch_x, scratch_dy, reads, bands, stack, sizes, border, taps, tile)
-    for_each(len(parts), sizes[0] * sizes[3] * taps[0] * taps[1], _weights_part, arguments)
-    for_each(taps[0], parts.size, _sum_parts, (parts, dw, taps))
+def _weights(dy, x, dw, parts, scratch_x, scratch_dy, reads, tiles, steps, sizes, border, cut, tile):
+    arguments = (dy, x, parts, scratch_x, scratch_dy, reads, tiles, steps, sizes, border, cut, tile)
+    products = dw.size // cut[1]
+    for_each(len(parts), sizes[0] * sizes[3] * products, _weights_part, arguments)
+    for_each(len(tiles), parts.size, _sum_parts, (parts, dw, tiles, tile_rows(tile), cut))
 
 
 @body
 def _weights_part(
-    part, worker, dy, x, parts, scratch_x, scratch_dy, reads, bands, stack, sizes, border, taps, tile
+    part, worker, dy, x, parts, scratch_x, scratch_dy, reads, tiles, steps, sizes, border, cut, tile
 ):
-    """The weight gradient of some images: parts[part, i, k, o] = Σ x[pixel + (i, k)] · dy[pixel, o]."""
-    (images, height, width, y_size), (size, line, at) = sizes, border
-    rows, _, run, padded, outputs = taps
+    """The weight gradient of some images: parts[part, k, o] = Σ x[pixel + product k] · dy[pixel, o]."""
+    (images, height, width, y_size), (size, line, at), (stack, outputs, padded) = sizes, border, cut
     pixels = y_size // outputs
     tall, block = tile_rows(tile), tile_columns(tile)
     image, gradient, sums = scratch_x[worker], scratch_dy[worker], parts[part]
@@ -179,32 +182,32 @@ def _weights_part(
                 copy(dy[row : row + outputs], gradient[p * padded : p * padded + outputs])
             source, start = gradient, 0
         for band in range(0, pixels, BAND):
-            for i in range(rows):
-                above, below = max(band, bands[i, 0]), min(band + BAND, bands[i, 1])
-                for k in range(0, run, tall):
-                    for o in range(0, padded, block):
-                        target = (i * run + k) * padded + o
-                        total = tile_load(tile, sums, target, padded)
-                        for n in range(here):
-                            corner, factor = n * size + i * line + k, start + n * pixels * padded + o
-                            for p in range(above, below):
-                                total = tile_rank1(
-                                    total, image, corner + reads[p], 1, source, factor + p * padded
-                                )
-                        tile_store(total, sums, target, padded)
+            for index in range(len(tiles)):
+                above, below = max(band, tiles[index, 3]), min(band + BAND, tiles[index, 4])
+                rows_read = (steps, index * tall)
+                for o in range(0, padded, block):
+                    target = index * tall * padded + o
+                    total = tile_load(tile, sums, target, padded)
+                    for n in range(here):
+                        corner, factor = n * size + tiles[index, 2], start + n * pixels * padded + o
+                        for p in range(above, below):
+                            pixel = corner + reads[p]
+                            total = tile_rank1(total, image, pixel, rows_read, source, factor + p * padded)
+                    tile_store(total, sums, target, padded)
 
 
 @body
-def _sum_parts(i, worker, parts, dw, taps):
-    """dw[i] = Σ parts[:, i], in order, without the filling."""
-    _, run, padded_run, padded, outputs = taps
-    # Without filling between them, all rows of a line are one long row.
-    rows, width = (1, run * outputs) if padded == outputs else (run, outputs)
+def _sum_parts(index, worker, parts, dw, tiles, tall, cut):
+    """dw = Σ parts, in order, for the products of one tile, without the filling."""
+    first, count = tiles[index, 0], tiles[index, 1] - tiles[index, 0]
+    _, outputs, padded = cut
+    # Without filling between them, the rows are one long row.
+    rows, width = (1, count * outputs) if padded == outputs else (count, outputs)
     for k in range(rows):
-        target, source = (i * run + k) * outputs, (i * padded_run + k) * padded
-        total = dw[target : target + width]
-        copy(parts[0, source : source + width], total)
-        for part in range(1, len(parts)):
-            more = parts[part, source : source + width]
-            for o in range(len(total)):
-                total[o] += more[o]
+        target, source = (first + k) * outputs, (index * tall + k) * padded
+        for o in range(0, width, tile_columns(WIDE)):
+            left = width - o
+            total = tile_load_part(WIDE, parts[0], source + o, 0, left)
+            for part in range(1, len(parts)):
+                total = tile_add(total, tile_load_part(WIDE, parts[part], source + o, 0, left))
+            tile_store_part(total, dw, target + o, 0, left)

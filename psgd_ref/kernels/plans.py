@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from psgd_ref.kernels.blocks import gradient_shape, height_width, sums_shapes, up
+from psgd_ref.kernels.blocks import gradient_shape, height_width, loose_gradient_shape, sums_shapes, up
 from psgd_ref.kernels.parallel import THREADS
 from psgd_ref.kernels.reference import Indices, Pair
 from psgd_ref.kernels.tile import Shape
@@ -197,20 +197,24 @@ def _pixels(size: Pair, down: int, right: int) -> Indices:
     return np.pad(offsets, (0, -len(offsets) % _REPEATS), mode="edge")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GradientPlan:
     """How the weight gradient of so many images is cut.
 
-    stack : images that are copied at a time
     parts, images, gradients : shapes of the parts and of the scratch for images and for gradients
-    sizes : rows, numbers in a run of products without and with filling, outputs with and without filling
+    tiles : for every tile its first product and the one behind its last, the first one's offset in a bordered
+        image, and the first pixel that has such products and the one behind the last
+    steps : distance of every product of a tile from its first, one tile after the other; None where they lie
+        next to each other
+    sizes : images that are copied at a time, outputs without and with filling
     """
 
-    stack: int
     parts: Pair
     images: Pair
     gradients: Pair
-    sizes: tuple[int, int, int, int, int]
+    tiles: Indices
+    steps: Indices | None
+    sizes: tuple[int, int, int]
     tile: Shape
 
 
@@ -218,18 +222,41 @@ class GradientPlan:
 def gradient_plan(images: int, plan: Plan) -> GradientPlan:
     """The weight gradient of so many images whose forward pass has that plan."""
     rows, columns, inputs, outputs = plan.taps
-    pixels = plan.images[2] // outputs
-    tile = gradient_shape(outputs)
+    products, pixels, run = plan.products, plan.images[2] // outputs, columns * inputs
+    tile, steps = gradient_shape(outputs), None
     tall, block = height_width(tile)
-    run, padded = up(columns * inputs, tall), up(outputs, block)
+    cuts = _cut(rows, run, tall)
+    # A line of few products leaves most of a tall tile empty.
+    loose = loose_gradient_shape(outputs)
+    few = _cut(1, rows * run, height_width(loose)[0])
+    if 2 * len(few) * height_width(loose)[0] < len(cuts) * tall:
+        tile, tall, cuts = loose, height_width(loose)[0], few
+        filled = [np.pad(products[a:b], (0, a + tall - b), mode="edge") - products[a] for a, b in cuts]
+        steps = np.concatenate(filled)
+    padded = up(outputs, block)
     stack = max(1, min(BAND // pixels, images // PARTS))
     return GradientPlan(
-        stack,
-        (min(PARTS, images), rows * run * padded),
-        # The last tile of a line reads on beyond it; those rows of the sum are left out.
-        (THREADS, stack * plan.border[0] + run),
+        (min(PARTS, images), len(cuts) * tall * padded),
+        # The last tile of a line may read on beyond it; those rows of the sum are left out.
+        (THREADS, stack * plan.border[0] + tall),
         # A gradient that fills its tiles is read where it lies.
         (THREADS, stack * pixels * padded if padded != outputs else 0),
-        (rows, columns * inputs, run, padded, outputs),
+        np.array(
+            [(a, b, products[a], *_union(plan.bands[a // run : (b - 1) // run + 1])) for a, b in cuts],
+            np.intp,
+        ),
+        steps,
+        (stack, outputs, padded),
         tile,
     )
+
+
+def _cut(lines: int, run: int, tall: int) -> list[Pair]:
+    """Tiles of products, from and to, that end with a line."""
+    return [(k, min(k + tall, i + run)) for i in range(0, lines * run, run) for k in range(i, i + run, tall)]
+
+
+def _union(bands: Indices) -> Pair:
+    """From the first to the last of all pixels in the bands."""
+    some = bands[bands[:, 0] < bands[:, 1]]
+    return (some[:, 0].min(), some[:, 1].max()) if len(some) else (0, 0)

@@ -52,8 +52,8 @@ _CONTRACT = ("contract",)
 
 
 def shape(rows: int, vectors: int, lanes: int) -> Shape:
-    """The shape of a tile as a value whose type carries the three sizes."""
-    return (0,) * rows + (0.0,) * vectors + (False,) * lanes
+    """The shape of a tile as a value whose type carries the three sizes; other shapes are not equal to it."""
+    return (1,) * rows + (2.0,) * vectors + (False,) * lanes
 
 
 class TileType(types.Type):
@@ -96,8 +96,9 @@ def tile_columns(typing: Any, shape: Any) -> Any:
 def tile_load(typing: Any, shape: Any, a: Any, offset: Any, rows: Any) -> Any:
     """tile[p, :] = a[offset + row p : … + columns]. Emits a load a register.
 
-    rows : where the rows lie; either an array with the offset of each, or one number, the distance from
-    each to the next (0 repeats one row).
+    rows : where the rows lie; an array with the offset of each; or a pair, such an array for many tiles and
+    the place of this one's first row in it; or one number, the distance from each to the next (0 repeats
+    one row), which None in place of the array says is 1.
     """
     tile = _tile_type(shape)
 
@@ -338,7 +339,12 @@ def _row_offsets(context: Any, b: Any, kind: Any, rows: Any, tile: TileType) -> 
     """Offset of every row: p times the distance, or read from the array."""
     if isinstance(kind, types.Integer):
         return [b.mul(rows, _INDEX(row)) for row in range(tile.rows)]
-    offsets = make_array(kind)(context, b, rows).data
+    first = _INDEX(0)
+    if isinstance(kind, types.BaseTuple):
+        kind, (rows, first) = kind.types[0], cgutils.unpack_tuple(b, rows, 2)
+        if isinstance(kind, types.NoneType):
+            return [_INDEX(row) for row in range(tile.rows)]
+    offsets = b.gep(make_array(kind)(context, b, rows).data, [first])
     return [b.load(b.gep(offsets, [_INDEX(row)])) for row in range(tile.rows)]
 
 
