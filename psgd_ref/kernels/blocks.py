@@ -39,6 +39,13 @@ def row_shape(columns: int) -> Shape:
 
 
 @cache
+def rows_shape(columns: int) -> Shape:
+    """Some rows, few enough for several tiles at once."""
+    vectors = 1 if columns <= LANES else 2
+    return shape(4 // vectors, vectors, LANES)
+
+
+@cache
 def gradient_shape(columns: int) -> Shape:
     """Tile for the weight gradient, taller because its rows lie next to each other and share an address."""
     vectors = 1 if columns <= LANES else 2

@@ -340,7 +340,7 @@ def _row_offsets(context: Any, b: Any, kind: Any, rows: Any, tile: TileType) -> 
     if isinstance(kind, types.Integer):
         return [b.mul(rows, _INDEX(row)) for row in range(tile.rows)]
     first = _INDEX(0)
-    if isinstance(kind, types.BaseTuple):
+    if isinstance(kind, types.Tuple):
         kind, (rows, first) = kind.types[0], cgutils.unpack_tuple(b, rows, 2)
         if isinstance(kind, types.NoneType):
             return [_INDEX(row) for row in range(tile.rows)]
