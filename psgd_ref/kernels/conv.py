@@ -21,7 +21,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd
 from psgd_ref.kernels.blocks import NONE, ZERO, flat
 from psgd_ref.kernels.borders import clear, copy, insert
-from psgd_ref.kernels.channels import WIDE
+from psgd_ref.kernels.channels import FLAT, WIDE
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.plans import BAND, PARTS, Plan, forward_plan, gradient_plan, input_plans
@@ -123,14 +123,23 @@ def _pack(w, weights, taps, panels, block):
         count = min(block, outputs - o)
         for i in range(rows):
             for j in range(columns):
-                for c in range(inputs):
-                    source = start + i * down + j * right + c * inward + o * across
-                    panel = panels[target : target + block]
+                source = start + i * down + j * right + o * across
+                if across == 1:
+                    for c in range(inputs):
+                        for k in range(0, block, tile_columns(FLAT)):
+                            row = tile_load_part(FLAT, w, source + c * inward + k, 0, count - k)
+                            tile_store(row, panels, target + c * block + k, 0)
+                else:
+                    # Of a transposed matrix the columns are the lines of memory: inward is 1.
+                    panel = panels[target : target + inputs * block]
                     for k in range(count):
-                        panel[k] = w[source + k * across]
+                        line = w[source + k * across : source + k * across + inputs]
+                        for c in range(inputs):
+                            panel[c * block + k] = line[c]
                     for k in range(count, block):
-                        panel[k] = ZERO
-                    target += block
+                        for c in range(inputs):
+                            panel[c * block + k] = ZERO
+                target += inputs * block
 
 
 @body

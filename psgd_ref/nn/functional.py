@@ -124,8 +124,13 @@ def cross_entropy(logits: Array, labels: Any, smoothing: float = 0.0) -> tuple[f
         raise ValueError(f"smoothing must lie in [0, 1); got {smoothing!r}")
     log_p = log_softmax(logits)
     target = np.full(logits.shape, smoothing / classes, logits.dtype)
-    target.reshape(-1)[_row_starts(count, classes) + labels] += 1 - smoothing
-    return float(-(target * log_p).sum() / count), (np.exp(log_p) - target) / count
+    # Where the labels' places are in one line: NumPy is faster there than at pairs of indices.
+    target.put(_row_starts(count, classes) + labels, target.dtype.type(smoothing / classes) + (1 - smoothing))
+    loss = -np.add.reduce(target * log_p, axis=None) / count
+    gradient = np.exp(log_p)
+    gradient -= target
+    gradient /= count
+    return float(loss), gradient
 
 
 @lru_cache(maxsize=64)

@@ -56,6 +56,6 @@ def label_array(labels: Any, count: int, classes: int) -> np.ndarray[Any, np.dty
         )
     numbers = np.asarray(labels, np.intp)
     # Without its sign a negative number is larger than any class.
-    if count and numbers.view(np.uintp).max() >= classes:
+    if count and np.maximum.reduce(numbers.view(np.uintp)) >= classes:
         raise ValueError(f"labels must lie in 0..{classes - 1}; got {labels.min()}..{labels.max()}")
     return numbers
