@@ -17,14 +17,24 @@ may: products with them are left out only where a whole line of them lies in the
 the input a weight meets more of them than in the oracle.
 """
 
+from functools import lru_cache
+
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd
 from psgd_ref.kernels.blocks import NONE, ZERO, flat
 from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.channels import FLAT, WIDE
 from psgd_ref.kernels.compile import body, inner, kernel
-from psgd_ref.kernels.parallel import THREADS, for_each
-from psgd_ref.kernels.plans import BAND, PARTS, Plan, forward_plan, gradient_plan, input_plans
+from psgd_ref.kernels.parallel import for_each
+from psgd_ref.kernels.plans import (
+    BAND,
+    PARTS,
+    GradientPlan,
+    Plan,
+    forward_plan,
+    gradient_plan,
+    input_plans,
+)
 from psgd_ref.kernels.reference import Pair
 from psgd_ref.kernels.tile import (
     tile_add,
@@ -40,11 +50,10 @@ from psgd_ref.kernels.tile import (
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
     """As `reference.conv2d`."""
-    image, w_shape = x.shape[1:], w.shape
-    if winograd.pays(image, w_shape, stride, padding, winograd.SUMS):
+    plan = _forward(x.shape, w.shape, stride, padding)
+    if plan is None:
         return winograd.conv2d(x, w, bias, padding)
-    size, plan = forward_plan(image, w_shape, stride, padding)
-    y: Array = memory.empty((x.shape[0], *size, w_shape[3]))
+    y: Array = memory.empty(plan.result)
     _correlate(x, w, bias, y, plan)
     return y
 
@@ -60,56 +69,72 @@ def conv2d_backward(
 ) -> tuple[Array | None, Array]:
     """As `reference.conv2d_backward`."""
     dw: Array = memory.empty(w.shape) if into is None else into
-    _weights_gradient(dy, x, dw, stride, padding)
-    return (_input_gradient(dy, x.shape, w, stride, padding) if need_dx else None), dw
-
-
-def _input_gradient(dy: Array, x_shape: tuple[int, ...], w: Array, stride: Pair, padding: Pair) -> Array:
-    image, w_shape = x_shape[1:], w.shape
-    if winograd.pays(image, w_shape, stride, padding, winograd.SUMS):
-        flipped = w[::-1, ::-1].swapaxes(2, 3)
-        return winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1]))
-    dx: Array = memory.empty(x_shape)
-    for plan in input_plans(image, dy.shape[1:], w_shape, stride, padding):
-        _correlate(dy, w, None, dx, plan)
-    return dx
-
-
-def _weights_gradient(dy: Array, x: Array, dw: Array, stride: Pair, padding: Pair) -> None:
-    image, w_shape = x.shape[1:], dw.shape
-    if winograd.pays(image, w_shape, stride, padding, winograd.GRADIENT):
+    cut, plans = _backward(x.shape, dy.shape, w.shape, stride, padding)
+    if cut is None:
         winograd.weights_gradient(dy, x, dw, padding, PARTS)
-        return
-    _, plan = forward_plan(image, w_shape, stride, padding)
-    cut = gradient_plan(len(x), plan)
-    _weights(
-        flat(dy), flat(x), flat(dw), memory.empty(cut.parts), memory.zeros(cut.images),
-        memory.zeros(cut.gradients), plan.reads, cut.tiles, cut.steps, (len(x), *plan.images), plan.border,
-        cut.sizes, cut.tile,
-    )  # fmt: skip
+    else:
+        _weights_gradient(dy, x, dw, cut)
+    if not need_dx:
+        return None, dw
+    if plans is None:
+        flipped = w[::-1, ::-1].swapaxes(2, 3)
+        return winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1])), dw
+    dx: Array = memory.empty(x.shape)
+    for plan in plans:
+        _correlate(dy, w, None, dx, plan)
+    return dx, dw
+
+
+@lru_cache(maxsize=1024)
+def _forward(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Plan | None:
+    """The plan of the forward pass, None where Winograd's way pays."""
+    if winograd.pays(x_shape[1:], w_shape, stride, padding, winograd.SUMS):
+        return None
+    return forward_plan(x_shape, w_shape, stride, padding)
+
+
+@lru_cache(maxsize=1024)
+def _backward(
+    x_shape: tuple[int, ...], dy_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
+) -> tuple[GradientPlan | None, list[Plan] | None]:
+    """The plans of the gradients by the weights and by the input, None where Winograd's way pays."""
+    shapes = (x_shape[1:], w_shape, stride, padding)
+    return (
+        None if winograd.pays(*shapes, winograd.GRADIENT) else gradient_plan(x_shape, *shapes[1:]),
+        None if winograd.pays(*shapes, winograd.SUMS) else input_plans(x_shape, dy_shape, *shapes[1:]),
+    )
 
 
 def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> None:
     """y[n, writes[p] + o] = b[o] + Σ_{i,j,c} X[n, reads[p] + (i, j, c)] · W, X the bordered image."""
     _sums(
         flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), memory.empty(plan.room),
-        memory.zeros((THREADS, plan.border[0])), plan.reads, plan.writes, plan.products,
-        plan.spans, (len(x), *plan.images), plan.border, plan.starts, plan.weights, plan.taps, plan.tile,
+        plan.reads, plan.writes, plan.products, plan.spans, plan.images, plan.border, plan.starts,
+        plan.weights, plan.taps, plan.tile,
+    )  # fmt: skip
+
+
+def _weights_gradient(dy: Array, x: Array, dw: Array, cut: GradientPlan) -> None:
+    """dW[i,j,c,o] = Σ over images and pixels of X[n, reads[p] + (i, j, c)] · dy[n, p, o]."""
+    plan = cut.forward
+    _weights(
+        flat(dy), flat(x), flat(dw), memory.empty(cut.room), plan.reads, cut.tiles, cut.steps, plan.images,
+        plan.border, cut.sizes, cut.scratch, cut.tile,
     )  # fmt: skip
 
 
 @kernel
-def _sums(
-    x, w, bias, y, room, scratch, reads, writes, products, spans, sizes, border, starts, weights, taps, tile
-):
+def _sums(x, w, bias, y, room, reads, writes, products, spans, sizes, border, starts, weights, taps, tile):
     outputs = taps[3]
     padded = (outputs + tile_columns(tile) - 1) // tile_columns(tile) * tile_columns(tile)
-    first, panels = room[:padded], room[padded:]
+    packed = (1 + len(products)) * padded
+    first, panels, scratch = room[:padded], room[padded:packed], room[packed:]
     for o in range(padded):
         first[o] = bias[o] if o < bias.size else ZERO
     _pack(w, weights, taps, panels, tile_columns(tile))
-    offsets, place = (reads, writes, products, spans), (border[1], border[2])
-    arguments = (x, panels, first, y, scratch, offsets, sizes, place, starts, outputs, tile)
+    clear(scratch)
+    offsets = (reads, writes, products, spans)
+    arguments = (x, panels, first, y, scratch, offsets, sizes, border, starts, outputs, tile)
     for_each(sizes[0], sizes[0] * sizes[3] * len(products), _sums_image, arguments)
 
 
@@ -145,10 +170,10 @@ def _pack(w, weights, taps, panels, block):
 @body
 def _sums_image(n, worker, x, panels, bias, y, scratch, offsets, sizes, border, starts, outputs, tile):
     """The convolution of image n, one block of output channels and one tile of pixels after the other."""
-    (_, height, width, y_size), (reads, writes, products, spans) = sizes, offsets
+    (_, height, width, y_size), (reads, writes, products, spans), (size, line, at) = sizes, offsets, border
     tall, block = tile_rows(tile), tile_columns(tile)
-    image = scratch[worker]
-    insert(x, n, height, width, image, border)
+    image = scratch[worker * size : (worker + 1) * size]
+    insert(x, n, height, width, image, (line, at))
     for o in range(0, outputs, block):
         for index in range(len(spans)):
             # The tile's rows are any pixels, those of the next line too.
@@ -162,25 +187,28 @@ def _sums_image(n, worker, x, panels, bias, y, scratch, offsets, sizes, border, 
 
 
 @kernel
-def _weights(dy, x, dw, parts, scratch_x, scratch_dy, reads, tiles, steps, sizes, border, cut, tile):
-    arguments = (dy, x, parts, scratch_x, scratch_dy, reads, tiles, steps, sizes, border, cut, tile)
-    products = dw.size // cut[1]
-    for_each(len(parts), sizes[0] * sizes[3] * products, _weights_part, arguments)
-    for_each(len(tiles), parts.size, _sum_parts, (parts, dw, tiles, tile_rows(tile), cut))
+def _weights(dy, x, dw, room, reads, tiles, steps, sizes, border, cut, own, tile):
+    parts, length, _, outputs, _ = cut
+    sums, scratch = room[: parts * length], room[parts * length :]
+    clear(scratch)
+    arguments = (dy, x, sums, scratch, reads, tiles, steps, sizes, border, cut, own, tile)
+    for_each(parts, sizes[0] * sizes[3] * (dw.size // outputs), _weights_part, arguments)
+    for_each(len(tiles), sums.size, _sum_parts, (sums, dw, tiles, tile_rows(tile), cut))
 
 
 @body
-def _weights_part(
-    part, worker, dy, x, parts, scratch_x, scratch_dy, reads, tiles, steps, sizes, border, cut, tile
-):
-    """The weight gradient of some images: parts[part, k, o] = Σ x[pixel + product k] · dy[pixel, o]."""
-    (images, height, width, y_size), (size, line, at), (stack, outputs, padded) = sizes, border, cut
+def _weights_part(part, worker, dy, x, sums, scratch, reads, tiles, steps, sizes, border, cut, own, tile):
+    """The weight gradient of some images: sums[part, k, o] = Σ x[pixel + product k] · dy[pixel, o]."""
+    (images, height, width, y_size), (size, line, at) = sizes, border
+    parts, length, stack, outputs, padded = cut
     pixels = y_size // outputs
     tall, block = tile_rows(tile), tile_columns(tile)
-    image, gradient, sums = scratch_x[worker], scratch_dy[worker], parts[part]
-    clear(sums)
-    last = images * (part + 1) // len(parts)
-    for first in range(images * part // len(parts), last, stack):
+    place = worker * (own[0] + own[1])
+    image, gradient = scratch[place : place + own[0]], scratch[place + own[0] : place + own[0] + own[1]]
+    totals = sums[part * length : (part + 1) * length]
+    clear(totals)
+    last = images * (part + 1) // parts
+    for first in range(images * part // parts, last, stack):
         here = min(stack, last - first)
         for n in range(here):
             insert(x, first + n, height, width, image[n * size :], (line, at))
@@ -196,27 +224,27 @@ def _weights_part(
                 rows_read = (steps, index * tall)
                 for o in range(0, padded, block):
                     target = index * tall * padded + o
-                    total = tile_load(tile, sums, target, padded)
+                    total = tile_load(tile, totals, target, padded)
                     for n in range(here):
                         corner, factor = n * size + tiles[index, 2], start + n * pixels * padded + o
                         for p in range(above, below):
                             pixel = corner + reads[p]
                             total = tile_rank1(total, image, pixel, rows_read, source, factor + p * padded)
-                    tile_store(total, sums, target, padded)
+                    tile_store(total, totals, target, padded)
 
 
 @body
-def _sum_parts(index, worker, parts, dw, tiles, tall, cut):
-    """dw = Σ parts, in order, for the products of one tile, without the filling."""
+def _sum_parts(index, worker, sums, dw, tiles, tall, cut):
+    """dw = Σ of the parts, in order, for the products of one tile, without the filling."""
     first, count = tiles[index, 0], tiles[index, 1] - tiles[index, 0]
-    _, outputs, padded = cut
+    parts, length, _, outputs, padded = cut
     # Without filling between them, the rows are one long row.
     rows, width = (1, count * outputs) if padded == outputs else (count, outputs)
     for k in range(rows):
         target, source = (first + k) * outputs, (index * tall + k) * padded
         for o in range(0, width, tile_columns(WIDE)):
             left = width - o
-            total = tile_load_part(WIDE, parts[0], source + o, 0, left)
-            for part in range(1, len(parts)):
-                total = tile_add(total, tile_load_part(WIDE, parts[part], source + o, 0, left))
+            total = tile_load_part(WIDE, sums, source + o, 0, left)
+            for part in range(1, parts):
+                total = tile_add(total, tile_load_part(WIDE, sums, part * length + source + o, 0, left))
             tile_store_part(total, dw, target + o, 0, left)

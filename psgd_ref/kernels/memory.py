@@ -44,12 +44,18 @@ class Pool:
 
         shape : sizes; dtype : any. As `numpy.empty`, only faster the second time.
         """
-        if math.prod(shape) < _FEW:
-            return np.empty(shape, dtype)
         size = _size_class(shape, dtype)
+        if size == 0:
+            return np.empty(shape, dtype)
         # The view must exist before the lock is released: it is what marks the buffer as taken.
         with self.lock:
-            buffer = self._free_buffer(size)
+            self.requests += 1
+            for buffer in self.buffers.get(size, ()):
+                if getrefcount(buffer.data) == _IDLE:
+                    break
+            else:
+                buffer = self._new_buffer(size)
+            buffer.last_used = self.requests
             return np.ndarray(shape, dtype, buffer.data, buffer.start)
 
     def zeros(self, shape: tuple[int, ...]) -> Any:
@@ -65,15 +71,10 @@ class Pool:
         with self.lock:
             self.buffers.clear()
 
-    def _free_buffer(self, size: int) -> _Buffer:
-        self.requests += 1
-        for buffer in self.buffers.setdefault(size, []):
-            if getrefcount(buffer.data) == _IDLE:
-                buffer.last_used = self.requests
-                return buffer
+    def _new_buffer(self, size: int) -> _Buffer:
         self._let_go()
         data = np.empty(size + _ALIGNMENT, np.uint8)
-        made = _Buffer(data, self.requests, -data.ctypes.data % _ALIGNMENT)
+        made = _Buffer(data, start=-data.ctypes.data % _ALIGNMENT)
         self.created_bytes += size
         self.buffers.setdefault(size, []).append(made)
         return made
@@ -86,7 +87,12 @@ class Pool:
 
 @lru_cache(maxsize=1024)
 def _size_class(shape: tuple[int, ...], dtype: Any) -> int:
-    """Bytes rounded up to an eighth of their power of two, so that nearly equal arrays share buffers."""
+    """Bytes rounded up to an eighth of their power of two, so that nearly equal arrays share buffers.
+
+    0 for an array of few numbers.
+    """
+    if math.prod(shape) < _FEW:
+        return 0
     size: int = math.prod(shape) * np.dtype(dtype).itemsize
     step = max(1, (1 << (size - 1).bit_length()) >> 4)
     return -(-size // step) * step

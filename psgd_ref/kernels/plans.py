@@ -33,7 +33,8 @@ _REPEATS = 24
 class Plan:
     """A correlation of images of one size.
 
-    images : lines of an image and numbers in a line, numbers in an image of the result
+    result : shape of the result
+    images : how many, lines of an image and numbers in a line, numbers in an image of the result
     border : size of a bordered image, length of its lines, offset of the image in it
     reads, writes : offset of every pixel in a bordered image and in an image of the result
     products : offset of every number (i, j, c) that a pixel reads, from its first
@@ -42,10 +43,11 @@ class Plan:
     starts : offset of the first read and of the first write
     weights : where W lies, the offset of the first weight and the distance to the next along i, j, c, o
     taps : rows, columns, inputs, outputs of W
-    tile, room : the tile of sums, and how many numbers packed biases and weights take
+    tile, room : the tile of sums; how many numbers packed biases and weights and an image of each thread take
     """
 
-    images: tuple[int, int, int]
+    result: tuple[int, ...]
+    images: tuple[int, int, int, int]
     border: tuple[int, int, int]
     reads: Indices
     writes: Indices
@@ -56,7 +58,7 @@ class Plan:
     weights: tuple[int, int, int, int, int]
     taps: tuple[int, int, int, int]
     tile: Shape
-    room: tuple[int, ...]
+    room: tuple[int]
 
 
 @dataclass(frozen=True)
@@ -85,16 +87,15 @@ class _Lines:
 
 
 @lru_cache(maxsize=1024)
-def forward_plan(
-    image: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
-) -> tuple[Pair, Plan]:
-    """Height and width of the result for images (H, W, C), and the plan of the convolution."""
-    (height, width, inputs), (rows, columns, _, outputs) = image, w_shape
+def forward_plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Plan:
+    """The convolution of images (N, H, W, C)."""
+    (images, height, width, inputs), (rows, columns, _, outputs) = x_shape, w_shape
     bordered = (height + 2 * padding[0], width + 2 * padding[1])
     size = ((bordered[0] - rows) // stride[0] + 1, (bordered[1] - columns) // stride[1] + 1)
     line = bordered[1] * inputs
-    plan = _plan(
-        (height, width * inputs, size[0] * size[1] * outputs),
+    return _plan(
+        (images, *size, outputs),
+        (images, height, width * inputs, size[0] * size[1] * outputs),
         (bordered[0] * line, line, padding[0] * line + padding[1] * inputs),
         size,
         (stride[0] * line, stride[1] * inputs),
@@ -104,15 +105,15 @@ def forward_plan(
         (rows, columns, inputs, outputs),
         _Lines(0, stride[0], padding[0], height),
     )
-    return size, plan
 
 
 @lru_cache(maxsize=1024)
 def input_plans(
-    image: tuple[int, ...], gradient: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
+    x_shape: tuple[int, ...], dy_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
 ) -> list[Plan]:
     """The convolutions of dy that make up dx, one for each first row and column of W."""
-    (height, width, inputs), (*out, outputs) = image, gradient
+    (images, *image, inputs), (_, *out, outputs) = x_shape, dy_shape
+    height, width = image
     # Rows and columns of dy above and left of the pixel q, and how far q goes beyond dy.
     before = [(w_shape[i] - 1) // stride[i] for i in (0, 1)]
     lines, columns = (before[i] + max(out[i], (image[i] - 1 + padding[i]) // stride[i] + 1) for i in (0, 1))
@@ -129,7 +130,8 @@ def input_plans(
         i, j = (residue[k] + stride[k] * (taps[k] - 1) for k in (0, 1))
         if min(size) > 0:
             plan = _plan(
-                (out[0], out[1] * outputs, height * width * inputs),
+                x_shape,
+                (images, out[0], out[1] * outputs, height * width * inputs),
                 (lines * line, line, before[0] * line + before[1] * outputs),
                 size,
                 (line, outputs),
@@ -144,7 +146,8 @@ def input_plans(
 
 
 def _plan(
-    images: tuple[int, int, int],
+    result: tuple[int, ...],
+    images: tuple[int, int, int, int],
     border: tuple[int, int, int],
     size: Pair,
     read: Pair,
@@ -160,6 +163,7 @@ def _plan(
     tile, spans = _best_tile(outputs, size, rows, run, lines)
     _, block = height_width(tile)
     return Plan(
+        result,
         images,
         border,
         _pixels(size, *read),
@@ -171,7 +175,7 @@ def _plan(
         weights,
         taps,
         tile,
-        ((1 + rows * run) * up(outputs, block),),
+        ((1 + rows * run) * up(outputs, block) + THREADS * border[0],),
     )
 
 
@@ -199,30 +203,34 @@ def _pixels(size: Pair, down: int, right: int) -> Indices:
 
 @dataclass(frozen=True, eq=False)
 class GradientPlan:
-    """How the weight gradient of so many images is cut.
+    """How the weight gradient of a convolution is cut.
 
-    parts, images, gradients : shapes of the parts and of the scratch for images and for gradients
     tiles : for every tile its first product and the one behind its last, the first one's offset in a bordered
         image, and the first pixel that has such products and the one behind the last
     steps : distance of every product of a tile from its first, one tile after the other; None where they lie
         next to each other
-    sizes : images that are copied at a time, outputs without and with filling
+    sizes : parts, numbers in one, images that are copied at a time, outputs without and with filling
+    scratch : how many numbers a thread's images and gradients take
+    room : how many numbers all parts and all scratch take
     """
 
-    parts: Pair
-    images: Pair
-    gradients: Pair
+    forward: Plan
     tiles: Indices
     steps: Indices | None
-    sizes: tuple[int, int, int]
+    sizes: tuple[int, int, int, int, int]
+    scratch: Pair
+    room: tuple[int]
     tile: Shape
 
 
 @lru_cache(maxsize=1024)
-def gradient_plan(images: int, plan: Plan) -> GradientPlan:
-    """The weight gradient of so many images whose forward pass has that plan."""
+def gradient_plan(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
+) -> GradientPlan:
+    """The weight gradient of a convolution of images (N, H, W, C)."""
+    plan = forward_plan(x_shape, w_shape, stride, padding)
     rows, columns, inputs, outputs = plan.taps
-    products, pixels, run = plan.products, plan.images[2] // outputs, columns * inputs
+    products, images, pixels, run = plan.products, plan.images[0], plan.images[3] // outputs, columns * inputs
     tile, steps = gradient_shape(outputs), None
     tall, block = height_width(tile)
     cuts = _cut(rows, run, tall)
@@ -233,20 +241,21 @@ def gradient_plan(images: int, plan: Plan) -> GradientPlan:
         tile, tall, cuts = loose, height_width(loose)[0], few
         filled = [np.pad(products[a:b], (0, a + tall - b), mode="edge") - products[a] for a, b in cuts]
         steps = np.concatenate(filled)
+    bands = [_union(plan.bands[a // run : (b - 1) // run + 1]) for a, b in cuts]
+    tiles = [(a, b, products[a], *band) for (a, b), band in zip(cuts, bands, strict=True)]
     padded = up(outputs, block)
+    parts, length = min(PARTS, images), len(cuts) * tall * padded
     stack = max(1, min(BAND // pixels, images // PARTS))
+    # The last tile of a line may read on beyond it; those rows of the sum are left out. A gradient that fills
+    # its tiles is read where it lies.
+    scratch = (stack * plan.border[0] + tall, stack * pixels * padded if padded != outputs else 0)
     return GradientPlan(
-        (min(PARTS, images), len(cuts) * tall * padded),
-        # The last tile of a line may read on beyond it; those rows of the sum are left out.
-        (THREADS, stack * plan.border[0] + tall),
-        # A gradient that fills its tiles is read where it lies.
-        (THREADS, stack * pixels * padded if padded != outputs else 0),
-        np.array(
-            [(a, b, products[a], *_union(plan.bands[a // run : (b - 1) // run + 1])) for a, b in cuts],
-            np.intp,
-        ),
+        plan,
+        np.array(tiles, np.intp),
         steps,
-        (stack, outputs, padded),
+        (parts, length, stack, outputs, padded),
+        scratch,
+        (parts * length + THREADS * sum(scratch),),
         tile,
     )
 
