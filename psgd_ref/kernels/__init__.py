@@ -64,6 +64,7 @@ if BACKEND == "reference":
         channel_sum,
         conv2d,
         conv2d_backward,
+        cross_entropy,
         fake_quantize,
         fake_quantize_backward,
         global_avg_pool,
@@ -81,7 +82,7 @@ if BACKEND == "reference":
         soft_round_backward,
     )
 else:
-    from psgd_ref.kernels import activation, channels, conv, norm, pool, update
+    from psgd_ref.kernels import activation, channels, conv, loss, norm, pool, update
     from psgd_ref.kernels import fake_quantize as _fake
     from psgd_ref.kernels import linear as _linear
     from psgd_ref.kernels.parallel import start_threads
@@ -94,6 +95,7 @@ else:
     channel_sum = _choose(channels.channel_sum, reference.channel_sum)
     conv2d = _choose(conv.conv2d, reference.conv2d)
     conv2d_backward = _choose(conv.conv2d_backward, reference.conv2d_backward)
+    cross_entropy = _choose(loss.cross_entropy, reference.cross_entropy)
     fake_quantize = _choose(_fake.fake_quantize, reference.fake_quantize)
     fake_quantize_backward = _choose(_fake.fake_quantize_backward, reference.fake_quantize_backward)
     global_avg_pool = _choose(pool.global_avg_pool, reference.global_avg_pool)
@@ -121,6 +123,7 @@ __all__ = [
     "channel_sum",
     "conv2d",
     "conv2d_backward",
+    "cross_entropy",
     "fake_quantize",
     "fake_quantize_backward",
     "global_avg_pool",

@@ -234,6 +234,17 @@ def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(share[:, None, None, :], x_shape).copy()
 
 
+def cross_entropy(logits: Array, labels: Indices, smoothing: float) -> tuple[float, Array]:
+    """−Σ q log softmax(z)/N and (softmax(z) − q)/N; q = smoothing/K + (1 − smoothing)[k is the label]."""
+    count, classes = logits.shape
+    # Shifted by the largest, so that nothing overflows.
+    shifted = logits - logits.max(-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+    target = np.full(logits.shape, smoothing / classes, logits.dtype)
+    target[np.arange(count), labels] += 1 - smoothing
+    return float(-(target * log_p).sum() / count), (np.exp(log_p) - target) / count
+
+
 def min_max_steps(w: Array, parts: Parts) -> Array:
     """Δ = max|w| / levels of every slot, 1 where all weights are 0 or the part has no grid: (slots,).
 

@@ -163,6 +163,48 @@ def test_relu(shape, seed):
     agree("relu_backward", draw(rng, *shape), y)
 
 
+@FEW
+@given(
+    rows=st.integers(1, 70),
+    classes=st.sampled_from([1, 2, 7, 8, 10, 17, 128, 129, 300]),
+    smoothing=st.sampled_from([0.0, 0.1]),
+    seed=SEEDS,
+)
+def test_cross_entropy(rows, classes, smoothing, seed):
+    rng = np.random.default_rng(seed)
+    logits, labels = draw(rng, rows, classes), rng.integers(0, classes, rows)
+    loss, gradient = kernels.cross_entropy(logits, labels, smoothing)
+    expected, oracle = reference.cross_entropy(double(logits), labels, smoothing)
+    assert gradient.dtype == np.float32
+    # A logit's last place, when it is large, is a share of every probability.
+    places = 1e-6 + 2e-7 * float(np.abs(logits).max())
+    assert loss == pytest.approx(expected, rel=1e-5, abs=2 * places)
+    np.testing.assert_allclose(gradient, oracle, rtol=1e-5, atol=2 * places / rows)
+
+
+def test_exponential_and_logarithm_are_right_to_some_units_in_the_last_place():
+    x = np.linspace(-110, 0, 200_001, dtype=np.float32)
+    logits = np.stack([np.zeros_like(x), x], axis=1)  # the loss of the second class is log(1 + e^x) − x
+    _, gradient = kernels.cross_entropy(logits, np.ones(len(x), int), 0.0)
+    exact = np.exp(x.astype(float))
+    np.testing.assert_allclose(gradient[:, 0] * len(x), 1 / (1 + exact), rtol=1e-6)
+    _, gradient = kernels.cross_entropy(logits, np.zeros(len(x), int), 0.0)
+    probability = exact / (1 + exact)
+    np.testing.assert_allclose(gradient[:, 1] * len(x), probability, rtol=2e-5, atol=1e-44 * len(x))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_cross_entropy_of_logits_that_are_not_finite(value):
+    logits, labels = np.random.default_rng(0).standard_normal((5, 4)).astype(np.float32), np.arange(5) % 4
+    logits[2, 3] = value
+    with np.errstate(invalid="ignore"):
+        loss, gradient = kernels.cross_entropy(logits, labels, 0.0)
+        expected, oracle = reference.cross_entropy(logits, labels, 0.0)
+    np.testing.assert_array_equal(np.isfinite(gradient), np.isfinite(oracle))
+    assert np.isnan(loss)
+    assert np.isnan(expected)
+
+
 NAN, INF = np.float32(np.nan), np.float32(np.inf)
 
 
