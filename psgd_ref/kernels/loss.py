@@ -42,7 +42,7 @@ def cross_entropy(logits: Array, labels: Indices, smoothing: float) -> tuple[flo
     rows, classes = logits.shape
     gradient, work = np.empty(logits.shape, np.float32), np.empty(logits.size + rows + _SIDE, np.float32)
     targets = np.float32(smoothing / classes), np.float32(1 - smoothing)
-    loss = _cross_entropy(flat(logits), flat(labels), gradient.reshape(-1), work, targets)
+    loss = _cross_entropy(flat(logits), np.ascontiguousarray(labels), gradient.reshape(-1), work, targets)
     return loss, gradient
 
 
