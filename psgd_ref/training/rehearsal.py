@@ -8,13 +8,14 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model, Sequential
+from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.layer import Layer
 from psgd_ref.nn.parameters import named_parameters
 from psgd_ref.training.optimizer import Optimizer
 
 
 def parts(model: Model) -> list[str]:
-    """Names of the parts of a training step: the optimiser, and the first layer of each kind.
+    """Names of the parts of a training step: loss and optimiser, and the first layer of each kind.
 
     Layers of one type whose parameters have the same shapes are of a kind. A block of layers is one layer.
     """
@@ -26,12 +27,13 @@ def parts(model: Model) -> list[str]:
 
 
 def rehearse(model: Model, optimizer: Optimizer, shape: tuple[int, ...], part: str) -> None:
-    """Do one of `parts`: a layer's forward and backward pass, or for "" the optimiser's step.
+    """Do one of `parts`: a layer's forward and backward pass, or for "" the loss and the optimiser's step.
 
     shape : of an image, (H, W, C)
     Nothing comes of it but compiled kernels. Modifies the model.
     """
     if part == "":
+        cross_entropy(np.zeros((2, 1), np.float32), np.zeros(2, np.intp))
         optimizer.update(model, optimizer.init(model))
         return
     # In float64 the oracles run, which need no compilation.
