@@ -48,7 +48,7 @@ def batch_norm_train(
 ) -> tuple[Array, Array, Array]:
     """As `reference.batch_norm_train`."""
     y: Array = memory.empty(x.shape)
-    mean, var = np.empty_like(gamma), np.empty_like(gamma)
+    mean, var = np.empty((2, len(gamma)), np.float32)
     _train(
         flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta), mean,
         var, running_mean, running_var, float(momentum), float(eps), relu, *room(x),

@@ -30,7 +30,8 @@ _LEAST = np.float32(-np.inf)
 
 
 def _pooled(shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> tuple[int, ...]:
-    height, width = ((shape[1 + i] + 2 * padding[i] - size[i]) // stride[i] + 1 for i in (0, 1))
+    height = (shape[1] + 2 * padding[0] - size[0]) // stride[0] + 1
+    width = (shape[2] + 2 * padding[1] - size[1]) // stride[1] + 1
     return shape[0], height, width, shape[3]
 
 
