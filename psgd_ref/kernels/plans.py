@@ -244,7 +244,7 @@ def gradient_plan(
     bands = [_union(plan.bands[a // run : (b - 1) // run + 1]) for a, b in cuts]
     tiles = [(a, b, products[a], *band) for (a, b), band in zip(cuts, bands, strict=True)]
     padded = up(outputs, block)
-    parts, length = min(PARTS, images), len(cuts) * tall * padded
+    parts, length = max(1, min(PARTS, images)), len(cuts) * tall * padded
     stack = max(1, min(BAND // pixels, images // PARTS))
     # The last tile of a line may read on beyond it; those rows of the sum are left out. A gradient that fills
     # its tiles is read where it lies.

@@ -163,6 +163,16 @@ def test_relu(shape, seed):
     agree("relu_backward", draw(rng, *shape), y)
 
 
+def test_no_images():
+    x, w = np.zeros((0, 5, 5, 3), np.float32), np.ones((3, 3, 3, 4), np.float32)
+    y = kernels.conv2d(x, w, None, (1, 1), (1, 1))
+    assert y.shape == (0, 5, 5, 4)
+    dx, dw = kernels.conv2d_backward(y, x, w, (1, 1), (1, 1))
+    assert dx.shape == x.shape
+    assert dw.shape == w.shape
+    assert not dw.any()
+
+
 @FEW
 @given(
     rows=st.integers(1, 70),
