@@ -39,8 +39,8 @@ _SPLIT, _SIDE = 128, 8
 
 def cross_entropy(logits: Array, labels: Indices, smoothing: float) -> tuple[float, Array]:
     """As `reference.cross_entropy`."""
-    rows, classes = logits.shape
-    gradient, work = np.empty(logits.shape, np.float32), np.empty(logits.size + rows + _SIDE, np.float32)
+    classes = logits.shape[1]
+    gradient, work = np.empty(logits.shape, np.float32), np.empty(logits.size + _SIDE, np.float32)
     targets = np.float32(smoothing / classes), np.float32(1 - smoothing)
     loss = _cross_entropy(flat(logits), np.ascontiguousarray(labels), gradient.reshape(-1), work, targets)
     return loss, gradient
@@ -50,18 +50,15 @@ def cross_entropy(logits: Array, labels: Indices, smoothing: float) -> tuple[flo
 def _cross_entropy(logits, labels, gradient, work, targets):
     rows, (elsewhere, more) = len(labels), targets
     classes = logits.size // rows
-    log_p, totals, side = work[: logits.size], work[logits.size :], work[logits.size + rows :]
+    log_p, side = work[: logits.size], work[logits.size :]
     for n in range(rows):
         _shift(logits[n * classes : (n + 1) * classes], log_p[n * classes : (n + 1) * classes])
     _exponentials(log_p, gradient)
     for n in range(rows):
-        totals[n] = _sum(gradient[n * classes : (n + 1) * classes], side)
-    for n in range(rows):
-        totals[n] = _log(totals[n])
-    for n in range(rows):
+        log_total = _log(_sum(gradient[n * classes : (n + 1) * classes], side))
         row = log_p[n * classes : (n + 1) * classes]
         for k in range(classes):
-            row[k] -= totals[n]
+            row[k] -= log_total
     # From here on: the gradient, and in place of log p the terms of the loss.
     count = np.float32(rows)
     _exponentials(log_p, gradient)
@@ -116,15 +113,10 @@ def _exp(x):
     nearest = np.rint(x * _LOG2_E)
     r = x - nearest * _LOG_2_HIGH
     r = r - nearest * _LOG_2_LOW
-    above = _EXP_ABOVE[0]
-    for c in _EXP_ABOVE[1:]:
-        above = above * r + c
-    below = _EXP_BELOW[0]
-    for c in _EXP_BELOW[1:]:
-        below = below * r + c
     # In two factors, each a normal number, also where the result is not. Nothing else becomes a whole number.
     k = np.int32(nearest if x >= _LEAST else ZERO)
-    value = above / below * _power_of_2(k >> 1) * _power_of_2(k - (k >> 1))
+    value = _polynomial(_EXP_ABOVE, r) / _polynomial(_EXP_BELOW, r)
+    value = value * _power_of_2(k >> 1) * _power_of_2(k - (k >> 1))
     return ZERO if x < _LEAST else value
 
 
@@ -136,13 +128,16 @@ def _log(x):
     m = np.int32((bits & 0x7FFFFF) | 0x3F000000).view(np.float32)
     k, m = (k - _ONE, m + m) if m <= _HALF_ROOT else (k, m)
     r = m - _ONE
-    above = _LOG_ABOVE[0]
-    for c in _LOG_ABOVE[1:]:
-        above = above * r + c
-    below = _LOG_BELOW[0]
-    for c in _LOG_BELOW[1:]:
-        below = below * r + c
-    return x if np.isnan(x) else k * _LOG_2 + above * r / below
+    log_m = _polynomial(_LOG_ABOVE, r) * r / _polynomial(_LOG_BELOW, r)
+    return x if np.isnan(x) else k * _LOG_2 + log_m
+
+
+@inner
+def _polynomial(coefficients, x):
+    total = coefficients[0]
+    for c in coefficients[1:]:
+        total = total * x + c
+    return total
 
 
 @inner
