@@ -82,7 +82,12 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments import demo, demo_search
+    from psgd_ref.experiments.digits import (
+        search as demo_search,
+    )
+    from psgd_ref.experiments.digits import (
+        study as demo,
+    )
 
     # A folder that cannot be made is found out before minutes of work, not after.
     options.out.mkdir(parents=True, exist_ok=True)
@@ -99,8 +104,9 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from psgd_ref.compress import aciq, adaptivfloat, bayesian_bits, lsq
-    from psgd_ref.compress.prune import prune_array
+    from psgd_ref.compress.grids import aciq, adaptivfloat
+    from psgd_ref.compress.pruning.prune import prune_array
+    from psgd_ref.compress.quantization_aware import bayesian_bits, lsq
     from psgd_ref.laws import register
     from psgd_ref.laws.verify import verify
 

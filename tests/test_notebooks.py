@@ -8,8 +8,8 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 
-from psgd_ref.experiments import walkthrough
-from psgd_ref.experiments.walkthrough import stored
+from psgd_ref.experiments import course as walkthrough
+from psgd_ref.experiments.course import stored
 
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"

@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from psgd_ref.analysis.eigenvalues import Product
 from psgd_ref.compress import Grid
-from psgd_ref.compress.grids import pieces
-from psgd_ref.compress.policy import assign
+from psgd_ref.compress.grids.base import pieces
+from psgd_ref.compress.selection import assign
 from psgd_ref.core import Warp
 from psgd_ref.core.arguments import Array, real_array
 from psgd_ref.core.curvature import inverse_curvature

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.compress import Grid
-from psgd_ref.compress.policy import assign
+from psgd_ref.compress.selection import assign
 from psgd_ref.core import UniformGrid
 from psgd_ref.core.arguments import Array
 from psgd_ref.core.clustering import log_distance_drift

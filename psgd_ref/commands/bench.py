@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments import bench
+    from psgd_ref.experiments.benchmark import speed as bench
 
     if options.growth is not None:
         return _growth(options)
@@ -61,7 +61,7 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _growth(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments import growth
+    from psgd_ref.experiments.benchmark import growth
 
     axes = growth.select(options.only)
     if options.list:

@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from psgd_ref.laws.foreign import load_subject
+    from psgd_ref.laws.methods.foreign import load_subject
     from psgd_ref.laws.verify import verify
 
     subject = load_subject(options.subject)

@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments import compare
+    from psgd_ref.experiments.comparisons import tasks as compare
 
     if options.list:
         print(compare.listing())

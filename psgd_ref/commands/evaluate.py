@@ -67,11 +67,11 @@ def add(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from psgd_ref.compress import named_grid, prune, quantize, report, sparsity_report
-    from psgd_ref.compress.report import layer_reports
-    from psgd_ref.compress.sparsity import layer_sparsities
+    from psgd_ref.compress.post_training.report import layer_reports
+    from psgd_ref.compress.pruning.sparsity import layer_sparsities
     from psgd_ref.data import load
     from psgd_ref.training.evaluation import evaluate
-    from psgd_ref.training.saved import open_model
+    from psgd_ref.training.runs.saved import open_model
 
     grid, channels = named_grid(options.grid), options.per_channel
     model, name = open_model(options.path, options.model, options.data)

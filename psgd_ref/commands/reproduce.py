@@ -104,11 +104,11 @@ def _reproduce(options: argparse.Namespace) -> int:
 
 def _table(options: argparse.Namespace) -> int:
     from psgd_ref.data import check, fetch
-    from psgd_ref.experiments.pool import cores
-    from psgd_ref.experiments.sweep_engines import engine
-    from psgd_ref.experiments.table_cifar10 import estimate, run, save, so_far
-    from psgd_ref.experiments.table_cifar10_recipe import Recipe
-    from psgd_ref.experiments.table_cifar10_text import text
+    from psgd_ref.experiments.reproduction.cifar10.recipe import Recipe
+    from psgd_ref.experiments.reproduction.cifar10.table import estimate, run, save, so_far
+    from psgd_ref.experiments.reproduction.cifar10.text import text
+    from psgd_ref.experiments.shared.workers import cores
+    from psgd_ref.experiments.sweeps.engines import engine
 
     seeds = tuple(range(options.seed, options.seed + (options.seeds or 2)))
     recipe = Recipe(options.model, options.epochs or Recipe.epochs, seeds, options.ablation)

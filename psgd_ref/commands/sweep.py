@@ -65,10 +65,10 @@ def add(commands: Any) -> None:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments.sweep import run, status
-    from psgd_ref.experiments.sweep_engines import engine
-    from psgd_ref.experiments.sweep_plan import read_plan
-    from psgd_ref.experiments.sweep_table import summary, table
+    from psgd_ref.experiments.sweeps.driver import run, status
+    from psgd_ref.experiments.sweeps.engines import engine
+    from psgd_ref.experiments.sweeps.plan import read_plan
+    from psgd_ref.experiments.sweeps.table import summary, table
 
     runs = read_plan(options.config)
     folder = options.out or Path("out/sweep") / options.config.stem

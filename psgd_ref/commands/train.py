@@ -24,7 +24,7 @@ def add(commands: Any, asked_for: bool) -> None:
 
 
 def _declare(train: argparse.ArgumentParser) -> None:
-    from psgd_ref.training.configuration import Configuration
+    from psgd_ref.training.runs.configuration import Configuration
 
     train.add_argument("--config", type=Path, metavar="FILE", help="TOML file of the options below")
     train.add_argument(
@@ -52,7 +52,7 @@ def _train(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from psgd_ref.interop.alone import alone
-    from psgd_ref.training.run import train
+    from psgd_ref.training.runs.run import train
 
     configuration = _configuration(options)
     folder = "" if options.data_dir is None else f" --data-dir {options.data_dir}"
@@ -86,8 +86,8 @@ def _train(options: argparse.Namespace) -> int:
 
 def _configuration(options: argparse.Namespace) -> Any:
     """The options in force: the defaults, the run's own when it is resumed, the file's, those given."""
-    from psgd_ref.training.configuration import Configuration, configuration, read_toml, refuse_other
-    from psgd_ref.training.run import CONFIGURATION
+    from psgd_ref.training.runs.configuration import Configuration, configuration, read_toml, refuse_other
+    from psgd_ref.training.runs.run import CONFIGURATION
 
     names = [option.name for option in dataclasses.fields(Configuration)]
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
@@ -103,8 +103,8 @@ def _configuration(options: argparse.Namespace) -> Any:
 
 
 def _draw(metrics: list[dict[str, Any]], folder: Path) -> None:
+    from psgd_ref.figures.course.training import draw
     from psgd_ref.figures.style import save
-    from psgd_ref.figures.training import draw
 
     save(draw(metrics), folder / "summary")
 

@@ -1,37 +1,41 @@
 """What one does to a trained model: grids, quantization, pruning."""
 
-from psgd_ref.compress.aciq import ACIQGrid
-from psgd_ref.compress.activations import calibrated, from_batch_norms, hold_inputs
-from psgd_ref.compress.adaptivfloat import AdaptivFloatGrid
-from psgd_ref.compress.batch_norm import reestimate_batch_norm
-from psgd_ref.compress.bayesian_bits import BayesianBits, BitCost, chosen_bits, fix_gates
-from psgd_ref.compress.bias_correction import correct_biases
-from psgd_ref.compress.dampening import Dampening
-from psgd_ref.compress.dfq import dfq
-from psgd_ref.compress.dsq import DSQ
-from psgd_ref.compress.equalisation import absorb_biases, equalise
-from psgd_ref.compress.ewgs import EWGS
-from psgd_ref.compress.fake_quantizer import FakeQuantizer, hold_quantizers, take_out_quantizers
-from psgd_ref.compress.folding import fold_batch_norms
-from psgd_ref.compress.grids import ClipGrid, FixedTargets, Grid, as_grid
-from psgd_ref.compress.l0 import L0Penalty, gated
-from psgd_ref.compress.lapq import LAPQ, lapq
-from psgd_ref.compress.lsq import LSQ
-from psgd_ref.compress.lsq_plus import LSQPlus
-from psgd_ref.compress.min_max import MinMaxGrid
-from psgd_ref.compress.mse import MSEGrid, PNormGrid
+from psgd_ref.compress.grids.aciq import ACIQGrid
+from psgd_ref.compress.grids.adaptivfloat import AdaptivFloatGrid
+from psgd_ref.compress.grids.base import ClipGrid, FixedTargets, Grid, as_grid
+from psgd_ref.compress.grids.min_max import MinMaxGrid
+from psgd_ref.compress.grids.mse import MSEGrid, PNormGrid
+from psgd_ref.compress.grids.wide_zero import WideZeroGrid
 from psgd_ref.compress.multiplications import multiplications
 from psgd_ref.compress.names import GRIDS, QUANTIZERS, named_grid
-from psgd_ref.compress.powerpropagation import powerpropagation
-from psgd_ref.compress.prune import prune
-from psgd_ref.compress.quantize import QuantizedModel, quantize, relative_error
-from psgd_ref.compress.reparametrise import fold_weights
-from psgd_ref.compress.report import report
-from psgd_ref.compress.snip import snip
-from psgd_ref.compress.sparsity import sparsity, sparsity_report
-from psgd_ref.compress.spred import spred
-from psgd_ref.compress.tensor import QuantizedTensor, correct_channels, quantize_tensor
-from psgd_ref.compress.wide_zero import WideZeroGrid
+from psgd_ref.compress.parametrization import fold_weights
+from psgd_ref.compress.post_training.activations import calibrated, from_batch_norms, hold_inputs
+from psgd_ref.compress.post_training.batch_norm import reestimate_batch_norm
+from psgd_ref.compress.post_training.bias_correction import correct_biases
+from psgd_ref.compress.post_training.dfq import dfq
+from psgd_ref.compress.post_training.equalisation import absorb_biases, equalise
+from psgd_ref.compress.post_training.folding import fold_batch_norms
+from psgd_ref.compress.post_training.lapq import LAPQ, lapq
+from psgd_ref.compress.post_training.quantize import QuantizedModel, quantize, relative_error
+from psgd_ref.compress.post_training.report import report
+from psgd_ref.compress.post_training.tensor import QuantizedTensor, correct_channels, quantize_tensor
+from psgd_ref.compress.pruning.l0 import L0Penalty, gated
+from psgd_ref.compress.pruning.powerpropagation import powerpropagation
+from psgd_ref.compress.pruning.prune import prune
+from psgd_ref.compress.pruning.snip import snip
+from psgd_ref.compress.pruning.sparsity import sparsity, sparsity_report
+from psgd_ref.compress.pruning.spred import spred
+from psgd_ref.compress.quantization_aware.bayesian_bits import BayesianBits, BitCost, chosen_bits, fix_gates
+from psgd_ref.compress.quantization_aware.dampening import Dampening
+from psgd_ref.compress.quantization_aware.dsq import DSQ
+from psgd_ref.compress.quantization_aware.ewgs import EWGS
+from psgd_ref.compress.quantization_aware.fake_quantizer import (
+    FakeQuantizer,
+    hold_quantizers,
+    take_out_quantizers,
+)
+from psgd_ref.compress.quantization_aware.lsq import LSQ
+from psgd_ref.compress.quantization_aware.lsq_plus import LSQPlus
 
 __all__ = [
     "DSQ",

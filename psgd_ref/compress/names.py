@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 
-from psgd_ref.compress.aciq import ACIQGrid
-from psgd_ref.compress.adaptivfloat import AdaptivFloatGrid
-from psgd_ref.compress.dsq import DSQ
-from psgd_ref.compress.ewgs import EWGS
-from psgd_ref.compress.fake_quantizer import FakeQuantizer
-from psgd_ref.compress.grids import Grid
-from psgd_ref.compress.lsq import LSQ
-from psgd_ref.compress.min_max import MinMaxGrid
-from psgd_ref.compress.mse import MSEGrid
+from psgd_ref.compress.grids.aciq import ACIQGrid
+from psgd_ref.compress.grids.adaptivfloat import AdaptivFloatGrid
+from psgd_ref.compress.grids.base import Grid
+from psgd_ref.compress.grids.min_max import MinMaxGrid
+from psgd_ref.compress.grids.mse import MSEGrid
+from psgd_ref.compress.quantization_aware.dsq import DSQ
+from psgd_ref.compress.quantization_aware.ewgs import EWGS
+from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer
+from psgd_ref.compress.quantization_aware.lsq import LSQ
 from psgd_ref.core.arguments import choice
 
 # Rules that take bits and per_channel, and look at nothing but the weights.

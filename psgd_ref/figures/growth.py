@@ -16,7 +16,7 @@ UNITS = {"seconds": ("ms a step", 1e3, INK, "o", "-"), "bytes": ("MB", 1e-6, BLU
 
 
 class Point(Protocol):
-    """A measurement, as `psgd_ref.experiments.growth.Point`."""
+    """A measurement, as `psgd_ref.experiments.benchmark.growth.Point`."""
 
     @property
     def axis(self) -> str: ...

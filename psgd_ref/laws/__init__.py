@@ -3,7 +3,7 @@
 Every law is a plain function of a subject and a trial, with Hypothesis inside: `check()` runs them all.
 """
 
-from psgd_ref.laws import (  # noqa: F401  (each chapter enters its claims into the ledger, in this order)
+from psgd_ref.laws.chapters import (  # noqa: F401  (each chapter enters its claims into the ledger, in this order)
     a_warp,
     b_flow,
     c_volume,
@@ -14,13 +14,13 @@ from psgd_ref.laws import (  # noqa: F401  (each chapter enters its claims into 
     g_pruning,
     h_quantizers,
 )
-from psgd_ref.laws.foreign import as_subject
 from psgd_ref.laws.ledger import LEDGER, Claim, ledger_table
+from psgd_ref.laws.methods.foreign import as_subject
+from psgd_ref.laws.methods.subject import Formulas, Subject, reference, register
 from psgd_ref.laws.parametrize import parametrize_with_laws
 from psgd_ref.laws.replay import replay
 from psgd_ref.laws.report import Outcome, Report, check
 from psgd_ref.laws.resume import check_resume, state_machine
-from psgd_ref.laws.subject import Formulas, Subject, reference, register
 from psgd_ref.laws.trial import LawBrokenError, Trial
 
 __all__ = [

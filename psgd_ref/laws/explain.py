@@ -10,8 +10,8 @@ import numpy as np
 from psgd_ref.core import Targets, Warp
 from psgd_ref.core.arguments import Array
 from psgd_ref.laws.ledger import Claim
+from psgd_ref.laws.methods.subject import Subject
 from psgd_ref.laws.replay import Replay
-from psgd_ref.laws.subject import Subject
 from psgd_ref.laws.trial import Inputs
 
 # Below this share of the size of the numbers a difference is taken for rounding.

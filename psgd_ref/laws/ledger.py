@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from psgd_ref.laws.subject import Subject
+from psgd_ref.laws.methods.subject import Subject
 from psgd_ref.laws.trial import Trial
 
 Law = Callable[[Subject, Trial], None]

@@ -10,11 +10,11 @@ from hypothesis import Phase
 from numpy import array, float32, inf, nan
 
 from psgd_ref.core import FiniteTargets, UniformGrid, Zero
-from psgd_ref.laws.foreign import as_subject, load_subject
+from psgd_ref.laws.drawing.losses import Quadratic
+from psgd_ref.laws.drawing.strategies import MixingWarp, Placed, Push, Setting
 from psgd_ref.laws.ledger import LEDGER
-from psgd_ref.laws.losses import Quadratic
-from psgd_ref.laws.strategies import MixingWarp, Placed, Push, Setting
-from psgd_ref.laws.subject import Subject, reference
+from psgd_ref.laws.methods.foreign import as_subject, load_subject
+from psgd_ref.laws.methods.subject import Subject, reference
 from psgd_ref.laws.trial import Body, Inputs, Strategies, Trial, own_settings
 
 # With them the repr of every input is code, after `from psgd_ref.laws.replay import *`.

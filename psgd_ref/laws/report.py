@@ -8,10 +8,10 @@ from typing import Any
 
 from psgd_ref.core.arguments import whole_number
 from psgd_ref.laws.explain import words
-from psgd_ref.laws.foreign import as_subject
 from psgd_ref.laws.ledger import LEDGER, Claim
+from psgd_ref.laws.methods.foreign import as_subject
+from psgd_ref.laws.methods.subject import Subject, reference
 from psgd_ref.laws.replay import line
-from psgd_ref.laws.subject import Subject, reference
 from psgd_ref.laws.trial import LawBrokenError, Trial, describe
 
 HOLDS, REFUTED, FAILED, MISSING = "holds", "refuted as stated", "FAILED", "not here yet"

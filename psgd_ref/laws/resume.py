@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from psgd_ref.core import UniformGrid
 from psgd_ref.core.arguments import Array, whole_number
-from psgd_ref.laws.protocols import StatefulStep
+from psgd_ref.laws.methods.protocols import StatefulStep
 from psgd_ref.laws.trial import LawBrokenError, describe, own_settings
 
 Make = Callable[[], StatefulStep]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from psgd_ref.laws.foreign import load_subject
+from psgd_ref.laws.methods.foreign import load_subject
 from psgd_ref.laws.parametrize import Law, parametrize_with_laws
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from psgd_ref.laws.methods.subject import Subject, reference
 from psgd_ref.laws.report import Outcome, Report, applicable, outcomes, refuse_empty
-from psgd_ref.laws.subject import Subject, reference
 
 
 def verify(

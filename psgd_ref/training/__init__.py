@@ -6,9 +6,9 @@ from psgd_ref.training.gradient_l1 import GradientL1
 from psgd_ref.training.halp import fit_halp
 from psgd_ref.training.loop import Epoch, fit
 from psgd_ref.training.objective import CrossEntropy, Objective, Penalized, Penalty
-from psgd_ref.training.optimizer import PSGD, SGD, Adam, Optimizer, ProximalL1, PSGDAdam
-from psgd_ref.training.roles import QAT
-from psgd_ref.training.schedules import constant, cosine, piecewise
+from psgd_ref.training.optimizers.optimizer import PSGD, SGD, Adam, Optimizer, ProximalL1, PSGDAdam
+from psgd_ref.training.optimizers.qat import QAT
+from psgd_ref.training.optimizers.schedules import constant, cosine, piecewise
 
 __all__ = [
     "PSGD",

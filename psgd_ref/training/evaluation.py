@@ -15,7 +15,7 @@ from psgd_ref.compress import (
     quantize,
     reestimate_batch_norm,
 )
-from psgd_ref.compress.activations import ranged
+from psgd_ref.compress.post_training.activations import ranged
 from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split
 from psgd_ref.nn import Model

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.compress.policy import gridded
+from psgd_ref.compress.selection import gridded
 from psgd_ref.core.arguments import Array, real_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.hessian import Hessian

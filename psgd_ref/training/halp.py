@@ -13,7 +13,7 @@ from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.data.dataset import Augmentation, Dataset
 from psgd_ref.nn import Model
 from psgd_ref.training.divergence import DivergenceError
-from psgd_ref.training.schedules import Schedule, constant
+from psgd_ref.training.optimizers.schedules import Schedule, constant
 
 Gradient = Callable[[Array], Array]
 

@@ -15,9 +15,9 @@ from psgd_ref.nn import Model
 from psgd_ref.training.divergence import check_pass, not_finite
 from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.objective import CrossEntropy, Objective
-from psgd_ref.training.optimizer import Optimizer
+from psgd_ref.training.optimizers.optimizer import Optimizer
+from psgd_ref.training.optimizers.transforms import State
 from psgd_ref.training.progress import Progress
-from psgd_ref.training.transforms import State
 
 
 @dataclass(frozen=True)

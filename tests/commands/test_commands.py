@@ -8,8 +8,8 @@ from psgd_ref.data import NAMES
 from psgd_ref.interop import save_safetensors
 from psgd_ref.interop.alone import LOCK, alone
 from psgd_ref.models import resnet
-from psgd_ref.training.checkpoint import checkpoints
-from psgd_ref.training.configuration import Configuration
+from psgd_ref.training.runs.checkpoint import checkpoints
+from psgd_ref.training.runs.configuration import Configuration
 from tests.command import run
 
 QUICK = ["--data", "moons", "--epochs", "2", "--batch", "600", "--lr", "0.2"]

@@ -17,7 +17,7 @@ from psgd_ref.core import (
     position_scale,
 )
 from psgd_ref.core import reparametrisation as rep
-from psgd_ref.laws.strategies import placed, powers, setups, target_sets
+from psgd_ref.laws.drawing.strategies import placed, powers, setups, target_sets
 
 few = settings(deadline=None, derandomize=True, max_examples=40, database=None)
 NAMES = ["psgd", "warp", "mirror"]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from psgd_ref.core import FiniteTargets, UniformGrid, Zero
-from psgd_ref.laws.strategies import placed, setups, uneven_targets, uniform_grids
+from psgd_ref.laws.drawing.strategies import placed, setups, uneven_targets, uniform_grids
 
 few = settings(deadline=None, derandomize=True, max_examples=60, database=None)
 

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psgd_ref.core import FiniteTargets, UniformGrid, Warp, Zero, position_scale, volume_strength
-from psgd_ref.laws import rounding
-from psgd_ref.laws.strategies import placed, setups, target_sets, uneven_targets
+from psgd_ref.laws.drawing import rounding
+from psgd_ref.laws.drawing.strategies import placed, setups, target_sets, uneven_targets
 
 few = settings(deadline=None, derandomize=True, max_examples=60, database=None)
 several = setups(target_sets(several=True))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from psgd_ref.figures import (
+from psgd_ref.figures.course import toy_interactive
+from psgd_ref.figures.paper import (
     clustering,
     fig1,
     fig3,
@@ -16,7 +17,6 @@ from psgd_ref.figures import (
     landscape,
     landscape_random,
     landscape_ways,
-    toy_interactive,
 )
 from psgd_ref.figures.style import COLUMN
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis.database import InMemoryExampleDatabase
 
-from psgd_ref.compress.prune import prune_array
+from psgd_ref.compress.pruning.prune import prune_array
 from psgd_ref.core import UniformGrid, Warp, mirror_step, position_scale, psgd_step, warped_step
 from psgd_ref.laws import LEDGER, LawBrokenError, as_subject, check, replay
 from tests.laws import methods

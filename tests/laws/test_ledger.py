@@ -10,7 +10,7 @@ from hypothesis import settings
 from psgd_ref.core import bounds, clustering, curvature, reparametrisation, scale
 from psgd_ref.laws import LEDGER, Formulas, Subject, Trial, check, ledger_table, reference, register
 from psgd_ref.laws.ledger import claim
-from psgd_ref.laws.subject import _registered
+from psgd_ref.laws.methods.subject import _registered
 from tests.meta.right import PARTS
 
 CHAPTERS = {"A": 5, "B": 4, "C": 5, "D": 7, "E": 4, "F": 3, "G": 3, "H": 2}
@@ -78,7 +78,7 @@ def test_the_users_hypothesis_profile_is_left_alone():
 
 
 def test_registered_parts_reach_the_reference(monkeypatch):
-    monkeypatch.setattr("psgd_ref.laws.subject._registered", dict(_registered))
+    monkeypatch.setattr("psgd_ref.laws.methods.subject._registered", dict(_registered))
     assert check(claims=["H2"], examples=2).outcomes[0].status == "not here yet"
     register(**PARTS)
     assert reference().laplace_clip is PARTS["laplace_clip"]

@@ -17,7 +17,7 @@ from psgd_ref.core import (
 )
 from psgd_ref.core.scale import cell_length
 from psgd_ref.laws import Subject
-from psgd_ref.laws.strategies import Setting
+from psgd_ref.laws.drawing.strategies import Setting
 
 RIGHT = Subject()
 

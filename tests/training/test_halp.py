@@ -7,7 +7,7 @@ from psgd_ref.data import load_digits
 from psgd_ref.models import mlp
 from psgd_ref.training import DivergenceError, fit_halp
 from psgd_ref.training.halp import bit_centred_pass, offset_scale
-from psgd_ref.training.schedules import constant
+from psgd_ref.training.optimizers.schedules import constant
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((100, 8))

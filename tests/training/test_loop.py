@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from psgd_ref.compress import MinMaxGrid, MSEGrid
-from psgd_ref.compress.activations import RULES
+from psgd_ref.compress.post_training.activations import RULES
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD, DivergenceError, accuracy, evaluate, fit

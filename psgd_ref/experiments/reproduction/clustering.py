@@ -10,7 +10,7 @@ from psgd_ref.analysis import noise_drift, occupation
 from psgd_ref.compress import MinMaxGrid
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Shift, load_digits
-from psgd_ref.experiments import demo
+from psgd_ref.experiments.digits import study as demo
 from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import Job, columns, demonstrated, looks, train, with_seeds
 from psgd_ref.nn import Model

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.core.arguments import choice
-from psgd_ref.experiments import demo
+from psgd_ref.experiments.digits import study as demo
 from psgd_ref.experiments.reproduction import clustering, fig1, fig2, fig3, fig4, landscape
 from psgd_ref.experiments.reproduction.store import Store
 from psgd_ref.interop.whole_file import write_text

@@ -12,12 +12,12 @@ from psgd_ref.analysis import ModelWarp, Slice, filter_normalised, fitted_plane,
 from psgd_ref.compress import MinMaxGrid, quantize
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.data import load_digits
-from psgd_ref.experiments.pool import run_all
 from psgd_ref.experiments.reproduction.ends import ended
 from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import demonstrated, restored, train_images
+from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.nn import Model
-from psgd_ref.training.saved import open_saved
+from psgd_ref.training.runs.saved import open_saved
 
 BITS, EPS = 3, 0.01
 # Along the way to the grid, 0 … 1, and half of it beyond either end.

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.experiments.identity import identity
-from psgd_ref.experiments.pool import run_all
+from psgd_ref.experiments.shared.identity import identity
+from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.kernels.compile import cache_folder
 

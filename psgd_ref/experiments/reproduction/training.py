@@ -8,7 +8,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Dataset, Shift, load_digits
-from psgd_ref.experiments import demo
+from psgd_ref.experiments.digits import study as demo
 from psgd_ref.experiments.reproduction.store import Arrays
 from psgd_ref.models import convnet, mlp
 from psgd_ref.nn import Model

@@ -1,0 +1,1 @@
+"""Rules that fit a grid of targets to a tensor of weights."""

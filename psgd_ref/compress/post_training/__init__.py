@@ -1,0 +1,1 @@
+"""Quantization of a trained model without training it again."""

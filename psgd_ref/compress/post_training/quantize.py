@@ -1,0 +1,95 @@
+"""Quantization of a trained model: a copy whose weights are integers times a scale."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from psgd_ref.compress.grids.base import Grid
+from psgd_ref.compress.grids.min_max import MinMaxGrid
+from psgd_ref.compress.parametrization import fold_weights
+from psgd_ref.compress.post_training.tensor import QuantizedTensor, correct_channels, quantize_tensor
+from psgd_ref.compress.selection import assign, layer_name, outer_layers
+from psgd_ref.core.arguments import choice
+from psgd_ref.nn import Model
+
+Assignment = Mapping[str, Grid | Sequence[Grid]]
+CORRECTIONS = ("none", "mean", "mean and deviation")
+
+
+class QuantizedModel(Model):
+    """A copy of a model whose gridded parameters lie on their grids.
+
+    What is rounded are the weights that the model computes with: where a quantizer or another layer stands
+    before a weight, what it gives, and the copy does without it.
+
+    grid       : one rule for all (8 bits in the first and last layer below 4), or a rule, or one for each
+                 channel, by parameter name; parameters without a rule stay as they are
+    correction : see `quantize`
+    quantized  : the integers of every quantized parameter, by name
+    """
+
+    def __init__(self, model: Model, grid: Grid | Assignment, correction: str = "none") -> None:
+        choice("correction", correction, CORRECTIONS)
+        if model.mask is not None and correction != "none":
+            raise ValueError(
+                f"correction {correction!r} would move a pruned model's weights off 0; accepted is none"
+            )
+        super().__setstate__(fold_weights(model).__getstate__())
+        rules: Assignment = (
+            grid if isinstance(grid, Mapping) else {part.name: rule for part, rule in assign(self, grid)}
+        )
+        self.quantized: dict[str, QuantizedTensor] = {}
+        self.round(self, rules, correction)
+
+    def round(self, model: Model, rules: Assignment, correction: str = "none") -> None:
+        """Take the named parameters of `model`, rounded to their grids; everything else stays."""
+        for name, rule in rules.items():
+            w = model.segment(name).view(model.w)
+            tensor = quantize_tensor(w, rule)
+            if correction != "none":
+                tensor = correct_channels(tensor, w, deviation=correction == "mean and deviation")
+            self.quantized[name] = tensor
+            self.segment(name).view(self.w)[...] = tensor.values
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "quantized": self.quantized}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.quantized = dict(state["quantized"])
+
+
+def quantize(
+    model: Model,
+    bits: int = 4,
+    grid: Callable[..., Grid] = MinMaxGrid,
+    per_channel: bool = False,
+    correction: str = "none",
+) -> QuantizedModel:
+    """A new model with weights and linear biases rounded to b bits; the given one stays as it is.
+
+    bits       : 2 … 16; below 4 the first and last layer keep 8, as in the official code
+    grid       : `MinMaxGrid`, `MSEGrid` or another rule that takes bits and per_channel
+    correction : give each output channel its "mean" back, or "mean and deviation" (see `correct_channels`)
+    Batch-norm statistics are left as they are (see `reestimate_batch_norm`). Every grid has a level at 0,
+    so pruned weights stay pruned; a correction would move them, and is refused for a pruned model.
+    Raises ValueError for other values and for weights that are not finite.
+    """
+    return QuantizedModel(model, grid(bits, per_channel), correction)
+
+
+def relative_error(model: Model, quantized: QuantizedModel) -> float:
+    """Mean of (w − Q(w))² over all weights, relative to Δ²/12, that of a weight uniform in its cell.
+
+    Each weight's error is divided by the Δ²/12 of its tensor, channel or, on an uneven grid, cell
+    first; 1 means that training left no mark. First and last layer are left out, so that all widths
+    compare the same weights.
+    """
+    ratios, plain = [], fold_weights(model)
+    for name, tensor in quantized.quantized.items():
+        segment = plain.segment(name)
+        if layer_name(segment) not in outer_layers(plain):
+            w = segment.view(plain.w).astype(np.float64)
+            ratios.append(((w - tensor.values) ** 2 / tensor.uniform_variance).ravel())
+    return float(np.concatenate(ratios).mean()) if ratios else float("nan")

@@ -1,0 +1,1 @@
+"""Pruning after training, before it, and by parametrizations that learn zeros."""

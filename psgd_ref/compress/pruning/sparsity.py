@@ -1,0 +1,58 @@
+"""How sparse a model is, layer by layer and in all, as numbers and as text."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from psgd_ref.compress.pruning.prune import prunable
+from psgd_ref.nn import Model
+
+
+@dataclass(frozen=True)
+class LayerSparsity:
+    """The weights of one layer, or of all.
+
+    weights : how many there are
+    pruned  : how many the model's mask holds at 0
+    zeros   : how many are 0, those included; quantization adds some
+    """
+
+    name: str
+    weights: int
+    pruned: int
+    zeros: int
+
+    @property
+    def sparsity(self) -> float:
+        """Share of weights that are 0, 0 … 1."""
+        return self.zeros / max(self.weights, 1)
+
+
+def layer_sparsities(model: Model) -> list[LayerSparsity]:
+    """One entry for each layer with a weight, and a last one, "all", for their sum."""
+    mask = np.ones(model.w.size, bool) if model.mask is None else model.mask
+    layers = [
+        LayerSparsity(
+            part.name,
+            part.stop - part.start,
+            int((~mask[part.span]).sum()),
+            int((model.w[part.span] == 0).sum()),
+        )
+        for part in prunable(model)
+    ]
+    counts = [sum(getattr(layer, name) for layer in layers) for name in ("weights", "pruned", "zeros")]
+    return [*layers, LayerSparsity("all", *counts)]
+
+
+def sparsity(model: Model) -> float:
+    """Share of all weights (no biases, no batch norms) that are 0, 0 … 1."""
+    return layer_sparsities(model)[-1].sparsity
+
+
+def sparsity_report(model: Model) -> str:
+    """`layer_sparsities` as a Markdown table."""
+    lines = ["| parameter | weights | pruned | zeros | sparsity |", "|---|---:|---:|---:|---:|"]
+    for layer in layer_sparsities(model):
+        counts = f"{layer.weights:,} | {layer.pruned:,} | {layer.zeros:,}"
+        lines.append(f"| {layer.name} | {counts} | {layer.sparsity:.2%} |")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Training through quantizers: fake quantizers whose steps, widths or slopes are learned."""

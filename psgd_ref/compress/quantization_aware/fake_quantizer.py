@@ -1,0 +1,112 @@
+"""Quantizers that learn while the network does: what they share, and how a model holds them."""
+
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+
+from psgd_ref.compress.graph import Link, links
+from psgd_ref.compress.post_training.activations import Inputs, input_bits, observe
+from psgd_ref.compress.selection import OUTER_BITS
+from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.nn import Layer, Model
+
+# More quantizers than a model has.
+MANY = 2**20
+
+
+class FakeQuantizer(Layer):
+    """A layer that rounds what passes to few levels, and learns which; a `Weighted` holds it.
+
+    bits : of the codes;   seed : of noise, if it draws any, another for each quantizer of a model
+
+    The gradient by x passes the rounding by an estimate that each method chooses. Parameters have role
+    "quantizer". A subclass is put in place by `hold_quantizers`, through its two constructors.
+    """
+
+    bits: int
+    seed: int = 0
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest level, in the unit of x."""
+        raise NotImplementedError
+
+    @classmethod
+    def of_weights(cls, w: Array, bits: int) -> Self:
+        """A quantizer for the weights w (…, channels), started from their values."""
+        raise NotImplementedError
+
+    @classmethod
+    def of_inputs(cls, inputs: Inputs, bits: int) -> Self:
+        """A quantizer for a layer's input, started from what some images showed of it."""
+        raise NotImplementedError
+
+
+def hold_quantizers(
+    model: Model,
+    kind: type[FakeQuantizer],
+    weights: int | None,
+    activations: int | None = None,
+    images: Array | None = None,
+    seed: int = 0,
+) -> None:
+    """Put quantizers of a kind into layers with a weight, in place of those they hold. Modifies the model.
+
+    weights     : bits, 2 … 16, of weights, 8 in the first and last layer below 4; None leaves them whole
+    activations : bits, 1 … 16, of every layer's input but the first's, 8 in the last below 4; None likewise
+    images      : (N, H, W, C) as the model takes them, to start the inputs' quantizers from; no labels
+    seed        : of the noise of methods that draw any
+    Biases and batch norms stay as they are. Raises ValueError for other values, and for activations
+    without images.
+    """
+    if activations is not None and images is None:
+        raise ValueError("quantizers of activations need images to start from; got none")
+    take_out_quantizers(model)
+    found = links(model)
+    if weights is not None:
+        whole_number("bits of weights", weights, 2, 16)
+        for link in found:
+            outer = link in (found[0], found[-1])
+            width = OUTER_BITS if outer and weights < 4 else weights
+            link.layer.weight_quantizer = kind.of_weights(link.layer.weight.value, width)
+    if activations is not None and images is not None:
+        # Behind the rounded weights, as they will be.
+        model.lay_out_again()
+        observed = observe(model, images)
+        for name, width in input_bits(model, activations).items():
+            link = next(link for link in found if link.name == name)
+            link.layer.input_quantizer = kind.of_inputs(observed[name], width)
+    model.lay_out_again()
+    for i, (_, quantizer) in enumerate(held(model)):
+        quantizer.seed = whole_number("seed", seed, 0) * MANY + i
+
+
+def take_out_quantizers(model: Model) -> None:
+    """Remove every quantizer that a layer holds: what stays are the latent weights. Modifies the model."""
+    for link in links(model):
+        link.layer.weight_quantizer = link.layer.input_quantizer = None
+    model.lay_out_again()
+
+
+def held(model: Model) -> Iterator[tuple[Link, FakeQuantizer]]:
+    """Every learning quantizer with the layer that holds it, weights before inputs."""
+    for link in links(model):
+        for quantizer in (link.layer.weight_quantizer, link.layer.input_quantizer):
+            if isinstance(quantizer, FakeQuantizer):
+                yield link, quantizer
+
+
+def code_range(bits: int, signed: bool) -> tuple[int, int]:
+    """The least and the largest code: −2^(b−1) … 2^(b−1) − 1, or 0 … 2^b − 1."""
+    whole_number("bits", bits, 1 + signed, 16)
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+
+def gradient_scale(x: Array, batched: bool, largest: int) -> float:
+    """1/√(N · largest code): N entries of a weight, or of one image's activation.
+
+    A sum over all entries would move a learned step far more than a weight moves. Source: LSQ.
+    """
+    count = x.size // len(x) if batched else x.size
+    return float(1 / np.sqrt(count * largest))

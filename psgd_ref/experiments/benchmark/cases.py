@@ -1,0 +1,78 @@
+"""What `psgd-ref bench` times: one case a row, with the options that both sides build it from."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row.
+
+    work    : "train" (forward, backward, optimiser), "evaluate", "optimizer" or "layer"
+    options : what `bench_ours.build` and `bench_torch.build` make it from
+    against : options that only the other side has
+    target  : the ratio of times, ours to the other's, that this project sets itself
+    opponent: the other side: "pytorch", or "ours" where two cases of this package are compared
+    """
+
+    name: str
+    work: str
+    options: dict[str, Any] = field(default_factory=dict)
+    against: dict[str, Any] = field(default_factory=dict)
+    target: float | None = None
+    opponent: str = "pytorch"
+
+    def request(self, side: str) -> dict[str, Any]:
+        """What a side is asked to build: "ours", or the other whatever its name."""
+        extra = {} if side == "ours" else self.against
+        return {"work": self.work, **self.options, **extra}
+
+
+RESNET = {"model": "resnet", "depth": 32, "width": 16, "batch": 128, "image": (32, 32, 3)}
+LAST, FIRST = {"channels_last": True}, {"channels_last": False}
+DEMO = {"model": "convnet", "widths": (16, 16, 32), "batch": 64, "image": (8, 8, 1)}
+SMALL = {"model": "convnet", "widths": (8, 16), "batch": 64, "image": (28, 28, 1)}
+DEMO_MLP = {"model": "mlp", "widths": (64, 50, 20, 10), "batch": 64, "image": (64,)}
+MLP = {"model": "mlp", "widths": (784, 256, 128, 10), "batch": 64, "image": (784,)}
+FEW, MANY = {"weights": 464_000, "tensors": 96}, {"weights": 25_000_000, "tensors": 60}
+
+
+def _resnet(**changes: Any) -> dict[str, Any]:
+    return {**RESNET, **changes}
+
+
+def _layer(channels: int, size: int, passes: str) -> Case:
+    options = {"channels": channels, "size": size, "batch": 128, "passes": passes}
+    return Case(f"layer 3×3 {channels}ch@{size}² {passes}", "layer", options, LAST)
+
+
+def _aware(quantizer: str) -> Case:
+    """A step of quantization-aware training, weights and activations, against a plain step."""
+    bits = 8 if quantizer == "Bayesian Bits" else 4
+    options = _resnet(depth=20, quantizer=quantizer, bits=bits)
+    name = f"ResNet-20 train, {quantizer} W{bits}A{bits} / plain"
+    return Case(name, "train", options, {"quantizer": None}, 2.0, "ours")
+
+
+CASES = [
+    Case("ResNet-32 train, channels_last", "train", RESNET, LAST, 0.75),
+    Case("ResNet-32 train, NCHW", "train", RESNET, FIRST),
+    Case("ResNet-32 evaluate", "evaluate", RESNET, LAST),
+    Case(
+        "ResNet-32 train, PSGD / SGD", "train", _resnet(optimizer="psgd"), {"optimizer": "sgd"}, 1.03, "ours"
+    ),
+    Case("convnet 8×8 train", "train", DEMO, FIRST, 0.30),
+    Case("convnet 28×28 (8, 16) train", "train", SMALL, FIRST, 0.30),
+    Case("convnet 28×28 (8, 16, 32) train", "train", {**SMALL, "widths": (8, 16, 32)}, FIRST, 0.30),
+    Case("MLP 64-50-20-10 train", "train", DEMO_MLP, FIRST, 0.40),
+    Case("MLP 784-256-128-10 train", "train", MLP, FIRST, 0.40),
+    Case("PSGD step 464k, torch SGD", "optimizer", FEW, {"method": "sgd"}, 0.20),
+    Case("PSGD step 464k, torch eager PSGD", "optimizer", FEW, {"method": "psgd"}),
+    Case("PSGD step 25M, torch SGD", "optimizer", MANY, {"method": "sgd"}, 1.05),
+    Case("PSGD step 25M, torch eager PSGD", "optimizer", MANY, {"method": "psgd"}),
+    *(_layer(c, s, p) for c, s in ((16, 32), (32, 16), (64, 8)) for p in ("forward", "backward")),
+    *(Case(f"growth: batch {n}", "train", _resnet(depth=20, batch=n), LAST) for n in (32, 64, 128)),
+    *(Case(f"growth: width {w}", "train", _resnet(depth=20, batch=64, width=w), LAST) for w in (8, 32)),
+    *(Case(f"growth: depth {d}", "train", _resnet(batch=64, depth=d), LAST) for d in (8, 44)),
+    *map(_aware, ("LSQ", "LSQ+", "DSQ", "EWGS", "Bayesian Bits", "LSQ + dampening")),
+]

@@ -1,0 +1,174 @@
+"""How the cost of a training step grows: time and memory against batch, width, depth and weights."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from psgd_ref.experiments.shared.workers import processes
+from psgd_ref.interop.whole_file import write_json
+
+BASE = {"batch": 64, "width": 16, "depth": 20}
+AXES: dict[str, tuple[int, ...]] = {
+    "batch": (16, 32, 64, 128, 256),
+    "width": (8, 16, 32, 64),
+    "depth": (8, 20, 32, 44, 56),
+    # Of the optimiser's step alone: here nothing else depends on them.
+    "weights": (100_000, 400_000, 1_600_000, 6_400_000, 25_600_000),
+}
+IMAGE, CLASSES = (32, 32, 3), 10
+# Steps are timed for so long, and at least so many.
+SECONDS, STEPS = 1.0, 3
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measurement: the value on its axis, seconds of a step (median), bytes at the peak."""
+
+    axis: str
+    value: int
+    seconds: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """All points; slopes are exponents: a slope of 1 is proportional growth."""
+
+    points: list[Point]
+
+    def slope(self, axis: str, quantity: str) -> float:
+        """Of log quantity ("seconds" or "bytes") against log value, by least squares."""
+        here = [point for point in self.points if point.axis == axis]
+        logs = np.log([[point.value, getattr(point, quantity)] for point in here])
+        return float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
+
+    def table(self) -> str:
+        """The points and slopes as Markdown."""
+        from psgd_ref.experiments.shared.rows import markdown
+
+        lines = [
+            [p.axis, f"{p.value:,}", f"{1e3 * p.seconds:.3g}", f"{p.bytes / 1e6:.3g}"] for p in self.points
+        ]
+        lines += [
+            [f"slope, {axis}", "", *(f"{self.slope(axis, q):.2f}" for q in ("seconds", "bytes"))]
+            for axis in dict.fromkeys(point.axis for point in self.points)
+        ]
+        return markdown(["axis", "value", "ms a step", "MB"], lines, "lrrr")
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain numbers."""
+        axes = dict.fromkeys(point.axis for point in self.points)
+        slopes = {axis: {q: self.slope(axis, q) for q in ("seconds", "bytes")} for axis in axes}
+        return {"points": [asdict(point) for point in self.points], "slopes": slopes}
+
+
+def select(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Values of the axes whose name holds one of the words, all without words; ValueError when none does."""
+    chosen = {axis: values for axis, values in AXES.items() if not words or any(w in axis for w in words)}
+    if not chosen:
+        raise ValueError(f"no axis is named {' or '.join(words)}; there are {', '.join(AXES)}")
+    return chosen
+
+
+def run(axes: Mapping[str, Sequence[int]] | None = None) -> Result:
+    """Measure every point in a fresh process of one thread.
+
+    axes : values by axis ("batch", "width", "depth" of a ResNet; "weights" of PSGD's step alone)
+    """
+    jobs = [(axis, value) for axis, values in (axes or AXES).items() for value in values]
+    points = []
+    for job in tqdm(jobs, "measuring", unit="point", disable=not sys.stderr.isatty()):
+        # What compiles takes more memory than most steps, so it is another process.
+        with processes(1) as pool:
+            pool.submit(rehearse, *job).result()
+        with processes(1) as pool:
+            points.append(pool.submit(measure, *job).result())
+    return Result(points)
+
+
+def rehearse(axis: str, value: int) -> None:
+    """Take one step, for which every kernel is compiled and kept."""
+    _step(axis)(axis, value)()
+
+
+def measure(axis: str, value: int) -> Point:
+    """One point; the memory is what this process took beyond what a tiny step of the same kind needs."""
+    step = _step(axis)
+    step(axis, None)()
+    before = _peak()
+    call = step(axis, value)
+    call()
+    seconds: list[float] = []
+    while sum(seconds) < SECONDS or len(seconds) < STEPS:
+        start = perf_counter()
+        call()
+        seconds.append(perf_counter() - start)
+    return Point(axis, value, median(seconds), max(float(_peak() - before), 1.0))
+
+
+def _peak() -> int:
+    """The most bytes of memory that this process has held."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Linux counts what the parent held at the start into ru_maxrss, but not into this.
+        return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
+    from resource import RUSAGE_SELF, getrusage
+
+    return getrusage(RUSAGE_SELF).ru_maxrss
+
+
+def save(result: Result, folder: Path) -> dict[str, Path]:
+    """Write the picture and its numbers into the folder and return their paths."""
+    from psgd_ref.figures.growth import draw
+    from psgd_ref.figures.style import save as save_figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = folder / "growth.json"
+    write_json(numbers, result.as_json())
+    picture, _ = save_figure(draw(result), folder / "growth")
+    return {"numbers": numbers, "picture": picture}
+
+
+def _step(axis: str) -> Callable[[str, int | None], Any]:
+    return _optimizer if axis == "weights" else _network
+
+
+def _network(axis: str, value: int | None) -> Any:
+    """A PSGD training step of a ResNet; without a value a tiny one that loads the compiled kernels."""
+    from psgd_ref.compress import MinMaxGrid
+    from psgd_ref.models import resnet
+    from psgd_ref.training import PSGD
+
+    size = {"batch": 1, "width": 8, "depth": 8} if value is None else {**BASE, axis: value}
+    rng = np.random.default_rng(0)
+    model = resnet(size["depth"], CLASSES, width=size["width"])
+    images = rng.standard_normal((size["batch"], *IMAGE)).astype(np.float32)
+    labels = rng.integers(0, CLASSES, size["batch"])
+    optimizer = PSGD(1e-3, grid=MinMaxGrid(4))
+    state = optimizer.init(model)
+
+    def step() -> None:
+        model.loss_and_grad(images, labels)
+        optimizer.update(model, state)
+
+    return step
+
+
+def _optimizer(axis: str, value: int | None) -> Any:
+    """PSGD's step alone, on one perceptron layer of as many weights."""
+    from psgd_ref.compress import MinMaxGrid
+    from psgd_ref.models import mlp
+    from psgd_ref.training import PSGD
+
+    model = mlp(((value or 1000) // 100, 100))
+    model.g[...] = np.random.default_rng(0).standard_normal(model.g.size)
+    optimizer = PSGD(1e-6, grid=MinMaxGrid(4))
+    state = optimizer.init(model)
+    return lambda: optimizer.update(model, state)

@@ -1,0 +1,157 @@
+"""Our side of the benchmark: the cases built from this package, and the machine's peaks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from psgd_ref import kernels
+from psgd_ref.compress import (
+    DSQ,
+    EWGS,
+    LSQ,
+    BayesianBits,
+    Dampening,
+    FakeQuantizer,
+    LSQPlus,
+    MinMaxGrid,
+    hold_quantizers,
+)
+from psgd_ref.core.arguments import Array
+from psgd_ref.experiments.benchmark.worker import Step, serve
+from psgd_ref.kernels import Part, Parts
+from psgd_ref.kernels.compile import body, kernel
+from psgd_ref.kernels.parallel import for_each, start_threads
+from psgd_ref.models import convnet, mlp, resnet
+from psgd_ref.nn import Model
+from psgd_ref.training import PSGD, QAT, SGD, CrossEntropy, Objective, Penalized
+
+QUANTIZERS: dict[str, type[FakeQuantizer]] = {
+    "LSQ": LSQ,
+    "LSQ+": LSQPlus,
+    "DSQ": DSQ,
+    "EWGS": EWGS,
+    "Bayesian Bits": BayesianBits,
+    "LSQ + dampening": LSQ,
+}
+
+
+def build(case: dict[str, Any]) -> tuple[Step, float]:
+    """A call that does the work of the case once, and how many FLOP (optimiser, triad: bytes) that is."""
+    make = {"optimizer": _optimizer, "layer": _layer, "sgemm": _sgemm, "triad": _triad}
+    return make[case["work"]](case) if case["work"] in make else _network(case)
+
+
+def _model(case: dict[str, Any]) -> Model:
+    if case["model"] == "resnet":
+        return resnet(case["depth"], width=case["width"])
+    if case["model"] == "convnet":
+        return convnet(case["image"][-1], case["widths"])
+    return mlp(case["widths"])
+
+
+def _network(case: dict[str, Any]) -> tuple[Step, float]:
+    rng = np.random.default_rng(0)
+    model = _model(case)
+    x = rng.standard_normal((case["batch"], *case["image"])).astype(np.float32)
+    labels = rng.integers(0, 10, case["batch"])
+    objective: Objective = CrossEntropy()
+    optimizer = PSGD(0.1, grid=MinMaxGrid(4)) if case.get("optimizer") == "psgd" else SGD(0.1)
+    if case.get("quantizer"):
+        hold_quantizers(model, QUANTIZERS[case["quantizer"]], case["bits"], case["bits"], x)
+        optimizer = QAT(0.01)
+        if "dampening" in case["quantizer"]:
+            objective = Penalized(objective, [Dampening(1e-3, 1)])
+    state = optimizer.init(model)
+
+    def evaluate() -> object:
+        return model.forward(x)
+
+    def train() -> object:
+        objective(model, x, labels, 0)
+        return optimizer.update(model, state)
+
+    step = evaluate if case["work"] == "evaluate" else train
+    with _counted() as count:
+        step()
+    return step, sum(count)
+
+
+@contextmanager
+def _counted() -> Iterator[list[float]]:
+    """FLOP of the matrix products and convolutions that go through the kernels' interface."""
+    count: list[float] = []
+    names = ("conv2d", "conv2d_backward", "linear", "linear_backward")
+    originals = {name: getattr(kernels, name) for name in names}
+
+    def counting(name: str) -> Any:
+        def call(first: Array, second: Array, *rest: Any) -> Any:
+            result = originals[name](first, second, *rest)
+            if name.endswith("backward"):
+                passes, y, w = 2 if result[0] is not None else 1, first, rest[0]
+            else:
+                passes, y, w = 1, result, second
+            count.append(2.0 * passes * y.size * w.size / w.shape[-1])
+            return result
+
+        return call
+
+    for name in names:
+        setattr(kernels, name, counting(name))
+    try:
+        yield count
+    finally:
+        for name, original in originals.items():
+            setattr(kernels, name, original)
+
+
+def _optimizer(case: dict[str, Any]) -> tuple[Step, float]:
+    size = case["weights"] // case["tensors"]
+    w, g, v = np.random.default_rng(0).standard_normal((3, size * case["tensors"])).astype(np.float32)
+    parts = Parts.of([Part(i * size, (i + 1) * size, 1, 7, "volume") for i in range(case["tensors"])])
+    steps = [kernels.min_max_steps(w, parts)]
+
+    def step() -> None:
+        steps[0] = kernels.psgd_update(w, g, v, parts, steps[0], 1e-6, 0.9, 1e-4)
+
+    return step, 20.0 * w.size  # w, g, v read, w and v written
+
+
+def _layer(case: dict[str, Any]) -> tuple[Step, float]:
+    rng, channels = np.random.default_rng(0), case["channels"]
+    shape = (case["batch"], case["size"], case["size"], channels)
+    x, dy = rng.standard_normal((2, *shape)).astype(np.float32)
+    w = rng.standard_normal((3, 3, channels, channels)).astype(np.float32)
+    flop = 2.0 * x.size * 9 * channels
+    if case["passes"] == "forward":
+        return lambda: kernels.conv2d(x, w, None, (1, 1), (1, 1)), flop
+    return lambda: kernels.conv2d_backward(dy, x, w, (1, 1), (1, 1)), 2 * flop
+
+
+def _sgemm(case: dict[str, Any]) -> tuple[Step, float]:
+    a, b = np.ones((2, 1024, 1024), np.float32)
+    return lambda: a @ b, 2.0 * 1024**3
+
+
+def _triad(case: dict[str, Any]) -> tuple[Step, float]:
+    a, b, c = np.ones((3, case["size"]), np.float32)
+    return lambda: _run_triad(a, b, c), 12.0 * a.size
+
+
+@kernel
+def _run_triad(a, b, c):
+    for_each((a.size + 8191) // 8192, a.size, _triad_block, (a, b, c))
+
+
+@body
+def _triad_block(index, worker, a, b, c):
+    lo, hi = index * 8192, (index + 1) * 8192
+    x, y, z = a[lo:hi], b[lo:hi], c[lo:hi]
+    for i in range(x.size):
+        x[i] = y[i] + np.float32(3) * z[i]
+
+
+if __name__ == "__main__":
+    start_threads()
+    serve(build)

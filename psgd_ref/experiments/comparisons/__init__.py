@@ -1,0 +1,1 @@
+"""Comparisons of methods, a folder for each task; `tasks` lists them."""

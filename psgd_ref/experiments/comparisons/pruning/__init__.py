@@ -1,0 +1,1 @@
+"""Pruning: trained densely or sparsely, pruned at several sparsities."""

@@ -1,0 +1,1 @@
+"""Post-training quantization of models trained in several ways."""

@@ -1,0 +1,132 @@
+"""The post-training methods of the comparison, each as one function of a trained model."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.compress import (
+    ACIQGrid,
+    AdaptivFloatGrid,
+    Grid,
+    MinMaxGrid,
+    MSEGrid,
+    calibrated,
+    dfq,
+    hold_inputs,
+    lapq,
+    quantize,
+    reestimate_batch_norm,
+)
+from psgd_ref.compress.post_training.activations import NearestTarget, UnsignedRounding
+from psgd_ref.core.arguments import Array
+from psgd_ref.data import Dataset
+from psgd_ref.experiments.shared.precision import Precision
+from psgd_ref.experiments.shared.rows import MENDED
+from psgd_ref.nn import Model
+
+# How many training images the methods that calibrate may see, and LAPQ's budget.
+CALIBRATION, LAPQ_EVALUATIONS = 512, 100
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Training images for methods that look at some, normalised; `all` for batch-norm statistics."""
+
+    images: Array
+    labels: npt.NDArray[np.integer]
+    all: Array
+
+    @staticmethod
+    def of(data: Dataset) -> "Calibration":
+        """The first images of the training part, whose order is random."""
+        images = data.normalise(data.train.images)
+        return Calibration(images[:CALIBRATION], data.train.labels[:CALIBRATION], images)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A quantized model, with or without re-estimated batch norms, and the seconds that it took."""
+
+    batch_norm: str
+    model: Model
+    seconds: float
+
+
+def variants(
+    method: str, model: Model, precision: Precision, calibration: Calibration, norms: Sequence[str]
+) -> Iterator[Variant]:
+    """The model quantized by a method of the registry, once for each treatment of its batch norms.
+
+    norms : "as trained", "re-estimated". Where batch norms are re-estimated, that happens after the
+            weights are quantized, so that activation ranges are those of the mended network, and again
+            at the end. LAPQ and DFQ set all ranges at once, and are mended after.
+    """
+    start = perf_counter()
+    whole = WHOLE[method](model, precision, calibration) if method in WHOLE else None
+    shared = perf_counter() - start
+    for norm in norms:
+        start, mend = perf_counter(), norm == MENDED
+        if whole is None:
+            quantized = _by_grid(*GRIDS[method], model, precision, calibration, mend)
+        else:
+            quantized = whole.copy()
+        if mend:
+            reestimate_batch_norm(quantized, calibration.all)
+        yield Variant(norm, quantized, shared + perf_counter() - start)
+
+
+def _by_grid(
+    grid: Callable[..., Grid],
+    rule: str,
+    correction: str,
+    model: Model,
+    precision: Precision,
+    calibration: Calibration,
+    mend: bool,
+) -> Model:
+    """A grid for the weights, and a range rule for the activations."""
+    quantized = quantize(model, precision.weights, grid, correction=correction)
+    if precision.activations is None:
+        return quantized
+    if mend:
+        reestimate_batch_norm(quantized, calibration.all)
+    roundings = calibrated(quantized, calibration.images, precision.activations, rule)
+    if grid is AdaptivFloatGrid:
+        hold_inputs(quantized, {name: _float(layer) for name, layer in roundings.items()})
+    else:
+        hold_inputs(quantized, roundings)
+    return quantized
+
+
+def _float(rounding: UnsignedRounding) -> NearestTarget:
+    """AdaptivFloat's values up to the same top, in as many bits (one of them an idle sign)."""
+    return NearestTarget(AdaptivFloatGrid(rounding.bits).fit([rounding.top]))
+
+
+def _lapq(model: Model, precision: Precision, calibration: Calibration) -> Model:
+    found = lapq(
+        model,
+        calibration.images,
+        calibration.labels,
+        precision.weights,
+        precision.activations,
+        LAPQ_EVALUATIONS,
+    )
+    return found.model
+
+
+def _dfq(model: Model, precision: Precision, calibration: Calibration) -> Model:
+    return dfq(model, precision.weights, precision.activations)
+
+
+# Grid of the weights, range rule of the activations, correction of the weights' moments.
+GRIDS: dict[str, tuple[Callable[..., Grid], str, str]] = {
+    "min-max": (MinMaxGrid, "max", "none"),
+    "MSE": (MSEGrid, "mse", "none"),
+    "ACIQ": (ACIQGrid, "aciq", "mean"),
+    "AdaptivFloat": (AdaptivFloatGrid, "max", "none"),
+}
+WHOLE: dict[str, Callable[[Model, Precision, Calibration], Model]] = {"LAPQ": _lapq, "DFQ": _dfq}

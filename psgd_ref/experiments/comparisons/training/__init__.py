@@ -1,0 +1,1 @@
+"""Methods that act during training: quantization-aware training beside PSGD."""

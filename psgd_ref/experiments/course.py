@@ -1,0 +1,75 @@
+"""What the walkthroughs train, and the stored results that they read.
+
+They train the demonstration's network by its recipe on the digits, in fewer epochs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from psgd_ref.experiments.digits import study as demo
+from psgd_ref.experiments.shared.rows import cell, markdown
+from psgd_ref.models import convnet
+from psgd_ref.nn import Model
+from psgd_ref.training import Optimizer
+
+PACKAGE = Path(__file__).parents[1]
+# From the number of steps, which the schedule needs, to the optimiser.
+Rule = Callable[[int], Optimizer]
+
+
+def train(rule: Rule, epochs: int, seed: int = 0, start: Model | None = None) -> Model:
+    """A model trained on the digits with the demonstration's recipe.
+
+    rule : `sgd()`, `psgd(bits)` or any function from the number of steps to an optimiser
+    seed : of the initial weights and the order of images
+    start: a model to train on from; it is copied. By default a fresh one
+    """
+    model = convnet(widths=demo.CHANNELS, seed=seed) if start is None else start.copy()
+    demo.fit_digits(model, rule(demo.steps(epochs)), epochs, seed)
+    return model
+
+
+def sgd(**changes: Any) -> Rule:
+    """SGD with the options that the demonstration's search chose; changes: options of `SGD`."""
+    options = {**demo.chosen_options()["SGD"], **changes}
+    return partial(demo.Method("SGD", None).optimizer, options)
+
+
+def psgd(bits: int, **changes: Any) -> Rule:
+    """PSGD towards the min-max grid of b bits, options chosen by the same search for 3 bits.
+
+    bits : 2 … 16; changes: options of `PSGD` but the grid
+    """
+    options = {**demo.chosen_options()["PSGD → W3"], **changes}
+    return partial(demo.Method("PSGD", bits).optimizer, options)
+
+
+def stored(name: str) -> str:
+    """The text of a stored result: a checkout's file in `notebooks`, else the installed package's copy.
+
+    name : path below `notebooks`, as "compare/pruning/rows.json"
+    Raises FileNotFoundError where it is not stored.
+    """
+    folder = PACKAGE / "stored"
+    path = (folder if folder.exists() else PACKAGE.parent / "notebooks") / name
+    if not path.is_file():
+        raise FileNotFoundError(f"no result is stored as {path}; commands write such files with --out")
+    return path.read_text(encoding="utf-8")
+
+
+def pivot(rows: Sequence[Mapping[str, Any]], lines: Sequence[str], column: str) -> str:
+    """Stored rows of a comparison as a Markdown table: accuracies in per cent, mean ± standard deviation.
+
+    rows   : of `rows.json`, as `psgd-ref compare` writes it, those that shall be shown
+    lines  : the fields that name a line;   column : the field that names a column
+    """
+    columns = list(dict.fromkeys(row[column] for row in rows))
+    table: dict[tuple[str, ...], dict[Any, str]] = {}
+    for row in rows:
+        found = table.setdefault(tuple(str(row[name]) for name in lines), {})
+        found[row[column]] = cell(row["accuracies"])
+    cells = [[*names, *(found.get(name, "") for name in columns)] for names, found in table.items()]
+    heads = [*lines, *(str(name) for name in columns)]
+    return markdown(heads, cells, "l" * len(lines) + "r" * len(columns))

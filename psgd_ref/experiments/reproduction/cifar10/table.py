@@ -1,0 +1,190 @@
+"""The table `cifar10`: SGD and PSGD on CIFAR-10 at the paper's size, rounded with and without mending."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from psgd_ref.data.catalogue import VALIDATION
+from psgd_ref.data.sources import CIFAR10
+from psgd_ref.experiments.reproduction.cifar10.recipe import BATCH, Branch, Recipe
+from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED, statistics
+from psgd_ref.experiments.shared.rows import Row as AnyRow
+from psgd_ref.experiments.sweeps import driver as sweep
+from psgd_ref.experiments.sweeps.engines import Engine
+from psgd_ref.experiments.sweeps.plan import Run
+from psgd_ref.experiments.sweeps.run import ended
+from psgd_ref.interop.whole_file import write_json, write_text
+from psgd_ref.training.runs.checkpoint import checkpoints
+from psgd_ref.training.runs.run import METRICS
+
+# Passes of the test images for one rounded model, with and without mending, which sees half as many images.
+PASSES = 2.5
+# A forward pass in parts of a training step.
+FORWARD = 1 / 3
+
+
+@dataclass(frozen=True)
+class Row(AnyRow):
+    """One line: a branch, a grid, batch norms, a width ("full", "W4", "W3", "W2").
+
+    seconds  : of a seed's branch, training and evaluation, the trunk left out
+    distance : mean d/Δ at the end of training on the branch's own grid, over seeds
+    """
+
+    branch: str
+    grid: str
+    batch_norm: str
+    distance: float
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run behind the table: its identity, and the SHA-256 of the log of its epochs."""
+
+    run: str
+    identity: str
+    log: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """All rows, what they come from, and what failed or is left."""
+
+    recipe: Recipe
+    rows: list[Row]
+    sources: list[Source]
+    problems: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        return {
+            "recipe": asdict(self.recipe),
+            "rows": [asdict(row) for row in self.rows],
+            "sources": [asdict(source) for source in self.sources],
+            "problems": self.problems,
+        }
+
+
+def run(recipe: Recipe, folder: Path, engine: Engine, data_folder: Path | None = None) -> Result:
+    """Train and evaluate what is not there yet; killed and called again it goes on, see `sweep.run`.
+
+    folder : of the sweep; runs and results stay there
+    Problems are told in the result and leave rows out. Raises what `sweep.run` raises.
+    """
+    return _result(recipe, folder, lambda runs: sweep.run(runs, folder, engine, data_folder))
+
+
+def so_far(recipe: Recipe, folder: Path) -> Result:
+    """What is there of it, while it runs or after it was killed; nothing is computed. Raises OSError."""
+    return _result(recipe, folder, lambda runs: sweep.status(runs, folder))
+
+
+def _result(recipe: Recipe, folder: Path, stand: Callable[[Sequence[Run]], sweep.Status]) -> Result:
+    trunks = recipe.trunks()
+    begun = stand(trunks)
+    if begun.left or begun.failed:
+        return Result(recipe, [], [], _problems(begun))
+    starts = [checkpoints(ended(folder / sweep.RUNS, trunk.identity))[-1].absolute() for trunk in trunks]
+    groups = recipe.runs(starts)
+    found = stand([run for _, runs in groups for run in runs])
+    rows = [row for branch, runs in groups for row in _rows(branch, runs, found)]
+    known = [(run, status) for status in (begun, found) for run in status.runs if run in status.done]
+    return Result(recipe, rows, [_source(run, status, folder) for run, status in known], _problems(found))
+
+
+def save(result: Result, folder: Path, text: str) -> dict[str, Path]:
+    """Write the table in words and its numbers into the folder and return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table, numbers = folder / "table.md", folder / "table.json"
+    write_text(table, text + "\n")
+    write_json(numbers, result.as_json())
+    return {"table": table, "numbers": numbers}
+
+
+def estimate(recipe: Recipe, workers: int, seconds_per_step: Callable[[str], float] | None = None) -> float:
+    """Hours for all runs, from the time of a training step of one thread (measured here by default)."""
+    step = (seconds_per_step or step_seconds)(recipe.model)
+    images, held, test = CIFAR10.counts[0] - VALIDATION, VALIDATION, CIFAR10.counts[1]
+    epoch = images + 2 * FORWARD * held
+    looked_at = sum(len(b.measure.grids) * (1 + len(b.measure.bits)) for b in recipe.branches)
+    passes = len(recipe.seeds) * (
+        epoch * (recipe.trunk_epochs + recipe.branch_epochs * len(recipe.branches))
+        + PASSES * looked_at * FORWARD * test
+    )
+    return passes / BATCH * step / workers / 3600
+
+
+def step_seconds(model: str) -> float:
+    """Median seconds of a training step of one thread, batch 128, in a process of its own."""
+    from psgd_ref.experiments.shared.workers import processes
+
+    with processes(1) as pool:
+        return pool.submit(_step_seconds, model).result()
+
+
+def _step_seconds(model: str) -> float:
+    from psgd_ref.compress import MinMaxGrid
+    from psgd_ref.training import PSGD
+    from psgd_ref.training.runs.build import build_model
+
+    rng = np.random.default_rng(0)
+    network = build_model(model, CIFAR10.shape, CIFAR10.classes)
+    images = rng.standard_normal((BATCH, *CIFAR10.shape)).astype(np.float32)
+    labels = rng.integers(0, CIFAR10.classes, BATCH)
+    optimizer = PSGD(0.0, grid=MinMaxGrid(4))
+    state = optimizer.init(network)
+    seconds = []
+    for _ in range(6):
+        start = perf_counter()
+        network.loss_and_grad(images, labels)
+        state = optimizer.update(network, state)
+        seconds.append(perf_counter() - start)
+    # The first compiles.
+    return float(np.median(seconds[1:]))
+
+
+def _rows(branch: Branch, runs: Sequence[Run], status: sweep.Status) -> list[Row]:
+    """The rows of a branch over the seeds that are done."""
+    cells: dict[tuple[str, str, str], list[float]] = {}
+    seconds, distances = [], []
+    for each in runs:
+        entry = status.entries.get(each.identity)
+        if entry is None or entry.result is None:
+            continue
+        seconds.append(entry.seconds or 0.0)
+        distances.append(entry.result["metrics"]["mean_distance"])
+        for row in entry.result["accuracies"]:
+            norms = MENDED if row["reestimated"] else AS_TRAINED
+            # What a learned grid gives as it is, is that many bits.
+            grid, bits = ("learned", f"W{branch.bits}") if branch.learned else (row["grid"], row["precision"])
+            cells.setdefault((grid, norms, bits), []).append(row["accuracy"])
+    return [
+        Row(
+            method=f"{branch.name} + {grid}, {norms}",
+            needs="labelled data",
+            bits=bits,
+            **statistics(accuracies, seconds),
+            branch=branch.name,
+            grid=grid,
+            batch_norm=norms,
+            distance=float(np.mean(distances)),
+        )
+        for (grid, norms, bits), accuracies in cells.items()
+    ]
+
+
+def _source(run: Run, status: sweep.Status, folder: Path) -> Source:
+    log = ended(folder / sweep.RUNS, run.identity) / METRICS
+    digest = hashlib.sha256(log.read_bytes()).hexdigest() if log.exists() else "gone"
+    return Source(str(run), run.identity, digest, status.entries[run.identity].seconds or 0.0)
+
+
+def _problems(status: sweep.Status) -> list[str]:
+    failed = [f"{run} failed: {status.entries[run.identity].error}" for run in status.failed]
+    return failed + [f"{run} is not done; the same command goes on" for run in status.left]

@@ -1,0 +1,1 @@
+"""A picture for each comparison of methods, and the demonstration's."""

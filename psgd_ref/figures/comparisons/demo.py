@@ -1,0 +1,62 @@
+"""The demonstration's picture: accuracy and error against bits, and what the weights look like."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from psgd_ref.figures.course.weights import weight_histogram
+from psgd_ref.figures.style import BLUE, FAINT, INK, PAGE, VERMILION, letter, styled
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "SGD": {"color": INK, "linestyle": "-", "marker": "o"},
+    "SGD + MSE clipping": {"color": INK, "linestyle": ":", "marker": "o", "markerfacecolor": "white"},
+    "PSGD → W3": {"color": BLUE, "linestyle": "--", "marker": "s"},
+    "PSGD → W2": {"color": VERMILION, "linestyle": "-.", "marker": "^"},
+}
+
+
+def draw(rows: Sequence[Any], histograms: Sequence[Any]) -> Figure:
+    """Accuracy and relative quantization error against bits, above; one layer's weights, below.
+
+    rows       : with `method`, and `accuracy` (0 … 1) and `error` by column, a list over seeds each
+    histograms : with `method`, `bits`, `weights` in units of Δ and their integer `codes`
+    Bars and bands are one standard deviation over seeds. Histograms have logarithmic counts.
+    """
+    with styled():
+        figure = plt.figure(figsize=(PAGE, 4.9))
+        upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=(1.15, 1)))
+        accuracy, error = upper.subplots(1, 2)
+        _lines(accuracy, rows, "accuracy", ("full", "W8", "W4", "W3", "W2"))
+        accuracy.yaxis.set_major_formatter(PercentFormatter(1.0))
+        accuracy.set_ylabel("test accuracy")
+        accuracy.legend(loc="lower left")
+        _lines(error, rows, "error", ("W4", "W3", "W2"))
+        error.axhline(1, color=FAINT, linewidth=1, zorder=0)
+        error.set_ylim(bottom=0)
+        error.set_ylabel("quantization error / (Δ²/12)")
+        axes = lower.subplots(1, len(histograms), sharey=True)
+        for ax, histogram in zip(axes, histograms, strict=True):
+            weight_histogram(ax, histogram.weights, histogram.codes, histogram.bits)
+        axes[0].set_ylabel("weights (log scale)")
+        lower.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        titles = ["Accuracy after rounding to fewer bits", "Error (1: weights uniform in their cells)"]
+        titles += [f"{h.method}, on its {h.bits}-bit grid" for h in histograms]
+        letter([accuracy, error, *axes], titles)
+    return figure
+
+
+def _lines(ax: Axes, rows: Sequence[Any], quantity: str, columns: Sequence[str]) -> None:
+    for i, row in enumerate(rows):
+        values = np.array([getattr(row, quantity)[column] for column in columns])
+        spread = values.std(axis=1, ddof=1) if values.shape[1] > 1 else np.zeros(len(columns))
+        # Points at the same width stand side by side, so that their bars can be told apart.
+        place = np.arange(len(columns)) + 0.06 * (i - (len(rows) - 1) / 2)
+        ax.errorbar(place, values.mean(axis=1), spread, capsize=2, label=row.method, **LOOKS[row.method])
+    names = {"full": "full\nprecision"}
+    ax.set_xticks(range(len(columns)), [names.get(c, f"{c[1:]} bits") for c in columns])
+    ax.grid(axis="y")

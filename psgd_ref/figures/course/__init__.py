@@ -1,0 +1,1 @@
+"""Pictures of the notebooks that teach: warps, basins, densities, weights."""

@@ -1,0 +1,146 @@
+"""What a law is held against: a bundle of functions, this library's own unless others are given."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from psgd_ref.core import (
+    Targets,
+    Warp,
+    bounds,
+    clustering,
+    curvature,
+    mirror_step,
+    position_scale,
+    psgd_step,
+    reparametrisation,
+    volume_strength,
+    warped_step,
+)
+from psgd_ref.core.arguments import Array
+from psgd_ref.laws.methods.protocols import Quantizer
+from psgd_ref.laws.trial import Calls
+
+Step = Callable[[Array, Array, float, Warp], Array]
+
+
+def nearest(w: Array, targets: Targets) -> Array:
+    """w̄, by the target set itself."""
+    return targets.nearest(w)
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """The closed forms and bounds of the ledger, under the names they have in `psgd_ref.core`."""
+
+    general_scale: Callable[..., Array] = reparametrisation.general_scale
+    warp_remainder: Callable[..., Array] = bounds.warp_remainder
+    second_order_term: Callable[..., Array] = bounds.second_order_term
+    second_order_coefficient: Callable[[str], float] = bounds.second_order_coefficient
+    decay_ratio: Callable[..., Array] = bounds.decay_ratio
+    volume_factor: Callable[..., float] = bounds.volume_factor
+    volume_strength: Callable[..., float] = volume_strength
+    mean_scale_of_cell: Callable[..., float] = bounds.mean_scale_of_cell
+    largest_scale: Callable[..., float] = bounds.largest_scale
+    largest_step: Callable[..., float] = bounds.largest_step
+    descent_bound: Callable[..., float] = bounds.descent_bound
+    rate_bound: Callable[..., float] = bounds.rate_bound
+    gradient_rate_bound: Callable[..., float] = bounds.gradient_rate_bound
+    pl_rate: Callable[..., float] = bounds.pl_rate
+    local_contraction: Callable[..., float] = bounds.local_contraction
+    stochastic_bound: Callable[..., float] = bounds.stochastic_bound
+    target_interval: Callable[..., tuple[Array, Array]] = bounds.target_interval
+    mirror_divergence: Callable[..., float] = bounds.mirror_divergence
+    box_bound: Callable[..., float] = bounds.box_bound
+    stationary_cdf: Callable[..., Array] = clustering.stationary_cdf
+    stationary_log_density: Callable[..., Array] = clustering.stationary_log_density
+    log_distance_drift: Callable[..., float] = clustering.log_distance_drift
+    expected_squared_error: Callable[..., float] = clustering.expected_squared_error
+    soft_threshold: Callable[..., Array] = clustering.soft_threshold
+    decay_equilibrium: Callable[..., float] = clustering.decay_equilibrium
+    warped_hessian: Callable[..., Array] = curvature.warped_hessian
+    psgd_linearisation: Callable[..., Array] = curvature.psgd_linearisation
+    largest_stable_step: Callable[..., float] = curvature.largest_stable_step
+    largest_stable_curvature: Callable[..., float] = curvature.largest_stable_curvature
+    quantization_loss: Callable[..., float] = curvature.quantization_loss
+    powerpropagation_scale: Callable[..., Array] = reparametrisation.powerpropagation_scale
+    powerpropagation_alpha: Callable[[float], float] = reparametrisation.powerpropagation_alpha
+    difference_of_squares_scale: Callable[..., Array] = reparametrisation.difference_of_squares_scale
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The functions under test, by structure and not by inheritance: any callables that fit will do.
+
+    warp        : (targets, eps, strength, cap) → object with the methods of `psgd_ref.core.Warp`
+    scale       : (w, targets, eps, strength, cap) → s, shape of w; the rules of `position_scale`
+    psgd_step, warped_step, mirror_step : (w, g, lr, warp) → new w. The warp given is this library's:
+                  read targets, eps, strength and cap from it, and use or ignore its methods
+    nearest     : (w, targets) → w̄, shape of w
+    formulas    : closed forms and bounds to check the above against
+
+    Parts of claim H2; None says that the subject has no such method:
+    laplace_clip        : bits → the α/b that minimises the squared error of a Laplace variable (ACIQ)
+    nested_rounding     : (w, low, high, bits) → Bayesian Bits' sum with every gate open
+    adaptive_magnitudes : (bits, exponent_bits, largest exponent) → AdaptivFloat's magnitudes
+    step_gradient       : (w, step, bits) → LSQ's gradient of the quantized value by the step, scaled
+
+    Parts that only some methods have; None likewise:
+    decayed_step : (w, g, lr, warp, κ) → new w, a step of PSGD with weight decay κ (claim E4)
+    quantizer    : targets → object with `levels`, `scale` and `codes` (claim H1), see `protocols`
+    prune        : (w, sparsity) → w with that share of zeros (claim G3)
+
+    given        : the parts that are under test, by field name; None for all of them
+    calls        : counts the calls of those parts, where they are known
+    address      : the code that stands for the subject where a counter-example is run again
+    """
+
+    name: str = "psgd_ref"
+    warp: Callable[..., Warp] = Warp
+    scale: Callable[..., Array] = position_scale
+    psgd_step: Step = psgd_step
+    warped_step: Step = warped_step
+    mirror_step: Step = mirror_step
+    nearest: Callable[[Array, Targets], Array] = nearest
+    formulas: Formulas = field(default_factory=Formulas)
+    laplace_clip: Callable[[int], float] | None = None
+    nested_rounding: Callable[[Array, float, float, int], Array] | None = None
+    adaptive_magnitudes: Callable[[int, int, int], Array] | None = None
+    step_gradient: Callable[[Array, float, int], Array] | None = None
+    decayed_step: Callable[[Array, Array, float, Warp, float], Array] | None = None
+    quantizer: Callable[[Targets], Quantizer] | None = None
+    prune: Callable[[Array, float], Array] | None = None
+    given: frozenset[str] | None = None
+    calls: Calls | None = None
+    address: str = "subject"
+
+    def decayed(self, w: Array, g: Array, lr: float, warp: Warp, decay: float) -> Array:
+        """A step with decay κ outside the scaling: the subject's own, or w⁺ − ηκw where it has none."""
+        if self.decayed_step is not None:
+            return self.decayed_step(w, g, lr, warp, decay)
+        return self.psgd_step(w, g, lr, warp) - lr * decay * w
+
+    def with_formulas(self, **formulas: Callable[..., Any]) -> "Subject":
+        """The same subject with some closed forms replaced."""
+        return replace(self, formulas=replace(self.formulas, **formulas))
+
+
+_registered: dict[str, Any] = {}
+
+
+def register(**parts: Any) -> None:
+    """Add parts to the subject that is checked when none is named: `register(laplace_clip=my_clip)`.
+
+    For parts that live above the mathematics, which the laws must not import. Raises ValueError for a
+    name that is no field of `Subject`.
+    """
+    unknown = sorted(set(parts) - set(Subject.__dataclass_fields__))
+    if unknown:
+        accepted = ", ".join(Subject.__dataclass_fields__)
+        raise ValueError(f"a subject has no part {', '.join(unknown)}; its parts are {accepted}")
+    _registered.update(parts)
+
+
+def reference() -> Subject:
+    """This library's own subject, with everything registered so far."""
+    return Subject(address="reference()", **_registered)

@@ -1,0 +1,102 @@
+"""What a configuration stands for: its model, its schedule, its optimisers."""
+
+import re
+from dataclasses import dataclass
+
+from psgd_ref.compress import QUANTIZERS, Grid, hold_quantizers, named_grid
+from psgd_ref.core import Zero
+from psgd_ref.data import Dataset
+from psgd_ref.models import convnet, mlp, resnet, vgg
+from psgd_ref.nn import Model
+from psgd_ref.training.runs.configuration import Configuration
+from psgd_ref.training.optimizers.optimizer import PSGD, SGD, Adam, Optimizer
+from psgd_ref.training.optimizers.schedules import Schedule, constant, cosine, piecewise
+
+# The perceptron of the paper's figures.
+HIDDEN = (50, 20)
+
+
+def build_model(name: str, shape: tuple[int, ...], classes: int, seed: int = 0) -> Model:
+    """The network of that name for images (H, W, C): mlp, convnet, resnet and its depth, vgg and its depth.
+
+    Raises ValueError for another name or depth.
+    """
+    height, width, channels = shape
+    if name == "mlp":
+        return mlp((height * width * channels, *HIDDEN, classes), seed)
+    if name == "convnet":
+        return convnet(channels, classes=classes, seed=seed)
+    match = re.fullmatch(r"(resnet|vgg)(\d+)", name)
+    if match is None:
+        raise ValueError(f"model must be mlp, convnet, resnet8 … resnet56 or vgg11 … vgg19; got {name!r}")
+    network = resnet if match[1] == "resnet" else vgg
+    return network(int(match[2]), classes, seed, channels)
+
+
+def model_of(configuration: Configuration, data: Dataset) -> Model:
+    """The configuration's model at its initial values, for the images of the data set."""
+    return build_model(
+        configuration.model, data.train.images.shape[1:], data.classes, seed=configuration.seed
+    )
+
+
+def hold_quantizer(configuration: Configuration, model: Model) -> None:
+    """Give the model the quantizers that the configuration trains through. Modifies it."""
+    if configuration.quantizer != "none":
+        hold_quantizers(
+            model, QUANTIZERS[configuration.quantizer], configuration.bits, seed=configuration.seed
+        )
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Epochs first … last (from 1) with one optimiser."""
+
+    first: int
+    last: int
+    name: str
+    optimizer: Optimizer
+
+
+def phases(configuration: Configuration, steps: int) -> list[Phase]:
+    """The run's optimisers one after the other: plain SGD before `psgd_from`, then PSGD.
+
+    steps : of an epoch
+    The schedule runs through all phases. Raises ValueError for values that an optimiser does not accept.
+    """
+    c, rate = configuration, _schedule(configuration, steps)
+    if c.optimizer == "adam":
+        return [Phase(1, c.epochs, "adam", Adam(rate, decay=c.decay))]
+    plain = SGD(rate, c.momentum, c.decay)
+    if c.optimizer == "sgd":
+        return [Phase(1, c.epochs, "sgd", plain)]
+    scaled = PSGD(
+        rate,
+        c.momentum,
+        c.decay,
+        Zero() if c.target == "zero" else grid_rule(c),
+        eps=c.eps,
+        strength=c.strength,
+        cap=c.cap,
+        refresh=c.refresh,
+        step=c.step,
+    )
+    both = [
+        Phase(1, min(c.psgd_from - 1, c.epochs), "sgd", plain),
+        Phase(c.psgd_from, c.epochs, "psgd", scaled),
+    ]
+    return [phase for phase in both if phase.first <= phase.last]
+
+
+def grid_rule(configuration: Configuration) -> Grid:
+    """The grid that the configuration's weights are measured on, and drawn to unless the target is zero."""
+    return named_grid(configuration.grid)(configuration.bits)
+
+
+def _schedule(configuration: Configuration, steps: int) -> Schedule:
+    c = configuration
+    if c.schedule == "cosine":
+        return cosine(c.lr, c.epochs * steps, round(c.warmup * steps))
+    if c.schedule == "piecewise":
+        return piecewise(c.lr, [milestone * steps for milestone in c.milestones], c.factor)
+    return constant(c.lr)

@@ -1,0 +1,212 @@
+"""A training run in a folder: configuration, metrics, checkpoints; it can be killed and resumed."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+from psgd_ref.compress import named_grid, prune, quantize, snip
+from psgd_ref.core.arguments import Array
+from psgd_ref.data import RECIPES, Dataset, load
+from psgd_ref.interop import load_safetensors
+from psgd_ref.interop.whole_file import write_text
+from psgd_ref.nn import Model
+from psgd_ref.training.runs.build import Phase, grid_rule, hold_quantizer, model_of, phases
+from psgd_ref.training.runs.checkpoint import checkpoints, last_whole, save_checkpoint
+from psgd_ref.training.runs.configuration import Configuration, refuse_other
+from psgd_ref.training.runs.configuration import configuration as options
+from psgd_ref.training.evaluation import in_order, score
+from psgd_ref.training.loop import Epoch, passes
+from psgd_ref.training.runs.position_metrics import positions
+from psgd_ref.training.progress import Progress
+
+CONFIGURATION, METRICS = "config.toml", "metrics.jsonl"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run left: its metrics, a dictionary for each epoch, its last checkpoint, and its state."""
+
+    metrics: list[dict[str, Any]]
+    checkpoint: Path
+    step: int
+    interrupted: bool
+
+
+def train(
+    configuration: Configuration,
+    folder: Path,
+    resume: bool = False,
+    data_folder: Path | None = None,
+    say: Say = print,
+    progress: bool | None = None,
+) -> Run:
+    """Train in `folder`, from the start or from its last whole checkpoint. Creates the folder.
+
+    data_folder : where downloaded data sets live (see `psgd_ref.data.data_folder`)
+    say         : told what a person should know, such as a damaged checkpoint
+    Writes config.toml, metrics.jsonl (a line for each epoch) and checkpoints (each epoch's end; the last
+    two stay). Ctrl-C ends the run after the present step and saves it. However it is interrupted, the
+    weights after resuming are bit for bit those of an undisturbed run. Raises ValueError for a folder of
+    another configuration or with a run in it and no `resume`; DivergenceError; OSError.
+    """
+    record = folder / CONFIGURATION
+    if record.exists() and not resume:
+        raise ValueError(f"{folder} holds a run already; go on with --resume or choose another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    data = load(configuration.data, data_folder)
+    model = model_of(configuration, data)
+    plan = phases(configuration, -(-len(data.train) // configuration.batch))
+    stand = _restored(configuration, folder, model, say)
+    if stand is None:
+        stand = _first(configuration, data, model, plan[0])
+        write_text(record, configuration.as_toml())
+        save_checkpoint(folder, model, stand, configuration.as_dict())
+    write_text(
+        folder / METRICS, _lines(line for line in read_metrics(folder) if line["epoch"] <= stand.epoch)
+    )
+    with _stop_on_interrupt() as stopped:
+        for phase in plan:
+            if stand.epoch < phase.last and not stopped():
+                _enter(phase, model, stand)
+                _continue(phase, configuration, folder, data, model, stand, stopped, progress)
+        if stopped():
+            save_checkpoint(folder, model, stand, configuration.as_dict())
+    return Run(
+        read_metrics(folder),
+        checkpoints(folder)[-1],
+        stand.step,
+        interrupted=stand.epoch < configuration.epochs,
+    )
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The metrics of a run, a dictionary for each epoch; a line that was cut off is left out."""
+    path = folder / METRICS
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
+    # What stands behind the last newline was being written when the run was killed.
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def _restored(configuration: Configuration, folder: Path, model: Model, say: Say) -> Progress | None:
+    found, problems = last_whole(folder)
+    for problem in problems:
+        say(f"{problem}; the one before is used")
+    if found is None:
+        if problems:
+            raise ValueError(f"{folder} has no whole checkpoint: {'; '.join(problems)}")
+        return None
+    # An option that the record lacks is younger than the record, which stands for its default.
+    recorded = options(found.configuration).as_dict()
+    refuse_other(configuration.as_dict(), recorded, found.path)
+    hold_quantizer(configuration, model)
+    return found.restore(model)
+
+
+def _first(configuration: Configuration, data: Dataset, model: Model, phase: Phase) -> Progress:
+    if configuration.start:
+        load_safetensors(model, configuration.start)
+    hold_quantizer(configuration, model)
+    if configuration.sparsity > 0:
+        model.hold(_pruned(configuration, data, model).mask)
+    return Progress.of(model, phase.optimizer.init(model), configuration.seed)
+
+
+def _pruned(c: Configuration, data: Dataset, model: Model) -> Model:
+    """The model at the mask that the run is to be trained at; SNIP sees the first batch of images."""
+    if c.prune == "magnitude":
+        return prune(model, c.sparsity / 100)
+    images = data.normalise(data.train.images[: c.batch])
+    return snip(model, images, data.train.labels[: c.batch], c.sparsity / 100)
+
+
+def _enter(phase: Phase, model: Model, stand: Progress) -> None:
+    """At the first step of a phase its optimiser begins with a state of its own; steps are counted on."""
+    if stand.epoch == phase.first - 1 and not stand.losses:
+        step = stand.state["step"]
+        stand.state = {**phase.optimizer.init(model), "step": step}
+
+
+def _continue(
+    phase: Phase,
+    configuration: Configuration,
+    folder: Path,
+    data: Dataset,
+    model: Model,
+    stand: Progress,
+    stopped: Callable[[], bool],
+    progress: bool | None,
+) -> None:
+    """Train to the end of a phase; metrics first, checkpoint second, so that no epoch lacks its line."""
+    c, begun, before = configuration, perf_counter(), stand.start
+    augment = RECIPES[c.augment]
+    for epoch in passes(
+        model, phase.optimizer, data, stand, phase.last, c.batch, c.smoothing, augment, stopped, progress
+    ):
+        line = _measured(phase, c, data, model, before, epoch)
+        line |= {"step": stand.step, "seconds": round(perf_counter() - begun, 3)}
+        _append(folder / METRICS, line)
+        save_checkpoint(folder, model, stand, c.as_dict())
+        begun, before = perf_counter(), stand.start
+
+
+def _measured(
+    phase: Phase, c: Configuration, data: Dataset, model: Model, before: Array, epoch: Epoch
+) -> dict[str, Any]:
+    """The metrics of an epoch that began with the weights `before`; accuracies and shares 0 … 1."""
+    place = positions(model, before, grid_rule(c))
+    rounded = quantize(model, c.bits, named_grid(c.grid))
+    return {
+        "epoch": epoch.epoch,
+        "optimizer": phase.name,
+        "loss": epoch.loss,
+        "validation_loss": epoch.validation_loss,
+        "validation_accuracy": epoch.validation_accuracy,
+        f"validation_accuracy_W{c.bits}": score(rounded, in_order(data, "validation"))[1],
+        "effective_rate": epoch.rate,
+        "mean_distance": place.distance,
+        "moved": place.moved,
+    }
+
+
+def _append(path: Path, line: dict[str, Any]) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(_lines([line]))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _lines(metrics: Iterable[dict[str, Any]]) -> str:
+    return "".join(json.dumps(line) + "\n" for line in metrics)
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
+    """A function that says whether Ctrl-C was pressed; a second press interrupts at once."""
+    pressed = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        print("stopping after this step; press Ctrl-C again to stop at once", file=sys.stderr)
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        signal.signal(signal.SIGINT, note)
+    except ValueError:
+        # Not the main thread: interrupts are somebody else's business.
+        yield lambda: False
+        return
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)

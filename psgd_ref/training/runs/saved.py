@@ -1,0 +1,56 @@
+"""What was saved, opened again: a run's folder, a checkpoint, or a state dict of PyTorch's."""
+
+from pathlib import Path
+
+from psgd_ref.data import Dataset, load
+from psgd_ref.data.catalogue import image_shape
+from psgd_ref.interop import load_safetensors
+from psgd_ref.interop.safetensors import read
+from psgd_ref.nn import Model
+from psgd_ref.training.runs.build import build_model, hold_quantizer
+from psgd_ref.training.runs.checkpoint import KEY, Checkpoint, last_whole, read_checkpoint
+from psgd_ref.training.runs.configuration import configuration
+
+
+def open_saved(
+    path: Path, model: str | None = None, data: str | None = None, folder: Path | None = None
+) -> tuple[Model, Dataset]:
+    """The model as `open_model` gives it, and the data set it was trained on.
+
+    folder : where downloaded data sets live
+    """
+    network, name = open_model(path, model, data)
+    return network, load(name, folder)
+
+
+def open_model(path: Path, model: str | None = None, data: str | None = None) -> tuple[Model, str]:
+    """The model of the last whole checkpoint in a folder, or of a file, and the name of its data set.
+
+    model, data : names, for a file that does not say itself what it is; they win over what it says
+    Raises ValueError for what is no run and no safetensors file, and when a name is missing.
+    """
+    found = _checkpoint(path)
+    options = {} if found is None else found.configuration
+    names = {"model": model or options.get("model"), "data": data or options.get("data")}
+    for name, value in names.items():
+        if value is None:
+            raise ValueError(f"{path} does not say its {name}; give it with --{name}")
+    network = build_model(str(names["model"]), *image_shape(str(names["data"])))
+    if found is None:
+        load_safetensors(network, path)
+    else:
+        hold_quantizer(configuration(options), network)
+        found.load_weights(network)
+    return network, str(names["data"])
+
+
+def _checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint at a path, or None for a safetensors file from elsewhere."""
+    if path.is_dir():
+        found, problems = last_whole(path)
+        if found is None:
+            raise ValueError(
+                f"{path} holds no whole checkpoint{': ' if problems else ''}{'; '.join(problems)}"
+            )
+        return found
+    return read_checkpoint(path) if KEY in read(path)[1] else None

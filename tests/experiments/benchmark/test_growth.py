@@ -1,0 +1,38 @@
+"""How cost grows: slopes on an oracle, and the command's files; that it is fast is not tested here."""
+
+import json
+
+import pytest
+
+from psgd_ref.cli import main
+from psgd_ref.experiments.benchmark import growth
+
+
+def test_a_slope_is_the_exponent():
+    points = [growth.Point("width", n, 3e-3 * n**1.5, 100.0 * n) for n in (8, 16, 64)]
+    result = growth.Result(points)
+    assert result.slope("width", "seconds") == pytest.approx(1.5)
+    assert result.slope("width", "bytes") == pytest.approx(1.0)
+    assert "| slope, width |  | 1.50 | 1.00 |" in result.table()
+
+
+def test_command_measures_draws_and_prints(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(growth.AXES, "weights", (1_000, 2_000_000))
+    folder = tmp_path / "new" / "folder"
+    assert main(["bench", "--growth", str(folder), "--only", "weights", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert json.loads((folder / "growth.json").read_text()) == printed
+    small, large = printed["points"]
+    assert [(p["axis"], p["value"]) for p in (small, large)] == [("weights", 1_000), ("weights", 2_000_000)]
+    assert min(small["seconds"], large["seconds"]) > 0
+    # Weights and gradients at least, of four bytes each.
+    assert large["bytes"] > 2 * 4 * 2_000_000
+    assert (folder / "growth.png").stat().st_size > 1_000
+
+
+def test_axes_are_listed_and_an_unknown_one_is_refused(tmp_path, capsys):
+    assert main(["bench", "--growth", str(tmp_path), "--list"]) == 0
+    assert capsys.readouterr().out.split() == ["batch", "width", "depth", "weights"]
+    assert main(["bench", "--growth", str(tmp_path / "x"), "--only", "height"]) == 2
+    assert "no axis is named height; there are batch, width, depth, weights" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
