@@ -30,7 +30,7 @@ class Expansion:
 
 
 def quantization_expansion(
-    hessian: Hessian, quantized: npt.ArrayLike, images: Array, labels: Any, smoothing: float = 0.0
+    hessian: Hessian, quantized: npt.ArrayLike, images: Array, labels: Any, label_smoothing: float = 0.0
 ) -> Expansion:
     """The cost of moving from the point of `hessian` to the weights `quantized`, shape (n,).
 
@@ -39,5 +39,5 @@ def quantization_expansion(
     """
     q = real_array("quantized", quantized).astype(np.float64) - hessian.model.w
     bend = 0.5 * float(q @ hessian.product(q))
-    true = loss_at(hessian.model, quantized, images, labels, smoothing) - hessian.loss
+    true = loss_at(hessian.model, quantized, images, labels, label_smoothing) - hessian.loss
     return Expansion(float(hessian.gradient @ q), bend, float(q @ q), true)

@@ -14,14 +14,19 @@ from psgd_ref.nn.functional import cross_entropy
 
 
 def loss_at(
-    model: Model, w: npt.ArrayLike, images: Array, labels: Any, smoothing: float = 0.0, training: bool = True
+    model: Model,
+    w: npt.ArrayLike,
+    images: Array,
+    labels: Any,
+    label_smoothing: float = 0.0,
+    training: bool = True,
 ) -> float:
     """The mean cross-entropy of the model with the weights w, shape (n,), in its place.
 
     training : batch norms take the statistics of `images`, as if re-estimated at w, or with False the
                model's running ones. The model stays as it is.
     """
-    return float(_at(model.copy(), real_array("w", w), images, labels, smoothing, training))
+    return float(_at(model.copy(), real_array("w", w), images, labels, label_smoothing, training))
 
 
 def losses(
@@ -30,7 +35,7 @@ def losses(
     coordinates: npt.ArrayLike,
     images: Array,
     labels: Any,
-    smoothing: float = 0.0,
+    label_smoothing: float = 0.0,
     training: bool = True,
     progress: bool | None = None,
 ) -> Array:
@@ -46,13 +51,13 @@ def losses(
     hidden = not (sys.stderr.isatty() if progress is None else progress)
     subject = model.copy()
     bar = tqdm(points, "landscape", unit="point", disable=hidden, leave=False)
-    found = [_at(subject, where.point(point), images, labels, smoothing, training) for point in bar]
+    found = [_at(subject, where.point(point), images, labels, label_smoothing, training) for point in bar]
     return np.where(np.isfinite(found), found, np.inf)
 
 
-def _at(model: Model, w: Array, images: Array, labels: Any, smoothing: float, training: bool) -> float:
+def _at(model: Model, w: Array, images: Array, labels: Any, label_smoothing: float, training: bool) -> float:
     if w.shape != model.w.shape:
         raise ValueError(f"w must have the model's shape {model.w.shape}; got {w.shape}")
     with np.errstate(over="ignore", invalid="ignore"):
         model.w[...] = w
-        return cross_entropy(model.forward(images, training), labels, smoothing)[0]
+        return cross_entropy(model.forward(images, training), labels, label_smoothing)[0]

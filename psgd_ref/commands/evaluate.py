@@ -97,7 +97,9 @@ def _evaluate(options: argparse.Namespace) -> int:
     pruned = {f"S{share:g}": prune(model, share / 100, options.scope) for share in shares}
     quantized = {f"W{bits}": quantize(model, bits, grid, channels) for bits in widths}
     if options.json:
-        layers = {name: [vars(layer) for layer in layer_sparsities(twin)] for name, twin in pruned.items()}
+        layers = {
+            name: [vars(layer) for layer in layer_sparsities(copied)] for name, copied in pruned.items()
+        }
         layers |= {name: [vars(layer) for layer in layer_reports(model, q)] for name, q in quantized.items()}
         print(json.dumps(result | ({"layers": layers} if options.report else {})))
         return 0
@@ -107,8 +109,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(f"{name:8} {accuracy:8.2%}")
     for name, sparse in pruned.items():
         print(f"\n{name}, {options.scope}\n\n{sparsity_report(sparse)}")
-    for name, twin in quantized.items():
-        print(f"\n{name}, {options.grid}\n\n{report(model, twin)}")
+    for name, copied in quantized.items():
+        print(f"\n{name}, {options.grid}\n\n{report(model, copied)}")
     return 0
 
 

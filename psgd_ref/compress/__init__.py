@@ -8,12 +8,12 @@ from psgd_ref.compress.grids.mse import MSEGrid, PNormGrid
 from psgd_ref.compress.grids.wide_zero import WideZeroGrid
 from psgd_ref.compress.multiplications import multiplications
 from psgd_ref.compress.names import GRIDS, QUANTIZERS, named_grid
-from psgd_ref.compress.parametrization import fold_weights
-from psgd_ref.compress.post_training.activations import calibrated, from_batch_norms, hold_inputs
+from psgd_ref.compress.parametrization import remove_parametrizations
+from psgd_ref.compress.post_training.activations import calibrated, from_batch_norms, insert_input_quantizers
 from psgd_ref.compress.post_training.batch_norm import reestimate_batch_norm
 from psgd_ref.compress.post_training.bias_correction import correct_biases
 from psgd_ref.compress.post_training.dfq import dfq
-from psgd_ref.compress.post_training.equalisation import absorb_biases, equalise
+from psgd_ref.compress.post_training.equalisation import absorb_biases, equalize
 from psgd_ref.compress.post_training.folding import fold_batch_norms
 from psgd_ref.compress.post_training.lapq import LAPQ, lapq
 from psgd_ref.compress.post_training.quantize import QuantizedModel, quantize, relative_error
@@ -31,8 +31,8 @@ from psgd_ref.compress.quantization_aware.dsq import DSQ
 from psgd_ref.compress.quantization_aware.ewgs import EWGS
 from psgd_ref.compress.quantization_aware.fake_quantizer import (
     FakeQuantizer,
-    hold_quantizers,
-    take_out_quantizers,
+    insert_fake_quantizers,
+    remove_fake_quantizers,
 )
 from psgd_ref.compress.quantization_aware.lsq import LSQ
 from psgd_ref.compress.quantization_aware.lsq_plus import LSQPlus
@@ -68,14 +68,13 @@ __all__ = [
     "correct_biases",
     "correct_channels",
     "dfq",
-    "equalise",
+    "equalize",
     "fix_gates",
     "fold_batch_norms",
-    "fold_weights",
     "from_batch_norms",
     "gated",
-    "hold_inputs",
-    "hold_quantizers",
+    "insert_fake_quantizers",
+    "insert_input_quantizers",
     "lapq",
     "multiplications",
     "named_grid",
@@ -85,10 +84,11 @@ __all__ = [
     "quantize_tensor",
     "reestimate_batch_norm",
     "relative_error",
+    "remove_fake_quantizers",
+    "remove_parametrizations",
     "report",
     "snip",
     "sparsity",
     "sparsity_report",
     "spred",
-    "take_out_quantizers",
 ]

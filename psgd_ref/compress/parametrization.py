@@ -7,7 +7,7 @@ from psgd_ref.nn import Layer, Model, Weighted
 from psgd_ref.nn.parameters import named_layers
 
 
-class Reparametrisation(Layer):
+class Parametrization(Layer):
     """A layer that stands before a weight and turns its parameter θ into the weight w = φ(θ)."""
 
     def start(self, w: Array) -> Array:
@@ -15,38 +15,38 @@ class Reparametrisation(Layer):
         raise NotImplementedError
 
 
-def reparametrise(model: Model, make: Callable[[tuple[int, ...]], Reparametrisation]) -> Model:
+def register_parametrization(model: Model, make: Callable[[tuple[int, ...]], Parametrization]) -> Model:
     """A new model of the same function whose weights are φ(θ); `w` of the new model holds θ.
 
     make : from the shape of a weight to the φ before it
-    Biases and batch norms stay as they are. `fold_weights` takes the φ out again.
+    Biases and batch norms stay as they are. `remove_parametrizations` takes the φ out again.
     """
-    twin = model.copy()
-    weights = {layer: layer.weight.value.copy() for layer in weighted(twin)}
+    copied = model.copy()
+    weights = {layer: layer.weight.value.copy() for layer in weighted(copied)}
     for layer in weights:
         layer.weight_quantizer = make(layer.weight.shape)
-    twin.lay_out_again()
+    copied.lay_out_again()
     for layer, w in weights.items():
-        assert isinstance(layer.weight_quantizer, Reparametrisation)
+        assert isinstance(layer.weight_quantizer, Parametrization)
         layer.weight.value[...] = layer.weight_quantizer.start(w)
-    return twin
+    return copied
 
 
-def fold_weights(model: Model) -> Model:
+def remove_parametrizations(model: Model) -> Model:
     """A new model of the same function in evaluation whose `w` holds the weights φ(θ) themselves.
 
     Whatever layer stands before a weight is applied as in evaluation and taken out.
     """
-    twin = model.copy()
+    copied = model.copy()
     values = {}
-    for layer in weighted(twin):
+    for layer in weighted(copied):
         if layer.weight_quantizer is not None:
             values[layer] = layer.weight_quantizer.forward(layer.weight.value, False)[0]
             layer.weight_quantizer = None
-    twin.lay_out_again()
+    copied.lay_out_again()
     for layer, w in values.items():
         layer.weight.value[...] = w
-    return twin
+    return copied
 
 
 def weighted(model: Model) -> Iterator[Weighted]:

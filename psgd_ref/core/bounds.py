@@ -11,7 +11,7 @@ from psgd_ref.core.arguments import Array, choice, real_array, real_number, same
 from psgd_ref.core.targets import Targets
 from psgd_ref.core.warp import Warp
 
-DISCRETISATIONS = ("psgd", "warp", "mirror")
+DISCRETIZATIONS = ("psgd", "warp", "mirror")
 
 
 # B. One flow, three discretisations
@@ -23,7 +23,7 @@ def second_order_coefficient(discretisation: str) -> float:
     Assumes s smooth between w and w⁺. Raises ValueError for another name. Source: claim B3.
     """
     return {"psgd": 0.0, "warp": 0.25, "mirror": 0.5}[
-        choice("discretisation", discretisation, DISCRETISATIONS)
+        choice("discretisation", discretisation, DISCRETIZATIONS)
     ]
 
 
@@ -77,7 +77,7 @@ def decay_ratio(t: npt.ArrayLike, discretisation: str) -> Array:
     ratio says that it did (psgd and warp). t and result: any shape. Source: claim B3.
     """
     t = real_array("t", t)
-    name = choice("discretisation", discretisation, DISCRETISATIONS)
+    name = choice("discretisation", discretisation, DISCRETIZATIONS)
     if name == "psgd":
         return 1 - t
     return (1 - t / 2) * np.abs(1 - t / 2) if name == "warp" else np.exp(-t)

@@ -108,7 +108,7 @@ def soft_threshold(c: npt.ArrayLike, threshold: float) -> Array:
 
 
 def decay_equilibrium(
-    target: float, gradient: float, strength: float, decay: float, eps: float = 0.0
+    target: float, gradient: float, strength: float, weight_decay: float, eps: float = 0.0
 ) -> float:
     """How far on the zero side of a nonzero target unscaled weight decay holds a weight.
 
@@ -119,10 +119,12 @@ def decay_equilibrium(
     the half cell. Source: claim E4.
     """
     push = real_number("strength", strength, positive=True) * abs(float(gradient))
-    decay = real_number("decay", decay)
-    if push + decay == 0:
+    weight_decay = real_number("weight_decay", weight_decay)
+    if push + weight_decay == 0:
         raise ValueError("gradient and decay must not both be 0: nothing moves the weight")
-    return max(0.0, (decay * abs(float(target)) - push * real_number("eps", eps)) / (push + decay))
+    return max(
+        0.0, (weight_decay * abs(float(target)) - push * real_number("eps", eps)) / (push + weight_decay)
+    )
 
 
 def _power_integral(end: npt.ArrayLike, eps: float, q: float) -> Array:

@@ -55,7 +55,7 @@ class Dataset:
 
         size ≥ 1; the last batch may be smaller. `augment` sees the raw pixels of each batch.
         """
-        whole_number("batch", size, 1)
+        whole_number("batch_size", size, 1)
         order = rng.permutation(len(self.train))
         for start in range(0, len(order), size):
             chosen = order[start : start + size]

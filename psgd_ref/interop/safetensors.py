@@ -55,7 +55,7 @@ def load_tensors(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
     if mask is not None:
         check_mask(mask, model.w)
     load_state_dict(model, {name: t for name, t in tensors.items() if not name.startswith(OWN)})
-    model.hold(mask)
+    model.set_mask(mask)
 
 
 def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:

@@ -37,11 +37,11 @@ _LOG_BELOW = _floats(5.875095403e-3, 1.546476375e-1, 9.864942959e-1, 2.453006072
 _SPLIT, _SIDE = 128, 8
 
 
-def cross_entropy(logits: Array, labels: Indices, smoothing: float) -> tuple[float, Array]:
+def cross_entropy(logits: Array, labels: Indices, label_smoothing: float) -> tuple[float, Array]:
     """As `reference.cross_entropy`."""
     classes = logits.shape[1]
     gradient, work = np.empty(logits.shape, np.float32), np.empty(logits.size + _SIDE, np.float32)
-    targets = np.float32(smoothing / classes), np.float32(1 - smoothing)
+    targets = np.float32(label_smoothing / classes), np.float32(1 - label_smoothing)
     loss = _cross_entropy(flat(logits), np.ascontiguousarray(labels), gradient.reshape(-1), work, targets)
     return loss, gradient
 

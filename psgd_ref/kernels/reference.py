@@ -234,14 +234,14 @@ def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> Array:
     return np.broadcast_to(share[:, None, None, :], x_shape).copy()
 
 
-def cross_entropy(logits: Array, labels: Indices, smoothing: float) -> tuple[float, Array]:
+def cross_entropy(logits: Array, labels: Indices, label_smoothing: float) -> tuple[float, Array]:
     """−Σ q log softmax(z)/N and (softmax(z) − q)/N; q = smoothing/K + (1 − smoothing)[k is the label]."""
     count, classes = logits.shape
     # Shifted by the largest, so that nothing overflows.
     shifted = logits - logits.max(-1, keepdims=True)
     log_p = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
-    target = np.full(logits.shape, smoothing / classes, logits.dtype)
-    target[np.arange(count), labels] += 1 - smoothing
+    target = np.full(logits.shape, label_smoothing / classes, logits.dtype)
+    target[np.arange(count), labels] += 1 - label_smoothing
     return float(-(target * log_p).sum() / count), (np.exp(log_p) - target) / count
 
 
@@ -262,7 +262,7 @@ def min_max_steps(w: Array, parts: Parts) -> Array:
 
 
 def psgd_update(
-    w: Array, g: Array, v: Array, parts: Parts, steps: Array, lr: float, momentum: float, decay: float
+    w: Array, g: Array, v: Array, parts: Parts, steps: Array, lr: float, momentum: float, weight_decay: float
 ) -> Array:
     """PSGD with momentum and decay: v ← μ v + s(w) g + κ w, w ← w − η v. Modifies w and v in place.
 
@@ -277,7 +277,7 @@ def psgd_update(
             targets = UniformGrid(float(steps[first + channel]), part.levels) if part.levels else Zero()
             column = rows[:, channel]
             scale[:, channel] = position_scale(column, targets, part.eps, part.strength, part.cap)
-        v[span] = momentum * v[span] + scale.ravel() * g[span] + decay * w[span]
+        v[span] = momentum * v[span] + scale.ravel() * g[span] + weight_decay * w[span]
         w[span] -= lr * v[span]
         first += part.channels
     return min_max_steps(w, parts)

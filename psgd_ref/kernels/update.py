@@ -38,11 +38,11 @@ def min_max_steps(w: Array, parts: Parts) -> Array:
 
 
 def psgd_update(
-    w: Array, g: Array, v: Array, parts: Parts, steps: Array, lr: float, momentum: float, decay: float
+    w: Array, g: Array, v: Array, parts: Parts, steps: Array, lr: float, momentum: float, weight_decay: float
 ) -> Array:
     """As `reference.psgd_update`."""
     following, peaks = np.empty(parts.slots, np.float32), np.empty(parts.peaks, np.int32)
-    rates = (np.float32(lr), np.float32(momentum), np.float32(decay))
+    rates = (np.float32(lr), np.float32(momentum), np.float32(weight_decay))
     steps = np.ascontiguousarray(steps)
     if _per_tensor(parts):
         _update_tensors(w, g, v, steps, peaks, parts.blocks, parts.whole, parts.real, rates)
@@ -163,7 +163,7 @@ def _strip(channels):
 
 
 @inner
-def _velocity(x, dx, u, step, inverse, last, slope, offset, reach, momentum, decay):
+def _velocity(x, dx, u, step, inverse, last, slope, offset, reach, momentum, weight_decay):
     """μ v + s(w) g + κ w, with s = slope·min(d, reach) + offset."""
     # Times 1/Δ: a division takes ten times as long, and at a tie both targets are equally far.
     place = np.rint(x * inverse)
@@ -171,7 +171,7 @@ def _velocity(x, dx, u, step, inverse, last, slope, offset, reach, momentum, dec
     place = -last if place < -last else place
     d = abs(x - place * step)
     d = reach if d > reach else d
-    return momentum * u + ((slope * d + offset) * dx + decay * x)
+    return momentum * u + ((slope * d + offset) * dx + weight_decay * x)
 
 
 @inner
@@ -189,14 +189,16 @@ def _scale(step, levels, option):
 def _update_block(index, worker, w, g, v, steps, peaks, blocks, parts, options, rates):
     start, stop, part, first_peak = blocks[index]
     _, _, slot, levels = parts[part]
-    lr, momentum, decay = rates
+    lr, momentum, weight_decay = rates
     step, last = steps[slot], np.float32(max(levels, 0))
     inverse = _ONE / step
     slope, offset, reach = _scale(step, levels, options[part])
     x, dx, u = w[start:stop], g[start:stop], v[start:stop]
     peak = np.int32(0)
     for i in range(x.size):
-        velocity = _velocity(x[i], dx[i], u[i], step, inverse, last, slope, offset, reach, momentum, decay)
+        velocity = _velocity(
+            x[i], dx[i], u[i], step, inverse, last, slope, offset, reach, momentum, weight_decay
+        )
         moved = np.float32(x[i] - lr * velocity)
         u[i], x[i] = velocity, moved
         peak = max(peak, _magnitude(moved.view(np.int32)))
@@ -207,7 +209,7 @@ def _update_block(index, worker, w, g, v, steps, peaks, blocks, parts, options, 
 def _update_rows(index, worker, w, bits, g, v, steps, tables, found, peaks, blocks, parts, options, rates):
     start, stop, part, first_peak = blocks[index]
     _, channels, slot, levels = parts[part]
-    lr, momentum, decay = rates
+    lr, momentum, weight_decay = rates
     last = np.float32(max(levels, 0))
     step, inverse = tables[worker, 0], tables[worker, 1]
     slope, offset, reach = tables[worker, 2], tables[worker, 3], tables[worker, 4]
@@ -227,7 +229,17 @@ def _update_rows(index, worker, w, bits, g, v, steps, tables, found, peaks, bloc
         x, dx, u = w[lo : lo + size], g[lo : lo + size], v[lo : lo + size]
         for i in range(size):
             velocity = _velocity(
-                x[i], dx[i], u[i], step[i], inverse[i], last, slope[i], offset[i], reach[i], momentum, decay
+                x[i],
+                dx[i],
+                u[i],
+                step[i],
+                inverse[i],
+                last,
+                slope[i],
+                offset[i],
+                reach[i],
+                momentum,
+                weight_decay,
             )
             u[i] = velocity
             x[i] -= lr * velocity

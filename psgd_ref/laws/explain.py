@@ -93,11 +93,11 @@ class Watch:
     def _step(self, part: str, function: Callable[..., Array]) -> Callable[..., Array]:
         right = Subject().decayed if part == "decayed_step" else getattr(Subject(), part)
 
-        def step(w: Array, g: Array, lr: float, warp: Warp, *decay: float) -> Array:
-            found = function(w, g, lr, warp, *decay)
-            options = {"η": lr} | ({"κ": decay[0]} if decay else {})
+        def step(w: Array, g: Array, lr: float, warp: Warp, *weight_decay: float) -> Array:
+            found = function(w, g, lr, warp, *weight_decay)
+            options = {"η": lr} | ({"κ": weight_decay[0]} if weight_decay else {})
             setting = (warp.targets, warp.eps, warp.strength)
-            self._note(part, w, setting, found, right(w, g, lr, warp, *decay), options, g)
+            self._note(part, w, setting, found, right(w, g, lr, warp, *weight_decay), options, g)
             return found
 
         return step

@@ -100,19 +100,19 @@ def global_avg_pool(x: Array) -> Array:
     return kernels.global_avg_pool(floats("x", x, "NHWC"))
 
 
-def cross_entropy(logits: Array, labels: Any, smoothing: float = 0.0) -> tuple[float, Array]:
+def cross_entropy(logits: Array, labels: Any, label_smoothing: float = 0.0) -> tuple[float, Array]:
     """Mean cross-entropy −Σ q log softmax(z) and its gradient (softmax(z) − q)/N.
 
-    logits (N, K), labels (N,) in 0 … K − 1; q puts 1 − smoothing on the label and spreads smoothing
+    logits (N, K), labels (N,) in 0 … K − 1; q puts 1 − ε on the label and spreads ε = label_smoothing
     (in [0, 1)) evenly over all K classes. Returns the loss and dlogits (N, K).
     """
     count, classes = floats("logits", logits, "NK").shape
     if count == 0:
         raise ValueError("logits must have at least one row; got none")
     labels = label_array(labels, count, classes)
-    if not 0 <= real_number("smoothing", smoothing) < 1:
-        raise ValueError(f"smoothing must lie in [0, 1); got {smoothing!r}")
-    return kernels.cross_entropy(logits, labels, float(smoothing))
+    if not 0 <= real_number("label_smoothing", label_smoothing) < 1:
+        raise ValueError(f"label_smoothing must lie in [0, 1); got {label_smoothing!r}")
+    return kernels.cross_entropy(logits, labels, float(label_smoothing))
 
 
 def _window(weight: Array) -> tuple[int, int]:

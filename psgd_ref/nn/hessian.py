@@ -30,14 +30,14 @@ class Hessian:
     """
 
     def __init__(
-        self, model: Model, images: Array, labels: Any, smoothing: float = 0.0, training: bool = True
+        self, model: Model, images: Array, labels: Any, label_smoothing: float = 0.0, training: bool = True
     ) -> None:
         self.model = model.copy()
         self.net = linearise(self.model.net, training)
         x = self.model._images(images)
         self.still = np.zeros_like(x)
         logits = self.net.forward(x)
-        self.loss, dlogits = cross_entropy(logits, labels, smoothing)
+        self.loss, dlogits = cross_entropy(logits, labels, label_smoothing)
         shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
         self.p = shifted / shifted.sum(axis=1, keepdims=True)
         self.gradient = np.zeros_like(self.model.w)
@@ -63,7 +63,7 @@ def hessian_vector(
     images: Array,
     labels: Any,
     vector: npt.ArrayLike,
-    smoothing: float = 0.0,
+    label_smoothing: float = 0.0,
     method: str = "exact",
     step: float | None = None,
 ) -> Array:
@@ -77,7 +77,7 @@ def hessian_vector(
     they are. Raises ValueError for a vector of another shape, or layers that "exact" does not know.
     """
     if choice("method", method, METHODS) == "exact":
-        return Hessian(model, images, labels, smoothing).product(vector)
+        return Hessian(model, images, labels, label_smoothing).product(vector)
     v = _direction(vector, model)
     length = float(np.linalg.norm(v.astype(np.float64)))
     if length == 0:
@@ -89,7 +89,7 @@ def hessian_vector(
     moved, gradients = model.copy(), []
     for sign in (1, -1):
         moved.w[...] = model.w + sign * h * v
-        moved.loss_and_grad(images, labels, smoothing)
+        moved.loss_and_grad(images, labels, label_smoothing)
         gradients.append(moved.g.astype(np.float64))
     return np.asarray((gradients[0] - gradients[1]) / (2 * h)).astype(model.w.dtype)
 

@@ -48,7 +48,7 @@ class Model:
         initial value.
         """
         kept = {segment.name: segment.view(self.w) for segment in self.segments}
-        held = {} if self.mask is None else {part.name: part.view(self.mask) for part in self.segments}
+        masks = {} if self.mask is None else {part.name: part.view(self.mask) for part in self.segments}
         self.segments = lay_out(self.net)
         rng = np.random.default_rng(0)
         values = [
@@ -59,9 +59,9 @@ class Model:
         if self.mask is not None:
             self.mask = np.ones(self.w.size, bool)
             for part in self.segments:
-                part.view(self.mask)[...] = held.get(part.name, True)
+                part.view(self.mask)[...] = masks.get(part.name, True)
 
-    def hold(self, mask: npt.NDArray[np.bool_] | None) -> None:
+    def set_mask(self, mask: npt.NDArray[np.bool_] | None) -> None:
         """Prune the parameters where `mask` is False, for good; None lets all be free. Modifies the model.
 
         mask : (n,) booleans in the order of w
@@ -117,13 +117,13 @@ class Model:
         """
         return self.net.forward(self._images(x), training)[0]
 
-    def loss_and_grad(self, x: Array, labels: Any, smoothing: float = 0.0) -> float:
+    def loss_and_grad(self, x: Array, labels: Any, label_smoothing: float = 0.0) -> float:
         """Mean cross-entropy of a batch in training mode; fills `g` with its gradient.
 
         x as in `forward`, labels (N,) whole numbers in 0 … K − 1, smoothing in [0, 1).
         """
         logits, cache = self.net.forward(self._images(x), True)
-        loss, dlogits = cross_entropy(logits, labels, smoothing)
+        loss, dlogits = cross_entropy(logits, labels, label_smoothing)
         self.net.backward(dlogits, cache, need_dx=False)
         self.apply_mask()
         return loss

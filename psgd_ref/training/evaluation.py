@@ -9,11 +9,11 @@ import numpy.typing as npt
 from psgd_ref.compress import (
     Grid,
     MinMaxGrid,
-    fold_weights,
-    hold_inputs,
+    insert_input_quantizers,
     prune,
     quantize,
     reestimate_batch_norm,
+    remove_parametrizations,
 )
 from psgd_ref.compress.post_training.activations import ranged
 from psgd_ref.core.arguments import Array, choice
@@ -22,7 +22,7 @@ from psgd_ref.nn import Model
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.shapes import label_array
 
-BATCH = 500
+BATCH_SIZE = 500
 SPLITS = ("train", "validation", "test")
 # Training images that batch norms are re-estimated on; more change their statistics little.
 CALIBRATION = 5000
@@ -52,8 +52,8 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
 
 def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> float:
     """Share of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode."""
-    starts = range(0, len(images), BATCH)
-    return score(model, ((images[k : k + BATCH], labels[k : k + BATCH]) for k in starts))[1]
+    starts = range(0, len(images), BATCH_SIZE)
+    return score(model, ((images[k : k + BATCH_SIZE], labels[k : k + BATCH_SIZE]) for k in starts))[1]
 
 
 def in_order(data: Dataset, split: str) -> Iterator[tuple[Array, npt.NDArray[np.intp]]]:
@@ -62,8 +62,8 @@ def in_order(data: Dataset, split: str) -> Iterator[tuple[Array, npt.NDArray[np.
     split : "train", "validation" or "test"; ValueError for another
     """
     part: Split = getattr(data, choice("split", split, SPLITS))
-    for start in range(0, len(part), BATCH):
-        yield data.normalise(part.images[start : start + BATCH]), part.labels[start : start + BATCH]
+    for start in range(0, len(part), BATCH_SIZE):
+        yield data.normalise(part.images[start : start + BATCH_SIZE]), part.labels[start : start + BATCH_SIZE]
 
 
 def evaluate(
@@ -95,7 +95,7 @@ def evaluate(
     Raises ValueError for other widths or another split.
     """
     choice("split", split, SPLITS)
-    model = fold_weights(model)
+    model = remove_parametrizations(model)
     pruned = {f"S{100 * share:g}": prune(model, share, scope) for share in sparsities}
     subjects: dict[str, Model] = {}
     for name, whole in {"": model, **pruned}.items():
@@ -109,6 +109,6 @@ def evaluate(
         for width in activations:
             observed = data.normalise(data.train.images[:OBSERVED])
             both = subject.copy()
-            hold_inputs(both, ranged(subject, observed, width, ranges))
+            insert_input_quantizers(both, ranged(subject, observed, width, ranges))
             results[f"{name}A{width}"] = score(both, in_order(data, split))[1]
     return results

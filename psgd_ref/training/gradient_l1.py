@@ -23,16 +23,16 @@ class GradientL1:
     """
 
     strength: float
-    smoothing: float = 0.0
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         real_number("strength", self.strength)
 
     def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float:
-        loss = model.loss_and_grad(images, labels, self.smoothing)
+        loss = model.loss_and_grad(images, labels, self.label_smoothing)
         signs = np.zeros_like(model.w)
         for segment in gridded(model):
             signs[segment.span] = np.sign(model.g[segment.span])
         norm = float(signs @ model.g)
-        model.g += self.strength * Hessian(model, images, labels, self.smoothing).product(signs)
+        model.g += self.strength * Hessian(model, images, labels, self.label_smoothing).product(signs)
         return loss + self.strength * norm

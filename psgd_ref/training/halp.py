@@ -62,9 +62,9 @@ def fit_halp(
     model: Model,
     data: Dataset,
     epochs: int,
-    batch: int = 64,
+    batch_size: int = 64,
     seed: int = 0,
-    smoothing: float = 0.0,
+    label_smoothing: float = 0.0,
     augment: Augmentation | None = None,
     lr: float | Schedule = 0.1,
     bits: int = 8,
@@ -80,14 +80,14 @@ def fit_halp(
     schedule, rng = lr if callable(lr) else constant(lr), np.random.default_rng(seed)
     spans, losses, taken = [segment.span for segment in model.segments], [], 0
     for epoch in range(epochs):
-        batches = list(data.batches(rng, batch, augment))
+        batches = list(data.batches(rng, batch_size, augment))
         centre = model.w.copy()
         values, full = [], np.zeros_like(centre)
         for images, labels in batches:
-            values.append(model.loss_and_grad(images, labels, smoothing))
+            values.append(model.loss_and_grad(images, labels, label_smoothing))
             full += model.g * (len(labels) / len(data.train))
         with np.errstate(over="ignore", invalid="ignore"):
-            gradients = [_gradient(model, *pair, smoothing) for pair in batches]
+            gradients = [_gradient(model, *pair, label_smoothing) for pair in batches]
             model.w[...] = bit_centred_pass(centre, full, gradients, schedule, bits, mu, rng, spans, taken)
         taken += len(batches)
         if not (np.isfinite(values).all() and np.isfinite(model.w).all()):
@@ -96,12 +96,12 @@ def fit_halp(
     return losses
 
 
-def _gradient(model: Model, images: Array, labels: Any, smoothing: float) -> Gradient:
+def _gradient(model: Model, images: Array, labels: Any, label_smoothing: float) -> Gradient:
     """The gradient of a batch as a function of the weights. Modifies model.w when it is called."""
 
     def gradient(w: Array) -> Array:
         model.w[...] = w
-        model.loss_and_grad(images, labels, smoothing)
+        model.loss_and_grad(images, labels, label_smoothing)
         return model.g.copy()
 
     return gradient

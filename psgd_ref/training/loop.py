@@ -42,9 +42,9 @@ def fit(
     optimizer: Optimizer,
     data: Dataset,
     epochs: int,
-    batch: int = 64,
+    batch_size: int = 64,
     seed: int = 0,
-    smoothing: float = 0.0,
+    label_smoothing: float = 0.0,
     augment: Augmentation | None = None,
     progress: bool | None = None,
     objective: Objective | None = None,
@@ -63,14 +63,14 @@ def fit(
     whole_number("epochs", epochs, 1)
     stand = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
     return list(
-        passes(
+        train_epochs(
             model,
             optimizer,
             data,
             stand,
             epochs,
-            batch,
-            smoothing,
+            batch_size,
+            label_smoothing,
             augment,
             show=progress,
             objective=objective,
@@ -79,14 +79,14 @@ def fit(
     )
 
 
-def passes(
+def train_epochs(
     model: Model,
     optimizer: Optimizer,
     data: Dataset,
     progress: Progress,
     until: int,
-    batch: int = 64,
-    smoothing: float = 0.0,
+    batch_size: int = 64,
+    label_smoothing: float = 0.0,
     augment: Augmentation | None = None,
     stop: Callable[[], bool] = lambda: False,
     show: bool | None = None,
@@ -99,15 +99,15 @@ def passes(
     Other arguments as in `fit`. Going on from a saved model and progress gives the same weights, bit for
     bit, as not having stopped.
     """
-    steps = -(-len(data.train) // whole_number("batch", batch, 1))
+    steps = -(-len(data.train) // whole_number("batch_size", batch_size, 1))
     hidden = not (sys.stderr.isatty() if show is None else show)
-    goal = CrossEntropy(smoothing) if objective is None else objective
+    goal = CrossEntropy(label_smoothing) if objective is None else objective
     done = progress.epoch * steps + len(progress.losses)
     with tqdm(total=until * steps, initial=done, unit="step", disable=hidden, leave=False) as bar:
         while progress.epoch < until:
             bar.set_description(f"epoch {progress.epoch + 1}", refresh=False)
             progress.rng.bit_generator.state = progress.generator
-            batches = islice(data.batches(progress.rng, batch, augment), len(progress.losses), None)
+            batches = islice(data.batches(progress.rng, batch_size, augment), len(progress.losses), None)
             for images, labels in batches:
                 if stop():
                     return

@@ -33,10 +33,10 @@ class Penalty(Protocol):
 class CrossEntropy:
     """Mean cross-entropy with label smoothing in [0, 1): what is trained by default."""
 
-    smoothing: float = 0.0
+    label_smoothing: float = 0.0
 
     def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float:
-        return model.loss_and_grad(images, labels, self.smoothing)
+        return model.loss_and_grad(images, labels, self.label_smoothing)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from psgd_ref.training.runs.checkpoint import checkpoints
 from psgd_ref.training.runs.configuration import Configuration
 from tests.command import run
 
-QUICK = ["--data", "moons", "--epochs", "2", "--batch", "600", "--lr", "0.2"]
+QUICK = ["--data", "moons", "--epochs", "2", "--batch-size", "600", "--lr", "0.2"]
 
 
 def test_data_list_shows_every_set(capsys, tmp_path):
@@ -105,7 +105,9 @@ def test_a_toml_file_and_options_that_win_over_it(capsys, tmp_path):
     assert status == 0
     assert json.loads(out)["epoch"] == 1
     recorded = (tmp_path / "run" / "config.toml").read_text()
-    assert recorded == Configuration(data="moons", epochs=1, batch=600, lr=0.2, milestones=(1,)).as_toml()
+    assert (
+        recorded == Configuration(data="moons", epochs=1, batch_size=600, lr=0.2, milestones=(1,)).as_toml()
+    )
 
 
 def test_resuming_with_another_option_is_refused_by_its_name(capsys, tmp_path):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from psgd_ref.compress import LSQ, hold_quantizers, multiplications
+from psgd_ref.compress import LSQ, insert_fake_quantizers, multiplications
 from psgd_ref.compress.graph import links
 from psgd_ref.models import convnet, mlp
 
@@ -12,10 +12,10 @@ def test_of_a_convolutional_network():
     image = np.ones((8, 8, 1), np.float32)
     counts = {"conv1": 64 * 9 * 4, "conv2": 16 * 9 * 4 * 6, "fc": 60}
     assert multiplications(model, image) == counts
-    hold_quantizers(model, LSQ, 4, 4, image[None])
-    held = [link.layer.input_quantizer for link in links(model)]
+    insert_fake_quantizers(model, LSQ, 4, 4, image[None])
+    inserted = [link.layer.input_quantizer for link in links(model)]
     assert multiplications(model, image) == counts
-    assert [link.layer.input_quantizer for link in links(model)] == held
+    assert [link.layer.input_quantizer for link in links(model)] == inserted
 
 
 def test_of_a_perceptron():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psgd_ref.compress import fold_weights, powerpropagation, prune, spred
+from psgd_ref.compress import powerpropagation, prune, remove_parametrizations, spred
 from psgd_ref.compress.pruning.powerpropagation import Powerpropagation
 from psgd_ref.compress.pruning.prune import prunable
 from psgd_ref.core import Zero
@@ -32,7 +32,7 @@ def test_the_function_stays_and_folding_gives_the_weights_back(way):
     x, _ = batch((4, 6, 6, 1))
     other = way(model)
     assert np.allclose(other.forward(x), model.forward(x), atol=1e-12)
-    folded = fold_weights(other)
+    folded = remove_parametrizations(other)
     assert [part.name for part in folded.segments] == [part.name for part in model.segments]
     assert np.allclose(folded.w, model.w, atol=1e-15)
 
@@ -59,12 +59,12 @@ def test_one_step_at_alpha_2_is_warped_gradient_descent(lr, strength, seed):
     x, y = batch((6, 5), seed=seed)
     theta = powerpropagation(model, 2)
     theta.loss_and_grad(x, y)
-    step = SGD(lr * strength / 4, momentum=0, decay=0)
+    step = SGD(lr * strength / 4, momentum=0, weight_decay=0)
     step.update(theta, step.init(theta))
     model.loss_and_grad(x, y)
-    warped = PSGD(lr, momentum=0, decay=0, grid=Zero(), strength=strength, step="warp")
+    warped = PSGD(lr, momentum=0, weight_decay=0, grid=Zero(), strength=strength, step="warp")
     warped.update(model, warped.init(model))
-    folded = fold_weights(theta)
+    folded = remove_parametrizations(theta)
     for part in prunable(model):
         assert np.allclose(folded.w[part.span], model.w[part.span], rtol=1e-12, atol=1e-12)
 
@@ -76,9 +76,9 @@ def test_a_balanced_step_of_spred_is_powerpropagation_at_half_the_rate(lr):
     for way, rate in ((spred, lr), (lambda model: powerpropagation(model, 2), lr / 2)):
         model = way(mlp((5, 4, 3), dtype=np.float64))
         model.loss_and_grad(x, y)
-        step = SGD(rate, momentum=0, decay=0)
+        step = SGD(rate, momentum=0, weight_decay=0)
         step.update(model, step.init(model))
-        ends.append(fold_weights(model))
+        ends.append(remove_parametrizations(model))
     one, two = (np.concatenate([end.w[part.span] for part in prunable(end)]) for end in ends)
     assert np.allclose(one, two, rtol=1e-12, atol=1e-15)
 
@@ -88,11 +88,11 @@ def test_decay_of_both_factors_is_lasso(start):
     """At rest on ½h(w − c)², decay κ on m and θ leaves the soft threshold c − κ/h (Ziyin and Wang 2023)."""
     model = spred(mlp((3, 2), dtype=np.float64), start)
     weight, factor = (model.segment(f"fc1.{name}") for name in ("weight", "weight_quantizer.factor"))
-    c, h, decay = np.array([[0.8, -0.6], [0.3, -0.05], [0.02, 1.5]]), 1.0, 0.1
+    c, h, weight_decay = np.array([[0.8, -0.6], [0.3, -0.05], [0.02, 1.5]]), 1.0, 0.1
     w = np.sign(c) * 0.7
     root = np.sqrt(np.abs(w)) if start == "balanced" else np.ones_like(w)
     factor.view(model.w)[...], weight.view(model.w)[...] = root, w / root
-    step = SGD(0.2, momentum=0, decay=decay)
+    step = SGD(0.2, momentum=0, weight_decay=weight_decay)
     state = step.init(model)
     for _ in range(4000):
         m, theta = factor.view(model.w), weight.view(model.w)
@@ -100,15 +100,17 @@ def test_decay_of_both_factors_is_lasso(start):
         model.g[...] = 0
         factor.view(model.g)[...], weight.view(model.g)[...] = slope * theta, slope * m
         step.update(model, state)
-    expected = np.sign(c) * np.maximum(np.abs(c) - decay / h, 0)
+    expected = np.sign(c) * np.maximum(np.abs(c) - weight_decay / h, 0)
     assert np.allclose(
-        fold_weights(model).segment("fc1.weight").view(fold_weights(model).w), expected, atol=1e-6
+        remove_parametrizations(model).segment("fc1.weight").view(remove_parametrizations(model).w),
+        expected,
+        atol=1e-6,
     )
 
 
 def test_folding_keeps_a_mask():
     pruned = prune(powerpropagation(convnet(), 2), 0.8)
-    folded = fold_weights(pruned)
+    folded = remove_parametrizations(pruned)
     assert np.array_equal(folded.mask, pruned.mask)
     assert not folded.w[~folded.mask].any()
 

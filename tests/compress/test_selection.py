@@ -14,13 +14,13 @@ def test_only_weights_and_linear_biases_are_quantized():
     rng = np.random.default_rng(0)
     model.w[...] += rng.normal(size=model.w.size).astype(np.float32) / 10
     before = model.w.copy()
-    twin = quantize(model, bits=4)
+    copied = quantize(model, bits=4)
     assert np.array_equal(model.w, before)
     for segment in model.segments:
-        changed = not np.array_equal(segment.view(model.w), segment.view(twin.w))
-        assert changed == (segment.role != "norm") == (segment.name in twin.quantized)
-        if segment.name in twin.quantized:
-            assert np.array_equal(twin.quantized[segment.name].values, segment.view(twin.w))
+        changed = not np.array_equal(segment.view(model.w), segment.view(copied.w))
+        assert changed == (segment.role != "norm") == (segment.name in copied.quantized)
+        if segment.name in copied.quantized:
+            assert np.array_equal(copied.quantized[segment.name].values, segment.view(copied.w))
 
 
 @pytest.mark.parametrize(("bits", "outer"), [(2, 8), (3, 8), (4, 4), (8, 8)])

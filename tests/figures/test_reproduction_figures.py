@@ -107,7 +107,7 @@ def landscape_data():
 
 def clustering_data():
     names = ("PSGD", "warped", "mirror", "large batch", "no smoothing")
-    line = {"batch": 50, "smoothing": 0.1, "steps": [0, 10, 20]}
+    line = {"batch_size": 50, "label_smoothing": 0.1, "steps": [0, 10, 20]}
     return {
         "seeds": [0, 1, 2],
         "epochs": 1,

@@ -177,14 +177,14 @@ def test_no_images():
 @given(
     rows=st.integers(1, 70),
     classes=st.sampled_from([1, 2, 7, 8, 10, 17, 128, 129, 300]),
-    smoothing=st.sampled_from([0.0, 0.1]),
+    label_smoothing=st.sampled_from([0.0, 0.1]),
     seed=SEEDS,
 )
-def test_cross_entropy(rows, classes, smoothing, seed):
+def test_cross_entropy(rows, classes, label_smoothing, seed):
     rng = np.random.default_rng(seed)
     logits, labels = draw(rng, rows, classes), rng.integers(0, classes, rows)
-    loss, gradient = kernels.cross_entropy(logits, labels, smoothing)
-    expected, oracle = reference.cross_entropy(double(logits), labels, smoothing)
+    loss, gradient = kernels.cross_entropy(logits, labels, label_smoothing)
+    expected, oracle = reference.cross_entropy(double(logits), labels, label_smoothing)
     assert gradient.dtype == np.float32
     # A logit's last place, when it is large, is a share of every probability.
     places = 1e-6 + 2e-7 * float(np.abs(logits).max())

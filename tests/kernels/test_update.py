@@ -29,7 +29,7 @@ def some_parts(draw):
 
 @FEW
 @given(some_parts(), st.integers(0, 2**32 - 1), st.sampled_from([0.0, 0.9]), st.sampled_from([0.0, 1e-2]))
-def test_update_agrees_with_its_oracle(drawn, seed, momentum, decay):
+def test_update_agrees_with_its_oracle(drawn, seed, momentum, weight_decay):
     parts, size = drawn
     rng = np.random.default_rng(seed)
     w, g, v = rng.standard_normal((3, size)).astype(np.float32)
@@ -39,8 +39,8 @@ def test_update_agrees_with_its_oracle(drawn, seed, momentum, decay):
     wide = [a.astype(float) for a in (w, g, v)]
     steps = kernels.min_max_steps(w, parts)
     np.testing.assert_allclose(steps, reference.min_max_steps(w.astype(float), parts), rtol=1e-6)
-    following = kernels.psgd_update(w, g, v, parts, steps, 0.1, momentum, decay)
-    reference.psgd_update(*wide, parts, steps.astype(float), 0.1, momentum, decay)
+    following = kernels.psgd_update(w, g, v, parts, steps, 0.1, momentum, weight_decay)
+    reference.psgd_update(*wide, parts, steps.astype(float), 0.1, momentum, weight_decay)
     np.testing.assert_allclose(w, wide[0], rtol=1e-5, atol=1e-5 * np.abs(wide[0]).max())
     np.testing.assert_allclose(v, wide[2], rtol=1e-5, atol=1e-5 * np.abs(wide[2]).max())
     # The Δ that come out are those of the new weights, bit for bit.

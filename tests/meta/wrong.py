@@ -184,8 +184,8 @@ class OffByOne:
 # Decay and pruning
 
 
-def decay_scaled(w, g, lr, warp, decay):
-    return psgd_step(w, g + decay * w, lr, warp)
+def decay_scaled(w, g, lr, warp, weight_decay):
+    return psgd_step(w, g + weight_decay * w, lr, warp)
 
 
 def prunes_largest(w, sparsity):

@@ -54,11 +54,11 @@ def test_copies_are_equal_and_independent(name, duplicate):
     model = build(seed=3)
     x = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     model.forward(x, training=True)
-    twin = duplicate(model)
+    copied = duplicate(model)
     before = model.forward(x)
-    assert np.array_equal(twin.forward(x), before)
-    twin.w[...] = 0
-    for buffer in twin.buffers.values():
+    assert np.array_equal(copied.forward(x), before)
+    copied.w[...] = 0
+    for buffer in copied.buffers.values():
         buffer[...] = 7
     assert np.array_equal(model.forward(x), before)
 

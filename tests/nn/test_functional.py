@@ -97,12 +97,12 @@ def test_pooling_values():
 
 @settings(PROFILE)
 @given(st.integers(1, 5), st.integers(2, 6), st.floats(0, 0.9))
-def test_cross_entropy(count, classes, smoothing):
+def test_cross_entropy(count, classes, label_smoothing):
     rng = np.random.default_rng(5)
     logits, labels = rng.normal(size=(count, classes)), rng.integers(0, classes, count)
-    _, dlogits = F.cross_entropy(logits, labels, smoothing)
+    _, dlogits = F.cross_entropy(logits, labels, label_smoothing)
     assert_vjp(
-        lambda z: np.array(F.cross_entropy(z, labels, smoothing)[0]),
+        lambda z: np.array(F.cross_entropy(z, labels, label_smoothing)[0]),
         lambda dy: (dy * dlogits,),
         (logits,),
     )
@@ -134,7 +134,7 @@ X = np.zeros((2, 5, 5, 3), np.float32)
         (lambda: F.cross_entropy(np.zeros((2, 3)), np.array([0, 3])), r"0\.\.2; got 0\.\.3"),
         (lambda: F.cross_entropy(np.zeros((2, 3)), np.array([0.0, 1.0])), "whole numbers"),
         (lambda: F.cross_entropy(np.zeros((0, 3)), np.zeros(0, int)), "at least one row"),
-        (lambda: F.cross_entropy(np.zeros((1, 3)), np.array([0]), 1.0), "smoothing"),
+        (lambda: F.cross_entropy(np.zeros((1, 3)), np.array([0]), 1.0), "label_smoothing"),
     ],
 )
 def test_bad_input_is_refused(call, message):

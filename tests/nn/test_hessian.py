@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psgd_ref.compress import calibrated, hold_inputs
+from psgd_ref.compress import calibrated, insert_input_quantizers
 from psgd_ref.models import convnet, mlp, resnet
 from psgd_ref.nn import (
     AvgPool2d,
@@ -58,13 +58,13 @@ def point(name, seed=0, count=6):
 
 @pytest.mark.parametrize("name", NETWORKS)
 @settings(deadline=None, derandomize=True, max_examples=5)
-@given(seed=st.integers(0, 1000), smoothing=st.sampled_from([0.0, 0.2]))
-def test_exact_equals_differences_of_gradients(name, seed, smoothing):
+@given(seed=st.integers(0, 1000), label_smoothing=st.sampled_from([0.0, 0.2]))
+def test_exact_equals_differences_of_gradients(name, seed, label_smoothing):
     model, x, labels, rng = point(name, seed)
     v = rng.normal(size=model.w.shape)
-    exact = hessian_vector(model, x, labels, v, smoothing)
+    exact = hessian_vector(model, x, labels, v, label_smoothing)
     # Short steps, so that no unit passes its kink.
-    measured = hessian_vector(model, x, labels, v, smoothing, "differences", 1e-8)
+    measured = hessian_vector(model, x, labels, v, label_smoothing, "differences", 1e-8)
     assert np.allclose(exact, measured, rtol=1e-4, atol=1e-5 * np.abs(exact).max())
 
 
@@ -153,7 +153,7 @@ def test_float32_runs_on_the_kernels_and_agrees(name):
 def test_a_quantizer_is_refused_with_advice():
     model = mlp((12, 7, 4))
     x = np.random.default_rng(0).normal(size=(6, 12)).astype(np.float32)
-    hold_inputs(model, calibrated(model, x, 4))
+    insert_input_quantizers(model, calibrated(model, x, 4))
     v = np.ones_like(model.w)
     with pytest.raises(ValueError, match=r"Linear that holds a quantizer; use method='differences'"):
         hessian_vector(model, x, np.zeros(6, int), v)

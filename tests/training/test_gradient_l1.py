@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from psgd_ref.compress import LSQ, hold_quantizers
+from psgd_ref.compress import LSQ, insert_fake_quantizers
 from psgd_ref.data import load_digits
 from psgd_ref.models import mlp
 from psgd_ref.nn import Segment
@@ -19,7 +19,7 @@ def test_worked_product(monkeypatch):
     matrix = np.array([[3, 1, 0], [1, 2, 0.5], [0, 0.5, 1]])
     w = np.array([0.3, -0.7, 0.2])
     model = SimpleNamespace(w=w, g=matrix @ w, segments=(Segment("w", (3,), "weight", 0, 3),))
-    model.loss_and_grad = lambda images, labels, smoothing: 0.5 * w @ matrix @ w
+    model.loss_and_grad = lambda images, labels, label_smoothing: 0.5 * w @ matrix @ w
     monkeypatch.setattr(
         gradient_l1, "Hessian", lambda *_: SimpleNamespace(product=lambda vector: matrix @ vector)
     )
@@ -58,6 +58,6 @@ def test_training_with_it_leaves_a_smaller_gradient():
 
 def test_quantizers_have_no_second_derivatives():
     model = mlp((64, 8, 10), seed=0)
-    hold_quantizers(model, LSQ, 4)
+    insert_fake_quantizers(model, LSQ, 4)
     with pytest.raises(ValueError, match="quantizer"):
         GradientL1(0.1)(model, IMAGES, LABELS, 0)

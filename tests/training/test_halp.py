@@ -53,13 +53,13 @@ def test_a_pass_is_that_of_the_reference(bits):
     assert np.allclose(got, reference(w, order, u, bits, 1.0), atol=1e-12)
 
 
-def distances(bits, mu, passes=12):
+def distances(bits, mu, train_epochs=12):
     """Distance to the optimum before and behind every pass, the mean over three runs."""
     runs = []
     for seed in range(3):
         rng, w = np.random.default_rng(seed), np.zeros(8)
         found = [np.linalg.norm(w - BEST)]
-        for _ in range(passes):
+        for _ in range(train_epochs):
             gradients = [example_gradient(i) for i in rng.integers(0, 100, INNER)]
             w = bit_centred_pass(w, full_gradient(w), gradients, constant(LR), bits, mu, rng)
             found.append(np.linalg.norm(w - BEST))

@@ -10,7 +10,7 @@ from psgd_ref.compress.post_training.activations import RULES
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD, DivergenceError, accuracy, evaluate, fit
-from psgd_ref.training.loop import passes
+from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 
 DATA = load_digits()
@@ -19,7 +19,15 @@ DATA = load_digits()
 def trained(optimizer, epochs=2, seed=0, **options):
     model = convnet(widths=(4, 8), seed=seed)
     history = fit(
-        model, optimizer, DATA, epochs, batch=50, seed=seed, smoothing=0.1, augment=Shift(1), **options
+        model,
+        optimizer,
+        DATA,
+        epochs,
+        batch_size=50,
+        seed=seed,
+        label_smoothing=0.1,
+        augment=Shift(1),
+        **options,
     )
     return model, history
 
@@ -38,7 +46,7 @@ def test_copying_the_model_in_the_middle_changes_nothing():
     optimizer = SGD(0.1)
     for model in (plain, copied):
         progress = Progress.of(model, optimizer.init(model), 0)
-        for _ in passes(model, optimizer, DATA, progress, 2):
+        for _ in train_epochs(model, optimizer, DATA, progress, 2):
             if model is copied:
                 model.copy()
     assert np.array_equal(plain.w, copied.w)
@@ -94,7 +102,7 @@ def test_evaluate_rounds_activations_on_every_kind_of_range(ranges):
     ("call", "message"),
     [
         (lambda: fit(mlp(), SGD(), DATA, 0), "epochs"),
-        (lambda: fit(mlp(), SGD(), DATA, 1, batch=0), "batch"),
+        (lambda: fit(mlp(), SGD(), DATA, 1, batch_size=0), "batch_size"),
         (lambda: fit(mlp(), SGD(), DATA, 1, seed=-1), "seed"),
         (lambda: fit(mlp((64, 5)), SGD(), DATA, 1), "labels must lie in 0..4"),
         (lambda: fit(mlp((63, 10)), SGD(), DATA, 1), "63 channels"),

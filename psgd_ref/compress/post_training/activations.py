@@ -19,7 +19,7 @@ from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
 
 EMA_WEIGHT = 0.1
-BATCH, SAMPLE = 128, 2**14
+BATCH_SIZE, SAMPLE = 128, 2**14
 
 
 class UnsignedRounding(Layer):
@@ -164,7 +164,7 @@ def input_bits(model: Model, bits: int) -> dict[str, int]:
     return {name: OUTER_BITS if width < 4 and name == names[-1] else width for name in names}
 
 
-def hold_inputs(model: Model, quantizers: Mapping[str, Layer]) -> None:
+def insert_input_quantizers(model: Model, quantizers: Mapping[str, Layer]) -> None:
     """Put quantizers in front of layers, by the layer's name. Modifies the model.
 
     Raises ValueError for a name that is no layer with a weight.
@@ -190,8 +190,8 @@ def observe(model: Model, images: Array) -> dict[str, Inputs]:
     try:
         for link in found:
             link.layer.input_quantizer = recorders[link.name]
-        for start in range(0, len(images), BATCH):
-            model.forward(images[start : start + BATCH])
+        for start in range(0, len(images), BATCH_SIZE):
+            model.forward(images[start : start + BATCH_SIZE])
     finally:
         for link in found:
             link.layer.input_quantizer = recorders[link.name].inner

@@ -5,7 +5,7 @@ from psgd_ref.nn import BatchNorm, Model
 from psgd_ref.nn.parameters import named_layers
 
 
-def reestimate_batch_norm(model: Model, images: Array, batch: int = 500) -> None:
+def reestimate_batch_norm(model: Model, images: Array, batch_size: int = 500) -> None:
     """Replace every running mean and variance by their averages over `images`. Modifies `model`.
 
     images : (N, H, W, C) as the model takes them, N ≥ 1; no labels are needed
@@ -17,7 +17,7 @@ def reestimate_batch_norm(model: Model, images: Array, batch: int = 500) -> None
         return
     if len(images) == 0:
         raise ValueError("images must not be empty; re-estimation needs at least one")
-    size = whole_number("batch", batch, 1)
+    size = whole_number("batch_size", batch_size, 1)
     for k, start in enumerate(range(0, len(images), size)):
         for norm in norms:
             norm.momentum = 1 / (k + 1)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from psgd_ref.compress.grids.base import Grid
 from psgd_ref.compress.grids.min_max import MinMaxGrid
-from psgd_ref.compress.post_training.activations import from_batch_norms, hold_inputs
+from psgd_ref.compress.post_training.activations import from_batch_norms, insert_input_quantizers
 from psgd_ref.compress.post_training.bias_correction import correct_biases
-from psgd_ref.compress.post_training.equalisation import absorb_biases, equalise
+from psgd_ref.compress.post_training.equalisation import absorb_biases, equalize
 from psgd_ref.compress.post_training.folding import fold_batch_norms
 from psgd_ref.compress.post_training.quantize import QuantizedModel
 from psgd_ref.compress.selection import assign
@@ -28,7 +28,7 @@ def dfq(
     taken to have mean zero. Source: Nagel et al. 2019; its sums over residual blocks are ours.
     """
     ready = fold_batch_norms(model)
-    equalise(ready)
+    equalize(ready)
     absorb_biases(ready)
     rules = {
         part.name: rule for part, rule in assign(ready, grid(bits, per_channel)) if part.role == "weight"
@@ -36,5 +36,5 @@ def dfq(
     quantized = QuantizedModel(ready, rules)
     correct_biases(quantized, ready)
     if activation_bits is not None:
-        hold_inputs(quantized, from_batch_norms(ready, activation_bits))
+        insert_input_quantizers(quantized, from_batch_norms(ready, activation_bits))
     return quantized

@@ -13,7 +13,7 @@ from psgd_ref.nn import Model
 TOLERANCE = 1e-3
 
 
-def equalise(model: Model, sweeps: int = 100) -> None:
+def equalize(model: Model, sweeps: int = 100) -> None:
     """Scale neighbouring layers until every channel has the same range in both. Modifies the model.
 
     s_i = √(r1_i r2_i)/r2_i:   W1[…, i] /= s_i,   b1_i /= s_i,   W2[…, i, :] *= s_i

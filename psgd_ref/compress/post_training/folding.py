@@ -20,12 +20,12 @@ def fold_batch_norms(model: Model) -> Model:
     its statistics after quantization restores them. Biases that come from a batch norm are kept off
     the grid like the batch norm (role "norm"). Source: Jacob et al. 2018; the memory is ours.
     """
-    twin = Model.copy(model)
-    foldable = [link for link in links(twin) if link.norm is not None]
+    copied = Model.copy(model)
+    foldable = [link for link in links(copied) if link.norm is not None]
     for link in foldable:
         if link.layer.bias is None:
             link.layer.bias = Parameter((link.layer.weight.shape[-1],), "norm", zeros)
-    twin.lay_out_again()
+    copied.lay_out_again()
     for link in foldable:
         norm, weight, bias = link.norm, link.layer.weight.value, link.layer.bias
         assert norm is not None
@@ -37,4 +37,4 @@ def fold_batch_norms(model: Model) -> Model:
         norm.eps = FOLDED_EPS
         norm.running_mean[...], norm.running_var[...] = beta, gamma.astype(np.float64) ** 2
         gamma[...] = np.sqrt(norm.running_var + norm.eps)
-    return twin
+    return copied

@@ -14,8 +14,8 @@ from psgd_ref.compress.grids.min_max import MinMaxGrid
 from psgd_ref.compress.grids.mse import PNormGrid, best_clip
 from psgd_ref.compress.post_training.activations import (
     UnsignedRounding,
-    hold_inputs,
     input_bits,
+    insert_input_quantizers,
     unsigned_inputs,
 )
 from psgd_ref.compress.post_training.quantize import QuantizedModel
@@ -29,7 +29,7 @@ POWERS = tuple(np.linspace(2, 4, 10))
 LOWEST, HIGHEST, ACCURACY = 0.3, 2.0, 0.02
 # Layers with as many bits as this keep their first clip: there is next to nothing to win.
 FINE_BITS = 8
-BATCH = 512
+BATCH_SIZE = 512
 
 
 @dataclass(frozen=True)
@@ -136,14 +136,16 @@ class _Problem:
         """The model with these clips, always the same object: copies would take a sixth of the search."""
         self.subject.round(self.model, self.grids(clips), self.correction)
         pairs = zip(self.inputs.items(), clips[len(self.weights) :].tolist(), strict=True)
-        hold_inputs(self.subject, {name: UnsignedRounding(bits, top) for (name, bits), top in pairs})
+        insert_input_quantizers(
+            self.subject, {name: UnsignedRounding(bits, top) for (name, bits), top in pairs}
+        )
         return self.subject
 
     def loss(self, clips: Array) -> float:
         """Mean cross-entropy of the calibration images."""
         model, total = self.quantized(clips), 0.0
-        for start in range(0, len(self.images), BATCH):
-            part = slice(start, start + BATCH)
+        for start in range(0, len(self.images), BATCH_SIZE):
+            part = slice(start, start + BATCH_SIZE)
             labels = self.labels[part]
             total += cross_entropy(model.forward(self.images[part]), labels)[0] * len(labels)
         return total / len(self.images)

@@ -7,7 +7,7 @@ import numpy as np
 
 from psgd_ref.compress.grids.base import Grid
 from psgd_ref.compress.grids.min_max import MinMaxGrid
-from psgd_ref.compress.parametrization import fold_weights
+from psgd_ref.compress.parametrization import remove_parametrizations
 from psgd_ref.compress.post_training.tensor import QuantizedTensor, correct_channels, quantize_tensor
 from psgd_ref.compress.selection import assign, layer_name, outer_layers
 from psgd_ref.core.arguments import choice
@@ -35,7 +35,7 @@ class QuantizedModel(Model):
             raise ValueError(
                 f"correction {correction!r} would move a pruned model's weights off 0; accepted is none"
             )
-        super().__setstate__(fold_weights(model).__getstate__())
+        super().__setstate__(remove_parametrizations(model).__getstate__())
         rules: Assignment = (
             grid if isinstance(grid, Mapping) else {part.name: rule for part, rule in assign(self, grid)}
         )
@@ -86,7 +86,7 @@ def relative_error(model: Model, quantized: QuantizedModel) -> float:
     first; 1 means that training left no mark. First and last layer are left out, so that all widths
     compare the same weights.
     """
-    ratios, plain = [], fold_weights(model)
+    ratios, plain = [], remove_parametrizations(model)
     for name, tensor in quantized.quantized.items():
         segment = plain.segment(name)
         if layer_name(segment) not in outer_layers(plain):

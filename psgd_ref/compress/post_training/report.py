@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from psgd_ref.compress.parametrization import fold_weights
+from psgd_ref.compress.parametrization import remove_parametrizations
 from psgd_ref.compress.post_training.quantize import QuantizedModel
 from psgd_ref.compress.post_training.tensor import QuantizedTensor
 from psgd_ref.core.arguments import Array
@@ -36,7 +36,7 @@ class LayerReport:
 
 def layer_reports(model: Model, quantized: QuantizedModel) -> list[LayerReport]:
     """One report for each quantized parameter. model : the one before quantization."""
-    found, plain = [], fold_weights(model)
+    found, plain = [], remove_parametrizations(model)
     for name, tensor in quantized.quantized.items():
         w = plain.segment(name).view(plain.w).astype(np.float64)
         gaps = _gaps(tensor)

@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 
 from psgd_ref.compress import hard_concrete
-from psgd_ref.compress.parametrization import Reparametrisation, reparametrise, weighted
+from psgd_ref.compress.parametrization import Parametrization, register_parametrization, weighted
 from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
@@ -16,7 +16,7 @@ from psgd_ref.nn.parameters import Parameter, zeros
 SPACING = 2**20
 
 
-class Gates(Reparametrisation):
+class Gates(Parametrization):
     """w = θ ⊙ z, z hard concrete: drawn anew at every training step, its noise-free value in evaluation.
 
     dropped : in (0, 1), sets the first logits, φ = ln((1 − dropped)/dropped)
@@ -62,12 +62,13 @@ def gated(model: Model, dropped: float = 0.5, seed: int = 0) -> Model:
     """A new model with a hard-concrete gate before every weight, the same function in evaluation.
 
     dropped : in (0, 1), the share that the gates start with as a dropout rate (the official default)
-    Train it with `L0Penalty`; `fold_weights` gives the trained model in w, with zeros where gates are shut.
+    Train it with `L0Penalty`; `remove_parametrizations` gives the trained model in w, with
+    zeros where gates are shut.
     Raises ValueError for other values. Source: Louizos, Welling, Kingma 2018, with a gate for each weight
     instead of each input or filter, as in its use for unstructured pruning.
     """
     seeds = count(SPACING * whole_number("seed", seed, 0))
-    return reparametrise(model, lambda shape: Gates(shape, dropped, next(seeds)))
+    return register_parametrization(model, lambda shape: Gates(shape, dropped, next(seeds)))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from psgd_ref.compress.parametrization import Reparametrisation, reparametrise
+from psgd_ref.compress.parametrization import Parametrization, register_parametrization
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
@@ -10,7 +10,7 @@ from psgd_ref.nn.layer import Cache
 LARGEST_ALPHA = 5
 
 
-class Powerpropagation(Reparametrisation):
+class Powerpropagation(Parametrization):
     """w = θ|θ|^(α−1), ∂w/∂θ = α|θ|^(α−1), elementwise; α in [1, 5].
 
     At α = 2 gradient descent in θ with rate ηλ/4 is warped gradient descent towards 0 with strength λ
@@ -37,7 +37,7 @@ class Powerpropagation(Reparametrisation):
 def powerpropagation(model: Model, alpha: float) -> Model:
     """A new model of the same function that is trained in θ, w = θ|θ|^(α−1); α in [1, 5], 1 changes nothing.
 
-    Weights start where the given model's are, as in the official code. `fold_weights` gives the trained
-    model in w. Raises ValueError for another α. Source: Schwarz et al. 2021.
+    Weights start where the given model's are, as in the official code. `remove_parametrizations` gives the
+    trained model in w. Raises ValueError for another α. Source: Schwarz et al. 2021.
     """
-    return reparametrise(model, lambda shape: Powerpropagation(alpha))
+    return register_parametrization(model, lambda shape: Powerpropagation(alpha))

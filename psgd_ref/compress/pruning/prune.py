@@ -29,7 +29,7 @@ def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
     they are (see `reestimate_batch_norm`). Raises ValueError for other values.
     """
     pruned = model.copy()
-    pruned.hold(keep_largest(pruned, np.abs(pruned.w), sparsity, scope))
+    pruned.set_mask(keep_largest(pruned, np.abs(pruned.w), sparsity, scope))
     return pruned
 
 

@@ -19,7 +19,7 @@ def snip(model: Model, images: Array, labels: Any, sparsity: float) -> Model:
     Source: Lee, Ajanthan, Torr 2019.
     """
     pruned = model.copy()
-    pruned.hold(keep_largest(pruned, saliency(model, images, labels), sparsity))
+    pruned.set_mask(keep_largest(pruned, saliency(model, images, labels), sparsity))
     return pruned
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from psgd_ref.compress.parametrization import Reparametrisation, reparametrise
+from psgd_ref.compress.parametrization import Parametrization, register_parametrization
 from psgd_ref.core.arguments import Array, choice
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
@@ -11,7 +11,7 @@ from psgd_ref.nn.parameters import Parameter, ones
 STARTS = ("balanced", "one")
 
 
-class Product(Reparametrisation):
+class Product(Parametrization):
     """w = m ⊙ θ with a trained factor m in the shape of θ.
 
     start : where m starts: "balanced", m = |θ| = √|w|, or "one", m = 1 and θ = w
@@ -52,4 +52,4 @@ def spred(model: Model, start: str = "balanced") -> Model:
     start : "balanced", |m| = |θ|, or "one", m = 1; other words raise ValueError
     Source: Ziyin and Wang 2023 (starts: ours).
     """
-    return reparametrise(model, lambda shape: Product(shape, start))
+    return register_parametrization(model, lambda shape: Product(shape, start))

@@ -8,7 +8,7 @@ import numpy as np
 from psgd_ref import kernels
 from psgd_ref.compress import hard_concrete
 from psgd_ref.compress.post_training.activations import Inputs
-from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer, gradient_scale, held
+from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer, fake_quantizers, gradient_scale
 from psgd_ref.core.arguments import Array, choice, real_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn import Model
@@ -133,7 +133,7 @@ class BitCost:
 
     def __call__(self, model: Model, step: int) -> float:
         largest, total = max(self.macs.values()), 0.0
-        for link, quantizer in held(model):
+        for link, quantizer in fake_quantizers(model):
             if isinstance(quantizer, BayesianBits) and not quantizer.fixed:
                 total += _add_cost(quantizer, self.strength * self.macs[link.name] / largest)
         return total
@@ -160,7 +160,7 @@ def _add_cost(quantizer: BayesianBits, strength: float) -> float:
 
 def fix_gates(model: Model) -> None:
     """End of the first phase: every gate is open or shut from now on, in training too. Modifies the model."""
-    for _, quantizer in held(model):
+    for _, quantizer in fake_quantizers(model):
         if isinstance(quantizer, BayesianBits):
             quantizer.fixed = True
 
@@ -168,7 +168,7 @@ def fix_gates(model: Model) -> None:
 def chosen_bits(model: Model) -> dict[str, tuple[int, float]]:
     """Bits and the share of channels kept (0 … 1), by layer name and what is quantized."""
     found = {}
-    for link, quantizer in held(model):
+    for link, quantizer in fake_quantizers(model):
         if isinstance(quantizer, BayesianBits):
             gates, prune = quantizer.open_gates()
             opened = int(np.cumprod(gates).sum())

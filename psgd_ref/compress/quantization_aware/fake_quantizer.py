@@ -43,7 +43,7 @@ class FakeQuantizer(Layer):
         raise NotImplementedError
 
 
-def hold_quantizers(
+def insert_fake_quantizers(
     model: Model,
     kind: type[FakeQuantizer],
     weights: int | None,
@@ -62,7 +62,7 @@ def hold_quantizers(
     """
     if activations is not None and images is None:
         raise ValueError("quantizers of activations need images to start from; got none")
-    take_out_quantizers(model)
+    remove_fake_quantizers(model)
     found = links(model)
     if weights is not None:
         whole_number("bits of weights", weights, 2, 16)
@@ -78,18 +78,18 @@ def hold_quantizers(
             link = next(link for link in found if link.name == name)
             link.layer.input_quantizer = kind.of_inputs(observed[name], width)
     model.lay_out_again()
-    for i, (_, quantizer) in enumerate(held(model)):
+    for i, (_, quantizer) in enumerate(fake_quantizers(model)):
         quantizer.seed = whole_number("seed", seed, 0) * MANY + i
 
 
-def take_out_quantizers(model: Model) -> None:
+def remove_fake_quantizers(model: Model) -> None:
     """Remove every quantizer that a layer holds: what stays are the latent weights. Modifies the model."""
     for link in links(model):
         link.layer.weight_quantizer = link.layer.input_quantizer = None
     model.lay_out_again()
 
 
-def held(model: Model) -> Iterator[tuple[Link, FakeQuantizer]]:
+def fake_quantizers(model: Model) -> Iterator[tuple[Link, FakeQuantizer]]:
     """Every learning quantizer with the layer that holds it, weights before inputs."""
     for link in links(model):
         for quantizer in (link.layer.weight_quantizer, link.layer.input_quantizer):

@@ -16,7 +16,7 @@ from psgd_ref.compress import (
     FakeQuantizer,
     LSQPlus,
     MinMaxGrid,
-    hold_quantizers,
+    insert_fake_quantizers,
 )
 from psgd_ref.core.arguments import Array
 from psgd_ref.experiments.benchmark.worker import Step, serve
@@ -59,7 +59,7 @@ def _network(case: dict[str, Any]) -> tuple[Step, float]:
     objective: Objective = CrossEntropy()
     optimizer = PSGD(0.1, grid=MinMaxGrid(4)) if case.get("optimizer") == "psgd" else SGD(0.1)
     if case.get("quantizer"):
-        hold_quantizers(model, QUANTIZERS[case["quantizer"]], case["bits"], case["bits"], x)
+        insert_fake_quantizers(model, QUANTIZERS[case["quantizer"]], case["bits"], case["bits"], x)
         optimizer = QAT(0.01)
         if "dampening" in case["quantizer"]:
             objective = Penalized(objective, [Dampening(1e-3, 1)])
@@ -89,10 +89,10 @@ def _counted() -> Iterator[list[float]]:
         def call(first: Array, second: Array, *rest: Any) -> Any:
             result = originals[name](first, second, *rest)
             if name.endswith("backward"):
-                passes, y, w = 2 if result[0] is not None else 1, first, rest[0]
+                train_epochs, y, w = 2 if result[0] is not None else 1, first, rest[0]
             else:
-                passes, y, w = 1, result, second
-            count.append(2.0 * passes * y.size * w.size / w.shape[-1])
+                train_epochs, y, w = 1, result, second
+            count.append(2.0 * train_epochs * y.size * w.size / w.shape[-1])
             return result
 
         return call

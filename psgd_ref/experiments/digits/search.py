@@ -63,7 +63,7 @@ class Search:
 
 def candidates(method: Method) -> list[Options]:
     """The options to try for a method, the same number for each."""
-    name, values = ("decay", SGD_DECAYS) if method.bits is None else ("eps", PSGD_EPSILONS)
+    name, values = ("weight_decay", SGD_DECAYS) if method.bits is None else ("eps", PSGD_EPSILONS)
     return [
         {"lr": lr, "momentum": momentum, name: value}
         for lr in RATES

@@ -31,10 +31,10 @@ LAYER = "conv9.weight"
 # gradient noisy to the end, which is what clustering lives on (claim E2).
 CHANNELS = (8, 8, 8, 8, 8, 8, 8, 8, 16)
 EPOCHS = 40
-BATCH = 50
-SMOOTHING = 0.1
+BATCH_SIZE = 50
+LABEL_SMOOTHING = 0.1
 SHIFT = 1
-DECAY = 5e-4
+WEIGHT_DECAY = 5e-4
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Method:
 
     def optimizer(self, options: Options, steps: int) -> Optimizer:
         """With a cosine schedule that ends at 0; the options are those of `SGD` or `PSGD`."""
-        fixed = {"decay": DECAY, **options}
+        fixed = {"weight_decay": WEIGHT_DECAY, **options}
         schedule = cosine(fixed.pop("lr"), steps)
         if self.bits is None:
             return SGD(schedule, **fixed)
@@ -92,7 +92,7 @@ def chosen_options() -> dict[str, Options]:
 
 def steps(epochs: int) -> int:
     """How many steps so many passes over the training images are."""
-    return epochs * -(-len(load_digits().train) // BATCH)
+    return epochs * -(-len(load_digits().train) // BATCH_SIZE)
 
 
 def fit_digits(
@@ -107,9 +107,9 @@ def fit_digits(
         optimizer,
         load_digits(),
         epochs,
-        BATCH,
+        BATCH_SIZE,
         seed,
-        SMOOTHING,
+        LABEL_SMOOTHING,
         Shift(SHIFT),
         progress=False,
         objective=objective,

@@ -18,7 +18,7 @@ from psgd_ref.training import Optimizer
 from psgd_ref.training.progress import Progress
 
 BITS = 3
-LARGE_BATCH = 200
+LARGE_BATCH_SIZE = 200
 # Smaller than the demonstration's, with which weights gather within a few passes: E2 is about small steps.
 RATE = 0.1
 # Batches whose gradients show the noise, drawn apart from those of training.
@@ -31,17 +31,17 @@ class Setting:
     """A line of the figure: how a run differs from PSGD with small batches, noise and smoothing."""
 
     name: str
-    step: str = "psgd"
-    batch: int = demo.BATCH
-    smoothing: float = demo.SMOOTHING
+    discretization: str = "psgd"
+    batch_size: int = demo.BATCH_SIZE
+    label_smoothing: float = demo.LABEL_SMOOTHING
 
 
 SETTINGS = (
     Setting("PSGD"),
-    Setting("warped", step="warp"),
-    Setting("mirror", step="mirror"),
-    Setting("large batch", batch=LARGE_BATCH),
-    Setting("no smoothing", smoothing=0.0),
+    Setting("warped", discretization="warp"),
+    Setting("mirror", discretization="mirror"),
+    Setting("large batch", batch_size=LARGE_BATCH_SIZE),
+    Setting("no smoothing", label_smoothing=0.0),
 )
 
 
@@ -53,8 +53,8 @@ def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
     for i, setting in enumerate(SETTINGS):
         own = found[i * len(seeds) : (i + 1) * len(seeds)]
         lines[setting.name] = {
-            "batch": setting.batch,
-            "smoothing": setting.smoothing,
+            "batch_size": setting.batch_size,
+            "label_smoothing": setting.label_smoothing,
             "steps": own[0]["step"].tolist(),
             "mean": [each["mean"].tolist() for each in own],
             "typical": [each["typical"].tolist() for each in own],
@@ -70,7 +70,9 @@ def gathered(job: Job) -> Arrays:
         place = occupation(model, MinMaxGrid(BITS))
         variance = _noise(model, job)[place.indices]
         # λ* at ε = 0 is 8/Δ: claim C3.
-        drift = noise_drift(variance, 8 / place.step, optimizer.rate(stand.state), job.options["step"])
+        drift = noise_drift(
+            variance, 8 / place.step, optimizer.rate(stand.state), job.options["discretization"]
+        )
         return {"mean": place.mean_distance(), "typical": place.typical_distance(), "drift": drift}
 
     return columns(train(job, look, looks(job.epochs, LOOKS))[1])
@@ -79,10 +81,22 @@ def gathered(job: Job) -> Arrays:
 def _job(setting: Setting, epochs: int) -> Job:
     """The demonstration's PSGD → W3 , with ε = 0 as in claim E2 and without decay (claim E4)."""
     base = next(job for job in demonstrated("convnet", 0, epochs) if job.bits == BITS)
-    options = {**base.options, "lr": RATE, "eps": 0.0, "decay": 0.0, "step": setting.step}
+    options = {
+        **base.options,
+        "lr": RATE,
+        "eps": 0.0,
+        "weight_decay": 0.0,
+        "discretization": setting.discretization,
+    }
     # As many steps for every size of batch: the large batch sees more images.
-    more = round(epochs * setting.batch / base.batch)
-    return replace(base, options=options, batch=setting.batch, smoothing=setting.smoothing, epochs=more)
+    more = round(epochs * setting.batch_size / base.batch_size)
+    return replace(
+        base,
+        options=options,
+        batch_size=setting.batch_size,
+        label_smoothing=setting.label_smoothing,
+        epochs=more,
+    )
 
 
 def _noise(model: Model, job: Job) -> Array:
@@ -91,10 +105,10 @@ def _noise(model: Model, job: Job) -> Array:
     rng = np.random.default_rng([job.seed, 1])
     gradients: list[Array] = []
     while len(gradients) < DRAWS:
-        for images, labels in data.batches(rng, job.batch, Shift(demo.SHIFT)):
+        for images, labels in data.batches(rng, job.batch_size, Shift(demo.SHIFT)):
             if len(gradients) == DRAWS:
                 break
-            subject.loss_and_grad(images, labels, job.smoothing)
+            subject.loss_and_grad(images, labels, job.label_smoothing)
             gradients.append(subject.g.astype(np.float64))
     return np.asarray(np.var(gradients, axis=0, ddof=1))
 

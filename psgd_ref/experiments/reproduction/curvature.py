@@ -22,14 +22,14 @@ LOOKS = 11
 LANCZOS_STEPS = 80
 
 
-def curvature(model: Model, bits: int, widths: Sequence[int], smoothing: float) -> dict[str, Any]:
+def curvature(model: Model, bits: int, widths: Sequence[int], label_smoothing: float) -> dict[str, Any]:
     """λ_max of H and of H_Y, and the expansion of the cost of quantization to each of the widths.
 
     bits : of the grid that belongs to the warp. Loss with label smoothing on all training images, batch
     norms with these images' statistics.
     """
     images, labels = train_images(load_digits())
-    hessian = Hessian(model, images, labels, smoothing)
+    hessian = Hessian(model, images, labels, label_smoothing)
     warp = ModelWarp(model, MinMaxGrid(bits), EPS)
     warped = warp.hessian_product(hessian.product, model.w, hessian.gradient)
     size = model.w.size
@@ -40,7 +40,7 @@ def curvature(model: Model, bits: int, widths: Sequence[int], smoothing: float) 
         "top_warped": extreme_eigenvalues(warped, size, tolerance=TOLERANCE)[0],
     }
     for width in widths:
-        cost = quantization_expansion(hessian, quantize(model, width).w, images, labels, smoothing)
+        cost = quantization_expansion(hessian, quantize(model, width).w, images, labels, label_smoothing)
         found |= {
             f"slope_W{width}": cost.slope,
             f"bend_W{width}": cost.bend,
@@ -53,18 +53,18 @@ def curvature(model: Model, bits: int, widths: Sequence[int], smoothing: float) 
 def at_the_end(job: Job) -> Arrays:
     """A run's last weights and their curvature, in the warp of its own targets (3 bits for SGD)."""
     model, _ = train(job)
-    return {**weights(model), **columns([curvature(model, job.bits or 3, BITS, job.smoothing)])}
+    return {**weights(model), **columns([curvature(model, job.bits or 3, BITS, job.label_smoothing)])}
 
 
 def through_training(job: Job) -> Arrays:
     """The curvature at evenly spaced epochs and the density of both spectra at the end; 2-bit warp."""
 
     def look(model: Model, optimizer: Optimizer, stand: Progress) -> dict[str, Any]:
-        return {**curvature(model, 2, BITS, job.smoothing), "rate": optimizer.rate(stand.state)}
+        return {**curvature(model, 2, BITS, job.label_smoothing), "rate": optimizer.rate(stand.state)}
 
     model, seen = train(job, look, looks(job.epochs, LOOKS))
     images, labels = train_images(load_digits())
-    hessian = Hessian(model, images, labels, job.smoothing)
+    hessian = Hessian(model, images, labels, job.label_smoothing)
     warped = ModelWarp(model, MinMaxGrid(2), EPS).hessian_product(hessian.product, model.w, hessian.gradient)
     spectra: Arrays = {}
     for name, product in (("spectrum", hessian.product), ("spectrum_warped", warped)):

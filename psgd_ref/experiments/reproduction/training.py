@@ -13,7 +13,7 @@ from psgd_ref.experiments.reproduction.store import Arrays
 from psgd_ref.models import convnet, mlp
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
-from psgd_ref.training.loop import passes
+from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 
 NETWORKS: dict[str, Callable[[int], Model]] = {
@@ -32,8 +32,8 @@ class Job:
     options: dict[str, Any]
     seed: int
     epochs: int = demo.EPOCHS
-    batch: int = demo.BATCH
-    smoothing: float = demo.SMOOTHING
+    batch_size: int = demo.BATCH_SIZE
+    label_smoothing: float = demo.LABEL_SMOOTHING
 
     @property
     def name(self) -> str:
@@ -53,7 +53,7 @@ def train(job: Job, look: Look | None = None, at: Sequence[int] = ()) -> tuple[M
     Raises DivergenceError.
     """
     data, model = load_digits(), NETWORKS[job.network](job.seed)
-    steps = job.epochs * -(-len(data.train) // job.batch)
+    steps = job.epochs * -(-len(data.train) // job.batch_size)
     optimizer = demo.Method(job.name, job.bits).optimizer(job.options, steps)
     stand = Progress.of(model, optimizer.init(model), job.seed)
     seen: list[dict[str, Any]] = []
@@ -64,7 +64,9 @@ def train(job: Job, look: Look | None = None, at: Sequence[int] = ()) -> tuple[M
 
     note()
     augment = Shift(demo.SHIFT)
-    for _ in passes(model, optimizer, data, stand, job.epochs, job.batch, job.smoothing, augment, show=False):
+    for _ in train_epochs(
+        model, optimizer, data, stand, job.epochs, job.batch_size, job.label_smoothing, augment, show=False
+    ):
         note()
     return model, seen
 

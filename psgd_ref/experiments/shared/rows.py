@@ -12,7 +12,7 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 # Treatments of batch norms after quantizing or pruning.
-NORMS = AS_TRAINED, MENDED = "as trained", "re-estimated"
+NORMS = AS_TRAINED, REESTIMATED = "as trained", "re-estimated"
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,6 @@ def _differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _refuse_twins(path: Path, runs: Sequence[Run]) -> None:
     count = Counter(run.identity for run in runs)
-    twins = [run for run in runs if count[run.identity] > 1]
-    if twins:
-        raise ValueError(f"{path}: the same run is there more than once: {twins[0]} and {twins[1]}")
+    repeated = [run for run in runs if count[run.identity] > 1]
+    if repeated:
+        raise ValueError(f"{path}: the same run is there more than once: {repeated[0]} and {repeated[1]}")

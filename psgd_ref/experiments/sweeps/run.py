@@ -13,7 +13,7 @@ from psgd_ref.data import load
 from psgd_ref.experiments.shared.identity import code_version
 from psgd_ref.experiments.sweeps.plan import Measure
 from psgd_ref.training import evaluate
-from psgd_ref.training.runs.build import hold_quantizer, model_of
+from psgd_ref.training.runs.build import insert_fake_quantizer, model_of
 from psgd_ref.training.runs.checkpoint import read_checkpoint
 from psgd_ref.training.runs.configuration import Configuration
 from psgd_ref.training.runs.run import read_metrics, train
@@ -125,7 +125,7 @@ def release(runs: Path, identity: str, folder: Path) -> None:
 def _evaluated(job: Job, checkpoint: Path) -> list[dict[str, Any]]:
     data, m = load(job.configuration.data, job.data_folder), job.measure
     model = model_of(job.configuration, data)
-    hold_quantizer(job.configuration, model)
+    insert_fake_quantizer(job.configuration, model)
     read_checkpoint(checkpoint).load_weights(model)
     shares = [share / 100 for share in m.sparsities]
     return [

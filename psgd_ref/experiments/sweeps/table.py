@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED, cell, markdown
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED, cell, markdown
 from psgd_ref.experiments.sweeps.driver import Status
 from psgd_ref.experiments.sweeps.plan import Run
 
@@ -19,7 +19,7 @@ def table(status: Status) -> str:
     lines: dict[tuple[str, ...], dict[str, list[float]]] = {}
     for run, row in _accuracies(status):
         options = (str(run.varied.get(name, "")) for name in names)
-        norms = MENDED if row["reestimated"] else AS_TRAINED
+        norms = REESTIMATED if row["reestimated"] else AS_TRAINED
         cells = lines.setdefault((run.method, *options, row["grid"], norms), {})
         cells.setdefault(row["precision"], []).append(row["accuracy"])
     if not lines:

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 from psgd_ref.figures.style import BLUE, GREEN, INK, PAGE, VERMILION, letter, styled
 
 LOOKS = ((INK, "o"), (BLUE, "s"), (VERMILION, "^"), (GREEN, "D"))
-MENDED = "re-estimated"
+REESTIMATED = "re-estimated"
 # Per cent: errors of a good model and of guessing are a factor of forty apart, so the axis is logarithmic.
 TICKS = (1, 2, 5, 10, 20, 50, 100)
 
@@ -52,7 +52,7 @@ def _panel(ax: Axes, rows: Sequence[Any]) -> None:
         for norm in dict.fromkeys(row.batch_norm for row in rows):
             found = [row for row in rows if row.trained == name and row.batch_norm == norm]
             place = [posts.index(row.post) + 0.24 * (i - (len(trained) - 1) / 2) for row in found]
-            place = [x + (0.05 if norm == MENDED else -0.05) for x in place]
+            place = [x + (0.05 if norm == REESTIMATED else -0.05) for x in place]
             ax.errorbar(
                 place,
                 [100 * (1 - row.mean) for row in found],
@@ -61,7 +61,7 @@ def _panel(ax: Axes, rows: Sequence[Any]) -> None:
                 marker=marker,
                 color=color,
                 elinewidth=0.8,
-                markerfacecolor=color if norm == MENDED else "white",
+                markerfacecolor=color if norm == REESTIMATED else "white",
                 label=f"{name}, batch norms {norm}",
             )
     ax.set_xticks(np.arange(len(posts)), posts, rotation=45, ha="right")

@@ -9,7 +9,7 @@ from matplotlib.ticker import PercentFormatter
 
 from psgd_ref.figures.style import BLUE, INK, PAGE, letter, styled
 
-MENDED = "re-estimated"
+REESTIMATED = "re-estimated"
 LEFT_OUT = ("full", "mixed")
 
 
@@ -33,7 +33,7 @@ def draw(rows: Sequence[Any]) -> Figure:
         for ax, bits in zip(axes[0], panels, strict=True):
             for row in rows:
                 if row.bits == bits:
-                    mended = row.batch_norm == MENDED
+                    mended = row.batch_norm == REESTIMATED
                     color = BLUE if row.own else INK
                     ax.errorbar(
                         row.mean,

@@ -28,7 +28,7 @@ def draw(data: Mapping[str, Any]) -> Figure:
         figure, axes = plt.subplots(2, 2, figsize=(COLUMN, 4.4), sharex=True)
         for ax, names in zip(axes[0], (STEPS, SETTINGS), strict=True):
             for name in names:
-                label = name if name != "large batch" else f"batch {lines[name]['batch']}"
+                label = name if name != "large batch" else f"batch {lines[name]['batch_size']}"
                 _line(ax, lines[name]["steps"], lines[name]["mean"], name, label)
             ax.axhline(UNIFORM_MEAN, color=FAINT, linewidth=1, zorder=0, linestyle="-")
             ax.legend(loc="lower left", fontsize=6.5, handlelength=2.2, labelspacing=0.2)
@@ -72,7 +72,8 @@ def caption(data: Mapping[str, Any]) -> str:
         "ε = 0, "
         f"no decay, no momentum; {seeds}. Left: three "
         "Euler steps of one flow, batch 50. Right: PSGD; with batches of "
-        f"{lines['large batch']['batch']} for as many steps; without label smoothing. Grey: weights spread "
+        f"{lines['large batch']['batch_size']} for as many steps; without label smoothing. Grey: weights "
+        "spread "
         f"evenly. (a, b) Mean d/Δ; at the end {said}. (c) The geometric mean of d over that of mirror "
         "descent "
         "from the same start, and as thin lines with open marks the drift of ln d by gradient noise "

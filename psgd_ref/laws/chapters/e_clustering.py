@@ -179,10 +179,10 @@ def weight_decay(subject: Subject, trial: Trial) -> None:
     """PSGD with decay outside the scaling, run to rest: a quadratic at zero, a constant push at a target."""
 
     def rest(
-        w: Array, setting: Setting, gradient: functools.partial[Array], lr: float, decay: float
+        w: Array, setting: Setting, gradient: functools.partial[Array], lr: float, weight_decay: float
     ) -> Array:
         for _ in range(400):
-            w = subject.decayed(w, gradient(w), lr, setting.warp, decay)
+            w = subject.decayed(w, gradient(w), lr, setting.warp, weight_decay)
         return w
 
     def pull(h: float, c: Array, w: Array) -> Array:
@@ -191,7 +191,7 @@ def weight_decay(subject: Subject, trial: Trial) -> None:
     @trial.holds(cost=10, h=powers(-2, 2), strength=powers(-2, 2), size=powers(-2, 2), seed=seeds)
     def lasso(h: float, strength: float, size: float, seed: int) -> None:
         threshold, setting = size, Setting(Zero(), 0.0, strength)
-        decay = threshold * strength * h
+        weight_decay = threshold * strength * h
         # At |c| = threshold convergence is slower than geometric: stay 30 % away on both sides.
         rng = np.random.default_rng(seed)
         c = (
@@ -199,11 +199,11 @@ def weight_decay(subject: Subject, trial: Trial) -> None:
             * np.concatenate([rng.uniform(0.2, 0.7, 3), rng.uniform(1.3, 4, 3)])
             * rng.choice([-1, 1], 6)
         )
-        lr = 0.4 / (strength * h * np.abs(c).max() + decay)
-        w = rest(c * rng.uniform(0.3, 1, 6), setting, functools.partial(pull, h, c), lr, decay)
-        expected = subject.formulas.soft_threshold(c, decay / (strength * h))
+        lr = 0.4 / (strength * h * np.abs(c).max() + weight_decay)
+        w = rest(c * rng.uniform(0.3, 1, 6), setting, functools.partial(pull, h, c), lr, weight_decay)
+        expected = subject.formulas.soft_threshold(c, weight_decay / (strength * h))
         trial.within(w - expected, 5e-3 * np.abs(c), "the fixed point is the soft threshold")
-        still = subject.decayed(expected, h * (expected - c), lr, setting.warp, decay)
+        still = subject.decayed(expected, h * (expected - c), lr, setting.warp, weight_decay)
         trial.within(still - expected, 1e-13 * np.abs(c), "the soft threshold is fixed")
 
     def constant(g: float, w: Array) -> Array:
@@ -217,15 +217,15 @@ def weight_decay(subject: Subject, trial: Trial) -> None:
         side = 1.0 if up else -1.0
         target, push = side * k * step, 0.5 + share
         # κ for which the equilibrium lies at that share of the gap.
-        decay = share / (k - share) * setting.strength * push
-        lr = 0.2 / (setting.strength * push + decay)
+        weight_decay = share / (k - share) * setting.strength * push
+        lr = 0.2 / (setting.strength * push + weight_decay)
         w = rest(
             np.array([target - side * 0.2 * step]),
             setting,
             functools.partial(constant, -side * push),
             lr,
-            decay,
+            weight_decay,
         )
-        d = subject.formulas.decay_equilibrium(target, -side * push, setting.strength, decay)
+        d = subject.formulas.decay_equilibrium(target, -side * push, setting.strength, weight_decay)
         trial.within((target - w) * side - d, 1e-6 * step, "weights rest on the zero side of a target")
-        trial.within(d - decay * np.abs(w) / (setting.strength * push), 1e-6 * step, "d = κ|w|/(λ|g|)")
+        trial.within(d - weight_decay * np.abs(w) / (setting.strength * push), 1e-6 * step, "d = κ|w|/(λ|g|)")

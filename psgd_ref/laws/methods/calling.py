@@ -11,8 +11,8 @@ import numpy as np
 from psgd_ref.core import Targets, Warp, Zero, position_scale, volume_strength
 from psgd_ref.core.arguments import Array
 
-DECAY = ("decay", "weight_decay")
-OPTIONS = ("targets", "eps", "strength", "cap", "warp", "lr", "sparsity", *DECAY)
+WEIGHT_DECAY = ("decay", "weight_decay")
+OPTIONS = ("targets", "eps", "strength", "cap", "warp", "lr", "sparsity", *WEIGHT_DECAY)
 
 
 class BadResultError(ValueError):
@@ -67,7 +67,7 @@ class Call:
         """As `psgd_step`, without decay."""
         return self.decayed_step(w, g, lr, warp, 0.0)
 
-    def decayed_step(self, w: Array, g: Array, lr: float, warp: Warp, decay: float) -> Array:
+    def decayed_step(self, w: Array, g: Array, lr: float, warp: Warp, weight_decay: float) -> Array:
         """As `psgd_step`, with weight decay κ."""
         options: dict[str, Any] = {"warp": warp}
         rest = 1.0
@@ -75,7 +75,7 @@ class Call:
             options, rest = self._options(w, warp.targets, warp.eps, warp.strength, warp.cap)
         if name := decay_option(self.function):
             # Where λ goes into the rate, so that the decay stays κ times the rate that was asked for.
-            options[name] = decay / rest
+            options[name] = weight_decay / rest
         return self._array(self.function(w.copy(), np.array(g), **options, lr=lr * rest), w)
 
     def nearest(self, w: Array, targets: Targets) -> Array:
@@ -181,7 +181,7 @@ def _cap_matters(w: Array, targets: Targets) -> bool:
 
 
 def decay_option(function: Any) -> str | None:
-    return next((name for name in DECAY if name in parameters(function)), None)
+    return next((name for name in WEIGHT_DECAY if name in parameters(function)), None)
 
 
 def parameters(function: Any) -> dict[str, inspect.Parameter]:

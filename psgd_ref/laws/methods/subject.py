@@ -114,11 +114,11 @@ class Subject:
     calls: Calls | None = None
     address: str = "subject"
 
-    def decayed(self, w: Array, g: Array, lr: float, warp: Warp, decay: float) -> Array:
+    def decayed(self, w: Array, g: Array, lr: float, warp: Warp, weight_decay: float) -> Array:
         """A step with decay κ outside the scaling: the subject's own, or w⁺ − ηκw where it has none."""
         if self.decayed_step is not None:
-            return self.decayed_step(w, g, lr, warp, decay)
-        return self.psgd_step(w, g, lr, warp) - lr * decay * w
+            return self.decayed_step(w, g, lr, warp, weight_decay)
+        return self.psgd_step(w, g, lr, warp) - lr * weight_decay * w
 
     def with_formulas(self, **formulas: Callable[..., Any]) -> "Subject":
         """The same subject with some closed forms replaced."""

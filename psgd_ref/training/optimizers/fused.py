@@ -27,7 +27,7 @@ class Fused:
     """The options of a chain that the kernel knows."""
 
     position: ScaleByPosition | None
-    decay: float
+    weight_decay: float
     momentum: float
     _segments: tuple[Segment, ...] = ()
     _parts: Parts = field(default_factory=lambda: Parts.of([]))
@@ -44,7 +44,9 @@ class Fused:
             steps = kernels.min_max_steps(model.w, self._parts)
             if not np.isfinite(steps).all():
                 self.position.scale(model, state)  # the chain's own error
-        kernels.psgd_update(model.w, model.g, velocity, self._parts, steps, lr, self.momentum, self.decay)
+        kernels.psgd_update(
+            model.w, model.g, velocity, self._parts, steps, lr, self.momentum, self.weight_decay
+        )
 
     def _describe(self, model: Model) -> list[Part]:
         rules = {} if self.position is None else {s.name: g for s, g in assign(model, self.position.grid)}
@@ -75,13 +77,13 @@ def fuse(chain: Sequence[Transform]) -> Fused | None:
         return None
     return Fused(
         position,
-        decay=links[AddDecay].decay if AddDecay in links else 0.0,
+        weight_decay=links[AddDecay].weight_decay if AddDecay in links else 0.0,
         momentum=links[Momentum].momentum if Momentum in links else 0.0,
     )
 
 
 def _known(position: ScaleByPosition) -> bool:
-    if position.step != "psgd" or position.refresh != 1 or callable(position.eps):
+    if position.discretization != "psgd" or position.refresh != 1 or callable(position.eps):
         return False
     if isinstance(position.strength, str) and position.strength != "volume":
         return False

@@ -38,7 +38,7 @@ class Optimizer:
         self.chain = tuple(chain)
         self.lr: Schedule = lr if callable(lr) else constant(lr)
         self.position = position
-        self.decoupled_decay = real_number("decay", decoupled_decay)
+        self.decoupled_decay = real_number("weight_decay", decoupled_decay)
         self.l1 = real_number("l1", l1)
         self.fused = fuse(self.chain) if decoupled_decay == 0 else None
 
@@ -89,18 +89,18 @@ class Optimizer:
         return {part.name: self.rate(state) * float(scale[part.span].mean()) for part in model.segments}
 
 
-def SGD(lr: float | Schedule = 0.1, momentum: float = 0.9, decay: float = 1e-4) -> Optimizer:  # noqa: N802
+def SGD(lr: float | Schedule = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4) -> Optimizer:  # noqa: N802
     """Stochastic gradient descent: u = g + κw, v ← μv + u, w ← w − ηv.
 
     lr η ≥ 0 or a schedule, momentum μ in [0, 1), decay κ ≥ 0. Raises ValueError outside these.
     """
-    return Optimizer([*_decay(decay), *_momentum(momentum)], lr)
+    return Optimizer([*_decay(weight_decay), *_momentum(momentum)], lr)
 
 
 def PSGD(  # noqa: N802
     lr: float | Schedule = 0.1,
     momentum: float = 0.9,
-    decay: float = 1e-4,
+    weight_decay: float = 1e-4,
     grid: Grid | Targets | Mapping[str, Grid] | None = None,
     eps: float | Schedule = 0.0,
     strength: float | str = "volume",
@@ -108,7 +108,7 @@ def PSGD(  # noqa: N802
     decay_order: str = "unscaled",
     momentum_order: str = "scaled",
     refresh: int | str = 1,
-    step: str = "psgd",
+    discretization: str = "psgd",
 ) -> Optimizer:
     """Position-based scaled gradient descent: u = s(w) ⊙ g + κw, v ← μv + u, w ← w − ηv.
 
@@ -125,21 +125,21 @@ def PSGD(  # noqa: N802
     if grid is None:
         raise ValueError("PSGD needs a grid: MinMaxGrid(bits=4), or fixed targets such as Zero()")
     rules = grid if isinstance(grid, Mapping) else as_grid(grid)
-    position = ScaleByPosition(rules, eps, strength, cap, refresh, step)
+    position = ScaleByPosition(rules, eps, strength, cap, refresh, discretization)
     decay_scaled = choice("decay_order", decay_order, ("unscaled", "scaled")) == "scaled"
     momentum_scaled = choice("momentum_order", momentum_order, ("scaled", "gradient")) == "scaled"
-    pull, average = _decay(decay), _momentum(momentum)
+    pull, average = _decay(weight_decay), _momentum(momentum)
     core = [position, *average] if momentum_scaled else [*average, position]
     if decay_scaled:
         return Optimizer([*pull, *core], lr, position)
-    if step != "psgd":
-        return Optimizer(core, lr, position, decoupled_decay=decay)
+    if discretization != "psgd":
+        return Optimizer(core, lr, position, decoupled_decay=weight_decay)
     core = [position, *pull, *average] if momentum_scaled else [*average, position, *pull]
     return Optimizer(core, lr, position)
 
 
 def ProximalL1(  # noqa: N802
-    lr: float | Schedule = 0.1, momentum: float = 0.9, decay: float = 1e-4, penalty: float = 1e-4
+    lr: float | Schedule = 0.1, momentum: float = 0.9, weight_decay: float = 1e-4, penalty: float = 1e-4
 ) -> Optimizer:
     """SGD for L + penalty·‖weights‖₁ by proximal steps: w ← soft(w − ηv, η·penalty/(1 − μ)), v as in `SGD`.
 
@@ -147,7 +147,7 @@ def ProximalL1(  # noqa: N802
     so the fixed points are, with any momentum, those of the penalised loss: |g| ≤ penalty where w = 0.
     penalty ≥ 0, others as in `SGD`. Source: Daubechies, Defrise, De Mol 2004 (from memory).
     """
-    chain = [*_decay(decay), *_momentum(momentum)]
+    chain = [*_decay(weight_decay), *_momentum(momentum)]
     return Optimizer(chain, lr, l1=real_number("penalty", penalty) / (1 - momentum))
 
 
@@ -156,7 +156,7 @@ def Adam(  # noqa: N802
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
-    decay: float = 0.0,
+    weight_decay: float = 0.0,
 ) -> Optimizer:
     """Adam with decoupled decay: w ← w − η(m̂/(√v̂ + eps) + κw).
 
@@ -165,7 +165,7 @@ def Adam(  # noqa: N802
     adam = ScaleByAdam(
         _below_one("beta1", beta1), _below_one("beta2", beta2), real_number("eps", eps, positive=True)
     )
-    return Optimizer([adam], lr, decoupled_decay=decay)
+    return Optimizer([adam], lr, decoupled_decay=weight_decay)
 
 
 def PSGDAdam(  # noqa: N802
@@ -173,7 +173,7 @@ def PSGDAdam(  # noqa: N802
     beta1: float = 0.9,
     beta2: float = 0.999,
     eps: float = 1e-8,
-    decay: float = 0.0,
+    weight_decay: float = 0.0,
     grid: Grid | Targets | None = None,
     strength: float | str = "volume",
     order: str = "gradient",
@@ -189,11 +189,13 @@ def PSGDAdam(  # noqa: N802
     before = choice("order", order, ("gradient", "direction")) == "gradient"
     position = ScaleByPosition(as_grid(grid), strength=strength)
     adam = Adam(lr, beta1, beta2, eps).chain
-    return Optimizer([position, *adam] if before else [*adam, position], lr, position, decoupled_decay=decay)
+    return Optimizer(
+        [position, *adam] if before else [*adam, position], lr, position, decoupled_decay=weight_decay
+    )
 
 
-def _decay(decay: float) -> list[Transform]:
-    return [AddDecay(decay)] if real_number("decay", decay) > 0 else []
+def _decay(weight_decay: float) -> list[Transform]:
+    return [AddDecay(weight_decay)] if real_number("weight_decay", weight_decay) > 0 else []
 
 
 def _momentum(momentum: float) -> list[Transform]:

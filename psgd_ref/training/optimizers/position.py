@@ -14,7 +14,7 @@ from psgd_ref.nn import Model
 from psgd_ref.training.optimizers.schedules import Schedule
 from psgd_ref.training.optimizers.transforms import State
 
-DISCRETISATIONS = ("psgd", "warp", "mirror")
+DISCRETIZATIONS = ("psgd", "warp", "mirror")
 EMA_WEIGHT = 0.1
 
 
@@ -39,17 +39,17 @@ class ScaleByPosition:
     strength: float | str = "volume"
     cap: bool = False
     refresh: int | str = 1
-    step: str = "psgd"
+    discretization: str = "psgd"
 
     def __post_init__(self) -> None:
         if not callable(self.eps):
             real_number("eps", self.eps)
-        choice("step", self.step, DISCRETISATIONS)
+        choice("discretization", self.discretization, DISCRETIZATIONS)
         if isinstance(self.strength, str):
-            accepted = STRENGTHS if self.step == "psgd" else ("volume",)
-            choice(f"strength of step {self.step!r}", self.strength, accepted)
+            accepted = STRENGTHS if self.discretization == "psgd" else ("volume",)
+            choice(f"strength of discretization {self.discretization!r}", self.strength, accepted)
         else:
-            real_number("strength", self.strength, positive=self.step != "psgd")
+            real_number("strength", self.strength, positive=self.discretization != "psgd")
         if isinstance(self.refresh, str):
             choice("refresh", self.refresh, ("ema", "learned"))
         else:
@@ -77,14 +77,14 @@ class ScaleByPosition:
             if state["grid_age"] % self.refresh == 0:
                 state["grid_weights"][...] = model.w
             state["grid_age"] += 1
-        if self.step == "mirror":
+        if self.discretization == "mirror":
             return u
         scale = self.scale(model, state)
-        return u * (scale if self.step == "psgd" else np.sqrt(scale))
+        return u * (scale if self.discretization == "psgd" else np.sqrt(scale))
 
     def move(self, u: Array, model: Model, state: State, lr: float) -> None:
         """Take the Euler step of length lr along −u in the chosen coordinates. Modifies model.w."""
-        if self.step == "psgd":
+        if self.discretization == "psgd":
             model.w -= lr * u
             return
         targets = self.targets(model, state)
@@ -93,7 +93,7 @@ class ScaleByPosition:
         parts = (self._parts(model, flat) for flat in (before, model.w, u))
         for part, moved, direction, aims in zip(*parts, targets, strict=True):
             warp = Warp(aims, self.epsilon(state), self.strength, self.cap)
-            if self.step == "warp":
+            if self.discretization == "warp":
                 moved[...] = warp.inverse(warp(part) - lr * direction)
             else:
                 moved[...] = mirror_step(part, direction, lr, warp)

@@ -50,7 +50,7 @@ class Multiply:
 def QAT(  # noqa: N802
     lr: float | Schedule = 0.01,
     momentum: float = 0.9,
-    decay: float = 1e-4,
+    weight_decay: float = 1e-4,
     gates: float = 0.0,
     grid: Grid | None = None,
     strength: float | str = "volume",
@@ -63,7 +63,7 @@ def QAT(  # noqa: N802
     grid, strength, eps : with a grid the latent weights' gradients are scaled by position, as by `PSGD`
     Raises ValueError for values outside those ranges.
     """
-    pull = [Only(NETWORK, link) for link in _decay(decay)]
+    pull = [Only(NETWORK, link) for link in _decay(weight_decay)]
     if real_number("gates", gates) > 0:
         average: list[Transform] = [Only((*NETWORK, "quantizer"), link) for link in _momentum(momentum)]
         average += [Only(GATES, ScaleByAdam()), Only(GATES, Multiply(gates))]

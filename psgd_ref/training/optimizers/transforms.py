@@ -32,13 +32,13 @@ class Transform(Protocol):
 class AddDecay:
     """u + κ w: weight decay. Behind the position scale it is unscaled, before it scaled (claim E4)."""
 
-    decay: float
+    weight_decay: float
 
     def init(self, model: Model) -> State:
         return {}
 
     def update(self, u: Array, model: Model, state: State) -> Array:
-        return u + self.decay * model.w
+        return u + self.weight_decay * model.w
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from psgd_ref.compress import QUANTIZERS, Grid, hold_quantizers, named_grid
+from psgd_ref.compress import QUANTIZERS, Grid, insert_fake_quantizers, named_grid
 from psgd_ref.core import Zero
 from psgd_ref.data import Dataset
 from psgd_ref.models import convnet, mlp, resnet, vgg
@@ -40,10 +40,10 @@ def model_of(configuration: Configuration, data: Dataset) -> Model:
     )
 
 
-def hold_quantizer(configuration: Configuration, model: Model) -> None:
+def insert_fake_quantizer(configuration: Configuration, model: Model) -> None:
     """Give the model the quantizers that the configuration trains through. Modifies it."""
     if configuration.quantizer != "none":
-        hold_quantizers(
+        insert_fake_quantizers(
             model, QUANTIZERS[configuration.quantizer], configuration.bits, seed=configuration.seed
         )
 
@@ -66,20 +66,20 @@ def phases(configuration: Configuration, steps: int) -> list[Phase]:
     """
     c, rate = configuration, _schedule(configuration, steps)
     if c.optimizer == "adam":
-        return [Phase(1, c.epochs, "adam", Adam(rate, decay=c.decay))]
-    plain = SGD(rate, c.momentum, c.decay)
+        return [Phase(1, c.epochs, "adam", Adam(rate, weight_decay=c.weight_decay))]
+    plain = SGD(rate, c.momentum, c.weight_decay)
     if c.optimizer == "sgd":
         return [Phase(1, c.epochs, "sgd", plain)]
     scaled = PSGD(
         rate,
         c.momentum,
-        c.decay,
+        c.weight_decay,
         Zero() if c.target == "zero" else grid_rule(c),
         eps=c.eps,
         strength=c.strength,
         cap=c.cap,
         refresh=c.refresh,
-        step=c.step,
+        discretization=c.discretization,
     )
     both = [
         Phase(1, min(c.psgd_from - 1, c.epochs), "sgd", plain),

@@ -11,7 +11,7 @@ from typing import Any
 from psgd_ref.compress import GRIDS, QUANTIZERS
 from psgd_ref.core.arguments import choice, known, real_number, whole_number
 from psgd_ref.data import NAMES, RECIPES
-from psgd_ref.training.optimizers.position import DISCRETISATIONS
+from psgd_ref.training.optimizers.position import DISCRETIZATIONS
 
 OPTIMIZERS = ("psgd", "sgd", "adam")
 TARGETS = ("grid", "zero")
@@ -63,14 +63,14 @@ class Configuration:
         "evaluation is then the model as it is, rounded by them",
     )
     epochs: int = _option(20, "passes over the training images, SGD's included")
-    batch: int = _option(128, "images a step")
+    batch_size: int = _option(128, "images a step")
     lr: float = _option(0.1, "learning rate η at its highest; Adam wants some 0.001")
     schedule: str = _option("cosine", "cosine to 0, constant, or piecewise: times `factor` at each milestone")
     milestones: tuple[int, ...] = _option((), "of the piecewise schedule, in finished epochs, such as 82,123")
     factor: float = _option(0.1, "of the piecewise schedule")
     warmup: float = _option(0.0, "linear rise of the cosine schedule, in epochs")
     momentum: float = _option(0.9, "of SGD and PSGD, in [0, 1)")
-    decay: float = _option(1e-4, "weight decay κ, added to the gradient unscaled")
+    weight_decay: float = _option(1e-4, "weight decay κ, added to the gradient unscaled")
     strength: float | str = _option(
         "",
         "λ of PSGD's scale: a number, volume, mean-one, unimodular or max-normalised; "
@@ -82,8 +82,8 @@ class Configuration:
         False, "hold PSGD's scale constant outside the outermost targets: false, true (for grids that clip)"
     )
     refresh: int | str = _option(1, "fit the targets anew every so many steps, or ema, an average")
-    step: str = _option("psgd", f"discretisation: {', '.join(DISCRETISATIONS)}")
-    smoothing: float = _option(0.0, "label smoothing, in [0, 1)")
+    discretization: str = _option("psgd", f"of the flow: {', '.join(DISCRETIZATIONS)}")
+    label_smoothing: float = _option(0.0, "label smoothing, in [0, 1)")
     augment: str = _option("", f"{', '.join(RECIPES)}; by default what suits the data")
     seed: int = _option(0, "of first weights, batch order and augmentation")
 
@@ -136,11 +136,11 @@ _CHOICES = {
     "quantizer": ("none", *QUANTIZERS),
     "schedule": SCHEDULES,
     "grid": tuple(GRIDS),
-    "step": DISCRETISATIONS,
+    "discretization": DISCRETIZATIONS,
     "augment": tuple(RECIPES),
 }
-_WHOLE = {"bits": (2, 16), "psgd_from": (1, None), "epochs": (1, None), "batch": (1, None), "seed": (0, None)}
-_REAL = ("lr", "factor", "warmup", "momentum", "decay", "eps", "smoothing", "sparsity")
+_WHOLE = {"bits": (2, 16), "psgd_from": (1, None), "epochs": (1, None), "batch_size": (1, None), "seed": (0, None)}
+_REAL = ("lr", "factor", "warmup", "momentum", "weight_decay", "eps", "label_smoothing", "sparsity")
 
 
 def configuration(values: Mapping[str, Any]) -> Configuration:

@@ -18,12 +18,12 @@ from psgd_ref.data import RECIPES, Dataset, load
 from psgd_ref.interop import load_safetensors
 from psgd_ref.interop.whole_file import write_text
 from psgd_ref.nn import Model
-from psgd_ref.training.runs.build import Phase, grid_rule, hold_quantizer, model_of, phases
+from psgd_ref.training.runs.build import Phase, grid_rule, insert_fake_quantizer, model_of, phases
 from psgd_ref.training.runs.checkpoint import checkpoints, last_whole, save_checkpoint
 from psgd_ref.training.runs.configuration import Configuration, refuse_other
 from psgd_ref.training.runs.configuration import configuration as options
 from psgd_ref.training.evaluation import in_order, score
-from psgd_ref.training.loop import Epoch, passes
+from psgd_ref.training.loop import Epoch, train_epochs
 from psgd_ref.training.runs.position_metrics import positions
 from psgd_ref.training.progress import Progress
 
@@ -64,7 +64,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     data = load(configuration.data, data_folder)
     model = model_of(configuration, data)
-    plan = phases(configuration, -(-len(data.train) // configuration.batch))
+    plan = phases(configuration, -(-len(data.train) // configuration.batch_size))
     stand = _restored(configuration, folder, model, say)
     if stand is None:
         stand = _first(configuration, data, model, plan[0])
@@ -107,16 +107,16 @@ def _restored(configuration: Configuration, folder: Path, model: Model, say: Say
     # An option that the record lacks is younger than the record, which stands for its default.
     recorded = options(found.configuration).as_dict()
     refuse_other(configuration.as_dict(), recorded, found.path)
-    hold_quantizer(configuration, model)
+    insert_fake_quantizer(configuration, model)
     return found.restore(model)
 
 
 def _first(configuration: Configuration, data: Dataset, model: Model, phase: Phase) -> Progress:
     if configuration.start:
         load_safetensors(model, configuration.start)
-    hold_quantizer(configuration, model)
+    insert_fake_quantizer(configuration, model)
     if configuration.sparsity > 0:
-        model.hold(_pruned(configuration, data, model).mask)
+        model.set_mask(_pruned(configuration, data, model).mask)
     return Progress.of(model, phase.optimizer.init(model), configuration.seed)
 
 
@@ -124,8 +124,8 @@ def _pruned(c: Configuration, data: Dataset, model: Model) -> Model:
     """The model at the mask that the run is to be trained at; SNIP sees the first batch of images."""
     if c.prune == "magnitude":
         return prune(model, c.sparsity / 100)
-    images = data.normalise(data.train.images[: c.batch])
-    return snip(model, images, data.train.labels[: c.batch], c.sparsity / 100)
+    images = data.normalise(data.train.images[: c.batch_size])
+    return snip(model, images, data.train.labels[: c.batch_size], c.sparsity / 100)
 
 
 def _enter(phase: Phase, model: Model, stand: Progress) -> None:
@@ -148,8 +148,8 @@ def _continue(
     """Train to the end of a phase; metrics first, checkpoint second, so that no epoch lacks its line."""
     c, begun, before = configuration, perf_counter(), stand.start
     augment = RECIPES[c.augment]
-    for epoch in passes(
-        model, phase.optimizer, data, stand, phase.last, c.batch, c.smoothing, augment, stopped, progress
+    for epoch in train_epochs(
+        model, phase.optimizer, data, stand, phase.last, c.batch_size, c.label_smoothing, augment, stopped, progress
     ):
         line = _measured(phase, c, data, model, before, epoch)
         line |= {"step": stand.step, "seconds": round(perf_counter() - begun, 3)}

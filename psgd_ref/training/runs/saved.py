@@ -7,7 +7,7 @@ from psgd_ref.data.catalogue import image_shape
 from psgd_ref.interop import load_safetensors
 from psgd_ref.interop.safetensors import read
 from psgd_ref.nn import Model
-from psgd_ref.training.runs.build import build_model, hold_quantizer
+from psgd_ref.training.runs.build import build_model, insert_fake_quantizer
 from psgd_ref.training.runs.checkpoint import KEY, Checkpoint, last_whole, read_checkpoint
 from psgd_ref.training.runs.configuration import configuration
 
@@ -39,7 +39,7 @@ def open_model(path: Path, model: str | None = None, data: str | None = None) ->
     if found is None:
         load_safetensors(network, path)
     else:
-        hold_quantizer(configuration(options), network)
+        insert_fake_quantizer(configuration(options), network)
         found.load_weights(network)
     return network, str(names["data"])
 

@@ -112,7 +112,7 @@ def test_psgd_trains_towards_it_by_name(rule):
     rng = np.random.default_rng(0)
     model.g[...] = rng.normal(size=model.w.size)
     before, part = model.w.copy(), model.segment("conv2.weight")
-    optimizer = PSGD(0.01, momentum=0, decay=0, grid=grid)
+    optimizer = PSGD(0.01, momentum=0, weight_decay=0, grid=grid)
     optimizer.update(model, optimizer.init(model))
     w = part.view(before)
     scale = Warp(grid.fit(w), strength="volume").scale(w)

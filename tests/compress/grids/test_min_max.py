@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from psgd_ref.compress import MinMaxGrid, calibrated, quantize_tensor
-from psgd_ref.compress.post_training.activations import BATCH
+from psgd_ref.compress.post_training.activations import BATCH_SIZE
 from psgd_ref.models import mlp
 from psgd_ref.training import PSGD
 from tests.compress.networks import trained_like
@@ -55,7 +55,9 @@ def test_the_moving_average_of_the_step_is_the_recursion():
 
 def test_the_moving_average_of_activations_is_the_recursion():
     model, images = trained_like("mlp")
-    images = np.random.default_rng(0).normal(size=(3 * BATCH, 64)) * np.repeat([1, 3, 2], BATCH)[:, None]
+    images = (
+        np.random.default_rng(0).normal(size=(3 * BATCH_SIZE, 64)) * np.repeat([1, 3, 2], BATCH_SIZE)[:, None]
+    )
     w, b = (model.segment(f"fc1.{name}").view(model.w) for name in ("weight", "bias"))
     tops = [np.maximum(x @ w + b, 0).max() for x in np.split(images, 3)]
     expected = 0.9 * (0.9 * tops[0] + 0.1 * tops[1]) + 0.1 * tops[2]

@@ -6,10 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from psgd_ref.compress import AdaptivFloatGrid, calibrated, from_batch_norms, hold_inputs, quantize
+from psgd_ref.compress import (
+    AdaptivFloatGrid,
+    calibrated,
+    from_batch_norms,
+    insert_input_quantizers,
+    quantize,
+)
 from psgd_ref.compress.graph import links
 from psgd_ref.compress.post_training.activations import (
-    BATCH,
+    BATCH_SIZE,
     RANGES,
     Inputs,
     NearestTarget,
@@ -83,9 +89,9 @@ def test_many_bits_change_nothing_and_one_bit_does(name):
     model, images = trained_like(name)
     exact = model.forward(images)
     for bits, close in ((16, True), (1, False)):
-        twin = model.copy()
-        hold_inputs(twin, calibrated(twin, images, bits))
-        assert np.allclose(twin.forward(images), exact, atol=2e-3) == close
+        copied = model.copy()
+        insert_input_quantizers(copied, calibrated(copied, images, bits))
+        assert np.allclose(copied.forward(images), exact, atol=2e-3) == close
 
 
 def test_images_stay_as_they_are_and_the_last_input_keeps_eight_bits():
@@ -97,7 +103,7 @@ def test_images_stay_as_they_are_and_the_last_input_keeps_eight_bits():
 
 def test_observation_sees_what_each_layer_is_given():
     model = Model(Sequential({"a": Conv2d(2, 3, 1), "b": Conv2d(3, 1, 1)}), dtype=np.float64)
-    x = np.random.default_rng(0).normal(size=(2 * BATCH + 5, 2, 2, 2))
+    x = np.random.default_rng(0).normal(size=(2 * BATCH_SIZE + 5, 2, 2, 2))
     seen = observe(model, x)
     assert seen["a"].smallest == x.min()
     assert seen["a"].largest == x.max()
@@ -110,7 +116,7 @@ def test_observation_sees_what_each_layer_is_given():
 
 def test_observation_leaves_held_quantizers_in_place():
     model, images = trained_like("convnet")
-    hold_inputs(model, calibrated(model, images, 1))
+    insert_input_quantizers(model, calibrated(model, images, 1))
     held = [link.layer.input_quantizer for link in links(model)]
     expected = model.forward(images)
     seen = observe(model, images)
@@ -234,7 +240,7 @@ def test_a_convolution_s_bias_is_off_by_default_and_trains_when_on():
         (lambda m, x: calibrated(m, x, 0), r"1\.\.16; got 0"),
         (lambda m, x: calibrated(m, x, 4, "median"), "rule must be one of max, ema, mse, aciq"),
         (lambda m, x: calibrated(m, x[:0], 4), "images must not be empty"),
-        (lambda m, x: hold_inputs(m, {"conv9": NearestTarget(None)}), "no layer conv9"),
+        (lambda m, x: insert_input_quantizers(m, {"conv9": NearestTarget(None)}), "no layer conv9"),
         (lambda m, x: from_batch_norms(m, 4, -1.0), "deviations must be a finite number >= 0"),
     ],
 )
@@ -252,7 +258,7 @@ def test_negative_inputs_are_refused():
 def test_a_quantized_copy_keeps_its_integers_and_its_quantizers():
     model, images = trained_like("convnet")
     small = quantize(model, 4)
-    hold_inputs(small, calibrated(small, images, 4))
-    twin = small.copy()
-    assert np.array_equal(twin.forward(images), small.forward(images))
-    assert twin.quantized.keys() == small.quantized.keys()
+    insert_input_quantizers(small, calibrated(small, images, 4))
+    copied = small.copy()
+    assert np.array_equal(copied.forward(images), small.forward(images))
+    assert copied.quantized.keys() == small.quantized.keys()

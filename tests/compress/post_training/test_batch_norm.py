@@ -14,7 +14,7 @@ def test_reestimated_statistics_are_those_of_the_images():
     norm = BatchNorm(3)
     model = Model(Sequential({"bn": norm, "fc": Linear(3, 2)}))
     x = np.random.default_rng(0).normal(2, 3, size=(40, 3)).astype(np.float32)
-    reestimate_batch_norm(model, x, batch=10)
+    reestimate_batch_norm(model, x, batch_size=10)
     parts = x.reshape(4, 10, 3)
     assert np.allclose(norm.running_mean, x.mean(0), atol=1e-5)
     assert np.allclose(norm.running_var, parts.var(axis=1, ddof=1).mean(axis=0), rtol=1e-5)
@@ -28,7 +28,7 @@ def test_one_batch_gives_the_network_of_that_batch(name):
     model, images = trained_like(name)
     rough = quantize(model, 3)
     images = np.concatenate([images] * 8)
-    reestimate_batch_norm(rough, images, batch=len(images))
+    reestimate_batch_norm(rough, images, batch_size=len(images))
     got = rough.forward(images)
     # Running variances are unbiased, the batch's own are not.
     assert np.allclose(got, rough.forward(images, training=True), rtol=0.03, atol=0.03)

@@ -5,7 +5,7 @@ import pytest
 
 from psgd_ref.compress import (
     dfq,
-    equalise,
+    equalize,
     fold_batch_norms,
     quantize,
 )
@@ -33,7 +33,7 @@ def test_equalisation_mends_uneven_channels():
         return np.abs(weights_only(subject, 6).forward(images) - exact).mean()
 
     uneven = error(folded)
-    equalise(folded)
+    equalize(folded)
     assert error(folded) < uneven / 3
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from psgd_ref.compress import absorb_biases, equalise, fold_batch_norms, reestimate_batch_norm
+from psgd_ref.compress import absorb_biases, equalize, fold_batch_norms, reestimate_batch_norm
 from psgd_ref.compress.graph import links
 from psgd_ref.compress.post_training.equalisation import equalising_scale, input_range, output_range
 from psgd_ref.nn import BatchNorm, Conv2d, Model, Sequential
@@ -29,7 +29,7 @@ def test_equalisation_keeps_the_function_and_evens_out_the_ranges(name):
     before = logits(folded, images)
     pairs = [(link.previous, link) for link in links(folded) if link.previous is not None]
     assert any(np.abs(np.log(output_range(a) / input_range(b))).max() > 0.1 for a, b in pairs)
-    equalise(folded)
+    equalize(folded)
     assert np.allclose(logits(folded, images), before, atol=5e-5)
     for first, second in [(link.previous, link) for link in links(folded) if link.previous is not None]:
         assert np.allclose(output_range(first), input_range(second), rtol=3e-3)
@@ -37,7 +37,7 @@ def test_equalisation_keeps_the_function_and_evens_out_the_ranges(name):
 
 def test_equalised_moments_go_along():
     folded = fold_batch_norms(trained_like("convnet")[0])
-    equalise(folded)
+    equalize(folded)
     x = trained_like("convnet")[1]
     again = folded.copy()
     reestimate_batch_norm(again, x)

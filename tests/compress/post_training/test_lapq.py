@@ -72,7 +72,7 @@ def test_its_grids_are_targets_to_train_towards():
     model, images, labels = task()
     found = lapq(model, images, labels, 3, evaluations=5, correction="none")
     assert np.array_equal(QuantizedModel(model, found.grids).w, found.model.w)
-    optimizer = PSGD(0.01, momentum=0, decay=0, grid=found.grids, strength=1.0)
+    optimizer = PSGD(0.01, momentum=0, weight_decay=0, grid=found.grids, strength=1.0)
     model.g[...], w = 1.0, model.w.copy()
     optimizer.update(model, optimizer.init(model))
     for part in model.segments:

@@ -9,13 +9,13 @@ from psgd_ref.compress import (
     LSQ,
     MinMaxGrid,
     MSEGrid,
-    fold_weights,
-    hold_quantizers,
+    insert_fake_quantizers,
     quantize,
     relative_error,
+    remove_parametrizations,
 )
 from psgd_ref.compress.post_training.report import layer_reports
-from psgd_ref.compress.quantization_aware.fake_quantizer import take_out_quantizers
+from psgd_ref.compress.quantization_aware.fake_quantizer import remove_fake_quantizers
 from psgd_ref.models import convnet, mlp
 
 settings.register_profile("compress", deadline=None, derandomize=True, max_examples=60)
@@ -46,8 +46,8 @@ def test_relative_error_of_uniform_weights_is_one():
 
 def test_a_model_that_learned_its_grid_is_rounded_from_what_that_gives():
     model = mlp((8, 6, 6, 3))
-    hold_quantizers(model, LSQ, 2)
-    plain = fold_weights(model)
+    insert_fake_quantizers(model, LSQ, 2)
+    plain = remove_parametrizations(model)
     rounded = quantize(model, 3)
     assert [part.name for part in rounded.segments] == [part.name for part in plain.segments]
     assert np.array_equal(rounded.w, quantize(plain, 3).w)
@@ -55,7 +55,7 @@ def test_a_model_that_learned_its_grid_is_rounded_from_what_that_gives():
     assert layer_reports(model, rounded) == layer_reports(plain, rounded)
     # Rounding the weights behind the learned grid instead would give others.
     latent = model.copy()
-    take_out_quantizers(latent)
+    remove_fake_quantizers(latent)
     assert not np.array_equal(rounded.w, quantize(latent, 3).w)
 
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from psgd_ref.compress import fold_weights, gated, sparsity
+from psgd_ref.compress import gated, remove_parametrizations, sparsity
 from psgd_ref.compress.pruning.l0 import Gates, L0Penalty
 from psgd_ref.data import load_moons
 from psgd_ref.models import mlp
 from psgd_ref.training import SGD, CrossEntropy, Penalized, fit
-from psgd_ref.training.loop import passes
+from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 from psgd_ref.training.runs.checkpoint import read_checkpoint, save_checkpoint
 
@@ -19,7 +19,7 @@ def test_gating_keeps_the_function_and_folding_gives_the_weights_back():
     model = mlp((4, 3, 2), dtype=np.float64)
     other, x = gated(model), np.random.default_rng(0).normal(size=(5, 4))
     assert np.allclose(other.forward(x), model.forward(x), atol=1e-12)
-    assert np.allclose(fold_weights(other).w, model.w, atol=1e-15)
+    assert np.allclose(remove_parametrizations(other).w, model.w, atol=1e-15)
 
 
 def test_gradients_are_those_of_differences_at_the_same_draws():
@@ -47,7 +47,7 @@ def test_a_strong_penalty_shuts_gates():
     model = gated(mlp((2, 16, 2), seed=1))
     objective = Penalized(CrossEntropy(), [L0Penalty(0.05)])
     fit(model, SGD(0.5, 0.9, 0), DATA, 15, 20, progress=False, objective=objective)
-    assert sparsity(fold_weights(model)) > 0.3
+    assert sparsity(remove_parametrizations(model)) > 0.3
 
 
 def test_a_resumed_run_draws_the_same(tmp_path):
@@ -57,11 +57,11 @@ def test_a_resumed_run_draws_the_same(tmp_path):
         progress = Progress.of(model, optimizer.init(model), 3)
         if stop_at is not None:
             stopped = lambda: progress.step == 3  # noqa: B023, E731
-            list(passes(model, optimizer, DATA, progress, 2, 50, stop=stopped, objective=objective))
+            list(train_epochs(model, optimizer, DATA, progress, 2, 50, stop=stopped, objective=objective))
             path = save_checkpoint(tmp_path, model, progress, {})
             model = gated(mlp((2, 4, 2), seed=9))
             progress = read_checkpoint(path).restore(model)
-        list(passes(model, optimizer, DATA, progress, 2, 50, objective=objective))
+        list(train_epochs(model, optimizer, DATA, progress, 2, 50, objective=objective))
         ends.append(model.w.tobytes())
     assert ends[0] == ends[1]
 

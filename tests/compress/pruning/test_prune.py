@@ -80,7 +80,7 @@ def test_pruning_again_only_takes_more():
         lambda: PSGD(0.1, 0.9, 0.01, MinMaxGrid(3)),
         lambda: PSGD(0.1, 0.9, 0.01, MSEGrid(3), eps=0.1, step="warp"),
         lambda: PSGD(0.1, 0.9, 0.01, WideZeroGrid(3)),
-        lambda: Adam(0.1, decay=0.1),
+        lambda: Adam(0.1, weight_decay=0.1),
         lambda: ProximalL1(0.1),
     ],
     ids=["sgd", "psgd", "warp", "wide zero", "adam", "l1"],
@@ -113,7 +113,7 @@ def test_training_a_pruned_model_is_training_the_smaller_network():
     mask = np.ones(large.w.size, bool)
     large.segment("fc1.weight").view(mask)[:, 2] = False
     large.segment("fc2.weight").view(mask)[2] = False
-    large.hold(mask)
+    large.set_mask(mask)
     rng, states, optimizer = np.random.default_rng(2), {}, SGD(0.3, 0.9, 0.01)
     for name, model in (("small", small), ("large", large)):
         states[name] = optimizer.init(model)
@@ -127,9 +127,9 @@ def test_training_a_pruned_model_is_training_the_smaller_network():
 
 def test_copies_and_pickles_keep_the_mask_for_themselves():
     model = prune(convnet(), 0.5)
-    for twin in (model.copy(), pickle.loads(pickle.dumps(model))):
-        assert np.array_equal(twin.mask, model.mask)
-        twin.hold(None)
+    for copied in (model.copy(), pickle.loads(pickle.dumps(model))):
+        assert np.array_equal(copied.mask, model.mask)
+        copied.set_mask(None)
     assert model.mask is not None
 
 
@@ -170,7 +170,7 @@ def test_a_report_counts_what_is_zero():
 def test_a_loaded_model_is_held_at_its_zeros():
     model = prune(convnet(), 0.9)
     mask = model.mask
-    model.hold(None)
+    model.set_mask(None)
     assert np.array_equal(prune(model, sparsity(model)).mask, mask)
 
 
@@ -182,8 +182,8 @@ def test_a_loaded_model_is_held_at_its_zeros():
         (lambda model: prune(model, 0.5, "row"), "scope"),
         (lambda model: keep_largest(model, np.ones(3), 0.5), "scores"),
         (lambda model: keep_largest(model, np.full_like(model.w, np.nan), 0.5), "scores"),
-        (lambda model: model.hold(np.ones(3, bool)), "mask"),
-        (lambda model: model.hold(np.ones(model.w.size)), "mask"),
+        (lambda model: model.set_mask(np.ones(3, bool)), "mask"),
+        (lambda model: model.set_mask(np.ones(model.w.size)), "mask"),
         (lambda model: quantize(prune(model, 0.5), 4, correction="mean"), "correction"),
     ],
 )

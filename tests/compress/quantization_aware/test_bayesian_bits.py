@@ -15,13 +15,13 @@ from psgd_ref.compress.quantization_aware.bayesian_bits import (
     fix_gates,
     nested_rounding,
 )
-from psgd_ref.compress.quantization_aware.fake_quantizer import held, hold_quantizers
+from psgd_ref.compress.quantization_aware.fake_quantizer import fake_quantizers, insert_fake_quantizers
 from psgd_ref.data import load_digits
 from psgd_ref.kernels.reference import nested_terms
 from psgd_ref.laws import Subject, check
 from psgd_ref.models import convnet
 from psgd_ref.training import SGD, CrossEntropy, Penalized
-from psgd_ref.training.loop import passes
+from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 from tests.compress.quantization_aware.surrogates import alone, check_backward
 
@@ -101,7 +101,7 @@ def test_test_time_gates_follow_the_threshold():
 def prepared(seed=0):
     model = convnet(widths=(4, 6), seed=0)
     images = DATA.normalise(DATA.train.images[:50])
-    hold_quantizers(model, BayesianBits, 8, 8, images, seed)
+    insert_fake_quantizers(model, BayesianBits, 8, 8, images, seed)
     return model, BitCost(0.05, multiplications(model, images[0]))
 
 
@@ -112,7 +112,7 @@ def test_the_cost_is_its_formula_and_its_gradient():
     for segment in logits:
         segment.view(model.w)[...] = rng.normal(0, 2, segment.shape)
     expected = 0.0
-    for link, q in held(model):
+    for link, q in fake_quantizers(model):
         p4, p8 = hard_concrete.probability_on(q.gates.value)[0]
         kept = hard_concrete.probability_on(q.prune.value)[0].mean() if q.channels else 1.0
         expected += 0.05 * cost.macs[link.name] / 3456 * kept * (2 + 4 * p4 + 8 * p4 * p8)
@@ -130,13 +130,15 @@ def test_the_cost_is_its_formula_and_its_gradient():
 
 
 def train(model, cost, halfway=None):
-    optimizer, objective = SGD(0.05, decay=0.0), Penalized(CrossEntropy(), [cost])
+    optimizer, objective = SGD(0.05, weight_decay=0.0), Penalized(CrossEntropy(), [cost])
     stand = Progress.of(model, optimizer.init(model), 0)
     if halfway is not None:
         stop = iter([False] * 4 + [True])
-        list(passes(model, optimizer, DATA, stand, 1, 256, stop=lambda: next(stop), objective=objective))
+        list(
+            train_epochs(model, optimizer, DATA, stand, 1, 256, stop=lambda: next(stop), objective=objective)
+        )
         halfway(model)
-    list(passes(model, optimizer, DATA, stand, 1, 256, objective=objective))
+    list(train_epochs(model, optimizer, DATA, stand, 1, 256, objective=objective))
     return model
 
 
@@ -161,7 +163,7 @@ def test_noise_repeats_bit_for_bit_and_goes_on_where_it_stopped():
 def test_fixed_gates_are_not_random_and_cost_nothing():
     model, cost = prepared()
     images = DATA.normalise(DATA.train.images[:20])
-    next(held(model))[1].gates.value[...] = [5.0, -5.0]
+    next(fake_quantizers(model))[1].gates.value[...] = [5.0, -5.0]
     fix_gates(model)
     assert cost(model, 0) == 0
     model.loss_and_grad(images, DATA.train.labels[:20])

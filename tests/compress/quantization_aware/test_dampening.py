@@ -5,7 +5,7 @@ import pytest
 
 from psgd_ref.compress.graph import links
 from psgd_ref.compress.quantization_aware.dampening import Dampening, Oscillations
-from psgd_ref.compress.quantization_aware.fake_quantizer import hold_quantizers
+from psgd_ref.compress.quantization_aware.fake_quantizer import insert_fake_quantizers
 from psgd_ref.compress.quantization_aware.lsq import LSQ
 from psgd_ref.data import load_digits
 from psgd_ref.models import mlp
@@ -16,7 +16,7 @@ DATA = load_digits()
 
 def test_value_and_gradient():
     model = mlp((64, 12, 10), seed=0, dtype=np.float64)
-    hold_quantizers(model, LSQ, 3)
+    insert_fake_quantizers(model, LSQ, 3)
     penalty = Dampening(0.1, 100)
     model.g[...] = 0
     assert penalty(model, 0) == 0
@@ -47,7 +47,7 @@ def oscillating(strength):
     """Share of oscillating weights of a middle layer after 200 steps of LSQ at 2 bits."""
     model = mlp((64, 16, 16, 10), seed=0)
     fit(model, SGD(0.1), DATA, 3, 50)
-    hold_quantizers(model, LSQ, 2)
+    insert_fake_quantizers(model, LSQ, 2)
     layer = links(model)[1].layer
     optimizer, steps = SGD(0.03), 200
     objective, state = Penalized(CrossEntropy(), [Dampening(strength, steps)]), optimizer.init(model)

@@ -6,7 +6,11 @@ import pytest
 from psgd_ref.compress.quantization_aware.bayesian_bits import BayesianBits
 from psgd_ref.compress.quantization_aware.dsq import DSQ
 from psgd_ref.compress.quantization_aware.ewgs import EWGS
-from psgd_ref.compress.quantization_aware.fake_quantizer import held, hold_quantizers, take_out_quantizers
+from psgd_ref.compress.quantization_aware.fake_quantizer import (
+    fake_quantizers,
+    insert_fake_quantizers,
+    remove_fake_quantizers,
+)
 from psgd_ref.compress.quantization_aware.lsq import LSQ
 from psgd_ref.compress.quantization_aware.lsq_plus import LSQPlus
 from psgd_ref.data import load_digits
@@ -20,8 +24,8 @@ METHODS = [LSQ, LSQPlus, DSQ, EWGS, BayesianBits]
 
 def test_outer_layers_and_the_image_keep_their_bits():
     model = convnet(widths=(4, 4, 4), seed=0)
-    hold_quantizers(model, LSQ, 2, 2, IMAGES)
-    bits = [(link.name, quantizer.bits) for link, quantizer in held(model)]
+    insert_fake_quantizers(model, LSQ, 2, 2, IMAGES)
+    bits = [(link.name, quantizer.bits) for link, quantizer in fake_quantizers(model)]
     assert bits == [
         ("conv1", 8),
         ("conv2", 2),
@@ -31,26 +35,26 @@ def test_outer_layers_and_the_image_keep_their_bits():
         ("fc", 8),
         ("fc", 8),
     ]
-    assert len({quantizer.seed for _, quantizer in held(model)}) == len(bits)
+    assert len({quantizer.seed for _, quantizer in fake_quantizers(model)}) == len(bits)
 
 
 @pytest.mark.parametrize("kind", METHODS)
 def test_taking_out_leaves_the_latent_weights(kind):
     model = convnet(widths=(4, 4), seed=0)
     before, logits = model.w.copy(), model.forward(IMAGES)
-    hold_quantizers(model, kind, 2, 2, IMAGES)
+    insert_fake_quantizers(model, kind, 2, 2, IMAGES)
     assert {s.role for s in model.segments} >= {"weight", "bias", "norm", "quantizer"}
     assert not np.allclose(model.forward(IMAGES), logits)
-    take_out_quantizers(model)
+    remove_fake_quantizers(model)
     assert np.array_equal(model.w, before)
     assert np.array_equal(model.forward(IMAGES), logits)
 
 
 def test_a_new_quantizer_starts_afresh():
     model = convnet(widths=(4, 4), seed=0)
-    hold_quantizers(model, LSQ, 4)
+    insert_fake_quantizers(model, LSQ, 4)
     first = model.segment("conv2.weight_quantizer.step").view(model.w).copy()
-    hold_quantizers(model, LSQ, 2)
+    insert_fake_quantizers(model, LSQ, 2)
     assert model.segment("conv2.weight_quantizer.step").view(model.w) > first
 
 
@@ -59,9 +63,9 @@ def test_every_method_trains_weights_and_activations(kind):
     model = convnet(widths=(4, 8), seed=0)
     fit(model, SGD(0.1), DATA, 3, 50)
     bits = 8 if kind is BayesianBits else 4
-    hold_quantizers(model, kind, bits, bits, IMAGES)
+    insert_fake_quantizers(model, kind, bits, bits, IMAGES)
     start = model.w.copy()
-    history = fit(model, SGD(0.02, decay=0.0), DATA, 3, 50)
+    history = fit(model, SGD(0.02, weight_decay=0.0), DATA, 3, 50)
     # Gates that are open with certainty move by their cost alone (see test_bayesian_bits).
     learned = [s.name for s in model.segments if s.role == "quantizer"]
     for name in learned:
@@ -91,6 +95,6 @@ def test_float32_agrees_with_float64(kind):
 
 def test_activations_need_images():
     with pytest.raises(ValueError, match="need images"):
-        hold_quantizers(convnet(widths=(4, 4)), LSQ, 4, 4)
+        insert_fake_quantizers(convnet(widths=(4, 4)), LSQ, 4, 4)
     with pytest.raises(ValueError, match="bits of weights"):
-        hold_quantizers(convnet(widths=(4, 4)), LSQ, 1)
+        insert_fake_quantizers(convnet(widths=(4, 4)), LSQ, 1)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from psgd_ref.cli import main
-from psgd_ref.compress import BayesianBits, fold_weights, hold_quantizers, sparsity
-from psgd_ref.compress.quantization_aware.fake_quantizer import held
+from psgd_ref.compress import BayesianBits, insert_fake_quantizers, remove_parametrizations, sparsity
+from psgd_ref.compress.quantization_aware.fake_quantizer import fake_quantizers
 from psgd_ref.experiments.comparisons import tasks as compare
 from psgd_ref.experiments.comparisons.joint import (
     bayesian_bits as learned_bits,
@@ -20,7 +20,7 @@ from psgd_ref.experiments.comparisons.joint import (
 from psgd_ref.experiments.comparisons.joint.bayesian_bits import LEARNED, Outcome, learned, sentences
 from psgd_ref.experiments.comparisons.pruning.methods import network
 from psgd_ref.experiments.digits import study as demo
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def quick(monkeypatch):
 
 def test_mean_bits_and_sparsity_count_by_hand():
     model = network(0)
-    hold_quantizers(model, BayesianBits, 8)
-    pairs = list(held(model))
+    insert_fake_quantizers(model, BayesianBits, 8)
+    pairs = list(fake_quantizers(model))
     # Half of the first layer's channels are shut; the second has 2 bits, the others 8.
     pairs[0][1].prune.value[::2] = -9
     pairs[1][1].gates.value[0] = -9
@@ -41,19 +41,19 @@ def test_mean_bits_and_sparsity_count_by_hand():
     widths = np.array([8, 2, *(8 for _ in sizes[2:])])
     assert learned(model) == pytest.approx((sizes[0] / 2 / sum(sizes), kept @ widths / kept.sum()))
     # Rounding to zero adds to what the gates prune.
-    folded = fold_weights(model)
+    folded = remove_parametrizations(model)
     assert sparsity(folded) > learned(model)[0]
     first = next(part for part in folded.segments if part.role == "weight").view(folded.w)
     assert not first[..., ::2].any()
     for _, quantizer in pairs:
         quantizer.prune.value[...] = -9
     assert learned(model) == (1, 0)
-    assert sparsity(fold_weights(model)) == 1
+    assert sparsity(remove_parametrizations(model)) == 1
 
 
 def test_a_run_is_the_same_when_repeated(quick):
     first, second = (learned_bits.measure(learned_bits.Job(0.1, 5)) for _ in range(2))
-    assert list(first.right) == [AS_TRAINED, MENDED]
+    assert list(first.right) == [AS_TRAINED, REESTIMATED]
     assert replace(first, seconds=0.0) == replace(second, seconds=0.0)
     assert 0 <= first.share <= first.zeros <= 1
     assert 2 <= first.width <= 8
@@ -62,10 +62,12 @@ def test_a_run_is_the_same_when_repeated(quick):
 def rows(seeds=3):
     """Made-up rows through the function that makes the task's."""
     outcomes = [
-        Outcome(0.6 + 0.01 * i, 0.7, 3.5 + 0.1 * i, {AS_TRAINED: 0.9, MENDED: 0.95}, 1.0)
+        Outcome(0.6 + 0.01 * i, 0.7, 3.5 + 0.1 * i, {AS_TRAINED: 0.9, REESTIMATED: 0.95}, 1.0)
         for i in range(seeds)
     ]
-    return [learned_bits._row(price, norm, outcomes) for price in (0.1, 0.3) for norm in (AS_TRAINED, MENDED)]
+    return [
+        learned_bits._row(price, norm, outcomes) for price in (0.1, 0.3) for norm in (AS_TRAINED, REESTIMATED)
+    ]
 
 
 def test_rows_reach_table_record_and_picture(tmp_path):
@@ -74,7 +76,7 @@ def test_rows_reach_table_record_and_picture(tmp_path):
     fixed = [
         replace_row(made[0], method="SGD", sparsity=share, bits="W3A32", grid="min-max", batch_norm=norm)
         for share in (0.5, 0.7)
-        for norm in (AS_TRAINED, MENDED)
+        for norm in (AS_TRAINED, REESTIMATED)
     ]
     paths = compare.save(joint, [*fixed, *made], tmp_path)
     text = paths["table"].read_text(encoding="utf-8")
@@ -99,7 +101,7 @@ def test_words_compare_with_rows_that_are_as_small():
             sparsity=share,
             bits=bits,
             grid="mse",
-            batch_norm=MENDED,
+            batch_norm=REESTIMATED,
             accuracies=accuracies,
             mean=np.mean(accuracies),
             cell="…",

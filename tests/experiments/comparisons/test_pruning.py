@@ -32,7 +32,7 @@ from psgd_ref.experiments.comparisons.pruning.methods import (
     way_of,
 )
 from psgd_ref.experiments.comparisons.pruning.rows import Job, Row, measure
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 
 EVERY = (*WAYS, *JOINT_WAYS)
 
@@ -58,14 +58,16 @@ def test_every_way_gives_models_of_the_sparsities_asked_for(way, quick):
 
 
 def test_what_is_measured_by_precision_grid_and_batch_norm(quick):
-    job = Job("SGD", chosen_options()["SGD"], 0, (0.5,), (None, 3), ("min-max", "mse"), (AS_TRAINED, MENDED))
+    job = Job(
+        "SGD", chosen_options()["SGD"], 0, (0.5,), (None, 3), ("min-max", "mse"), (AS_TRAINED, REESTIMATED)
+    )
     found = measure(job)
     kinds = [("full", "none"), ("W3A32", "min-max"), ("W3A32", "mse")]
     assert list(found) == [
         ("SGD", share, bits, grid, norm)
         for share in (0.0, 0.5)
         for bits, grid in kinds
-        for norm in (AS_TRAINED, MENDED)
+        for norm in (AS_TRAINED, REESTIMATED)
     ]
     assert all(0 <= right <= 1 and seconds > 0 for right, seconds in found.values())
 
@@ -78,7 +80,7 @@ def rows(bits=("full",), ways=EVERY, seeds=3):
             if way.bits is not None and width != f"W{way.bits}A32":
                 continue
             for share in (0.0, *SPARSITIES) if way.retraining == "none" else SPARSITIES:
-                for norm in (AS_TRAINED, MENDED):
+                for norm in (AS_TRAINED, REESTIMATED):
                     values = tuple((1 - share**4 * rng.uniform(0.5, 1, seeds)).tolist())
                     grid = "none" if width == "full" else "min-max"
                     numbers = {"mean": float(np.mean(values)), "sd": 0.01, "seeds": seeds, "seconds": 1.0}
@@ -122,7 +124,7 @@ def test_the_joint_table_has_a_part_for_every_precision(tmp_path):
 
 
 def test_words_name_the_winner_whoever_it_is():
-    def row(way, accuracies, norm=MENDED, retraining="none"):
+    def row(way, accuracies, norm=REESTIMATED, retraining="none"):
         return SimpleNamespace(
             method=way,
             sparsity=0.9,
@@ -150,14 +152,16 @@ def test_joint_words_compare_training_for_both_with_pruning_alone():
 
 
 def test_the_search_takes_the_best_mean_and_of_equals_the_first():
-    def trial(way, decay, value):
-        return pruning_search.Trial(way, {"decay": decay}, {"0.8": value, "0.9": value})
+    def trial(way, weight_decay, value):
+        return pruning_search.Trial(way, {"weight_decay": weight_decay}, {"0.8": value, "0.9": value})
 
     narrowest = pruning_search.NARROWEST
     search = pruning_search.Search(
         [trial("SGD", 1, 0.5), trial("SGD", 2, 0.7), trial("SGD", 3, 0.7), trial(narrowest, 4, 0.1)]
     )
-    assert search.chosen == {"SGD": {"decay": 2}} | {way.name: {"decay": 4} for way in JOINT_WAYS}
+    assert search.chosen == {"SGD": {"weight_decay": 2}} | {
+        way.name: {"weight_decay": 4} for way in JOINT_WAYS
+    }
     assert search.table().splitlines()[3].endswith("| chosen |")
 
 

@@ -55,12 +55,16 @@ def test_every_branch_has_the_same_start_epochs_and_rate(tmp_path):
     assert {(c.start, c.epochs, c.milestones, c.seed) for c in found.values()} == {(str(start), 68, (41,), 3)}
     main = [found[name] for name in ("SGD", "PSGD → W4", "PSGD → W3", "PSGD → W2")]
     assert [c.optimizer for c in main] == ["sgd", "psgd", "psgd", "psgd"]
-    assert [(c.bits, c.decay, c.strength, c.lr) for c in main[1:]] == [
+    assert [(c.bits, c.weight_decay, c.strength, c.lr) for c in main[1:]] == [
         (4, 1e-4, "volume", 0.01),
         (3, 1e-4, "volume", 0.01),
         (2, 0.0, "volume", 0.01),
     ]
-    assert (found["LSQ W2"].quantizer, found["LSQ W2"].bits, found["LSQ W2"].decay) == ("lsq", 2, 0.25e-4)
+    assert (found["LSQ W2"].quantizer, found["LSQ W2"].bits, found["LSQ W2"].weight_decay) == (
+        "lsq",
+        2,
+        0.25e-4,
+    )
     assert found["PSGD → W4, λ = 150"].strength == 150
     assert found["PSGD → W2, MSE grid, capped"].cap
     assert (found["SGD, rate × 2"].optimizer, found["SGD, rate × 2"].lr) == ("sgd", 0.02)

@@ -149,7 +149,7 @@ def test_fig1_and_fig3_from_the_command_line(capsys, tmp_path):
 
 
 def test_the_landscape_of_a_run(capsys, tmp_path):
-    quick = ["--data", "moons", "--epochs", 1, "--batch", 600, "--out", tmp_path / "run"]
+    quick = ["--data", "moons", "--epochs", 1, "--batch-size", 600, "--out", tmp_path / "run"]
     assert run(capsys, "train", *quick)[0] == 0
     words = ["landscape", "--run", tmp_path / "run", "--points", 3, "--images", 40, "--workers", 1]
     places = ["--out", tmp_path / "out", "--cache", tmp_path / "cache"]

@@ -39,7 +39,7 @@ def expected(model, step, bits, lr, **warp):
 def test_one_plain_step_is_the_step_of_core(bits, name, step, options):
     model = model_with_gradient()
     want = expected(model, step, bits, 0.05, **options)
-    optimizer = PSGD(0.05, momentum=0, decay=0, grid=MinMaxGrid(bits), step=name, **options)
+    optimizer = PSGD(0.05, momentum=0, weight_decay=0, grid=MinMaxGrid(bits), step=name, **options)
     optimizer.update(model, optimizer.init(model))
     assert np.allclose(model.w, want, rtol=1e-12, atol=1e-14)
 
@@ -55,7 +55,7 @@ def scale_towards_zero(model, w, strength):
 
 def test_default_order_scales_the_gradient_then_adds_decay_then_averages():
     model = model_with_gradient()
-    optimizer = PSGD(0.1, momentum=0.9, decay=0.01, grid=Zero(), strength=2.0)
+    optimizer = PSGD(0.1, momentum=0.9, weight_decay=0.01, grid=Zero(), strength=2.0)
     state, velocity = optimizer.init(model), np.zeros_like(model.w)
     for _ in range(3):
         w = model.w.copy()
@@ -66,7 +66,7 @@ def test_default_order_scales_the_gradient_then_adds_decay_then_averages():
 
 def test_other_orders():
     model = model_with_gradient()
-    options = {"momentum": 0.5, "decay": 0.01, "grid": Zero(), "strength": 2.0}
+    options = {"momentum": 0.5, "weight_decay": 0.01, "grid": Zero(), "strength": 2.0}
     w, g = model.w.copy(), model.g.copy()
     optimizer = PSGD(0.1, decay_order="scaled", momentum_order="gradient", **options)
     state = optimizer.init(model)
@@ -81,7 +81,7 @@ def test_other_orders():
 
 def test_sgd_is_pytorch_rule_with_momentum_and_decay():
     model = model_with_gradient()
-    optimizer = SGD(0.1, momentum=0.9, decay=0.01)
+    optimizer = SGD(0.1, momentum=0.9, weight_decay=0.01)
     state, velocity = optimizer.init(model), np.zeros_like(model.w)
     for _ in range(3):
         w = model.w.copy()
@@ -108,9 +108,9 @@ def test_mean_one_strength_keeps_the_effective_rate():
 @pytest.mark.parametrize(
     "optimizer",
     [
-        SGD(0.1, momentum=0.9, decay=0.01),
-        SGD(0.1, momentum=0, decay=0),
-        PSGD(0.1, grid=MinMaxGrid(3), eps=0.02, decay=0.01),
+        SGD(0.1, momentum=0.9, weight_decay=0.01),
+        SGD(0.1, momentum=0, weight_decay=0),
+        PSGD(0.1, grid=MinMaxGrid(3), eps=0.02, weight_decay=0.01),
         PSGD(0.1, grid=MinMaxGrid(4, per_channel=True), strength=7.0, momentum=0, cap=True),
         PSGD(0.1, grid=Zero(), strength=2.0, eps=0.1),
     ],
@@ -151,7 +151,7 @@ def test_the_fused_step_refuses_what_the_chain_refuses(grid, value):
 @pytest.mark.parametrize(
     "options",
     [
-        {"step": "warp"},
+        {"discretization": "warp"},
         {"refresh": 2},
         {"refresh": "ema"},
         {"strength": "mean-one"},
@@ -177,7 +177,7 @@ def test_batch_norm_parameters_are_not_scaled():
 
 def test_refresh_every_k_steps_keeps_the_grid_between():
     model = model_with_gradient()
-    optimizer = PSGD(0.05, momentum=0, decay=0, grid=MinMaxGrid(4), refresh=3)
+    optimizer = PSGD(0.05, momentum=0, weight_decay=0, grid=MinMaxGrid(4), refresh=3)
     state = optimizer.init(model)
     steps = []
     for _ in range(7):
@@ -201,7 +201,7 @@ def test_ema_refresh_averages_the_step():
 def test_per_channel_targets_scale_each_channel_by_its_own_grid():
     model = model_with_gradient()
     before = model.w.copy()
-    optimizer = PSGD(0.1, momentum=0, decay=0, grid=MinMaxGrid(4, per_channel=True), strength=5.0)
+    optimizer = PSGD(0.1, momentum=0, weight_decay=0, grid=MinMaxGrid(4, per_channel=True), strength=5.0)
     optimizer.update(model, optimizer.init(model))
     segment = model.segment("fc2.weight")
     for channel in range(6):
@@ -216,12 +216,12 @@ def test_a_state_that_is_copied_replays_the_same_steps():
         model = model_with_gradient()
         state = optimizer.init(model)
         optimizer.update(model, state)
-        twin, twin_state = model.copy(), {name: value.copy() for name, value in state.items()}
-        twin.g[...] = model.g
+        copied, copied_state = model.copy(), {name: value.copy() for name, value in state.items()}
+        copied.g[...] = model.g
         for _ in range(3):
             optimizer.update(model, state)
-            optimizer.update(twin, twin_state)
-        assert np.array_equal(model.w, twin.w)
+            optimizer.update(copied, copied_state)
+        assert np.array_equal(model.w, copied.w)
 
 
 def test_schedules():
@@ -236,13 +236,16 @@ def test_schedules():
     [
         (lambda: SGD(lr=-0.1), "lr must be a finite number >= 0; got -0.1"),
         (lambda: SGD(momentum=1.0), r"\[0, 1\)"),
-        (lambda: SGD(decay=float("nan")), "decay"),
+        (lambda: SGD(weight_decay=float("nan")), "weight_decay"),
         (PSGD, "needs a grid"),
         (lambda: PSGD(grid=MinMaxGrid(4), eps=-1), "eps"),
         (lambda: PSGD(grid=MinMaxGrid(4), strength="strong"), "volume, mean-one"),
         (lambda: PSGD(grid=MinMaxGrid(4), strength=-1.0), "strength"),
-        (lambda: PSGD(grid=MinMaxGrid(4), strength="mean-one", step="warp"), "step 'warp'"),
-        (lambda: PSGD(grid=MinMaxGrid(4), step="leap"), "psgd, warp, mirror"),
+        (
+            lambda: PSGD(grid=MinMaxGrid(4), strength="mean-one", discretization="warp"),
+            "discretization 'warp'",
+        ),
+        (lambda: PSGD(grid=MinMaxGrid(4), discretization="leap"), "psgd, warp, mirror"),
         (lambda: PSGD(grid=MinMaxGrid(4), refresh=0), "refresh"),
         (lambda: PSGD(grid=MinMaxGrid(4), refresh="often"), "ema"),
         (lambda: PSGD(grid=MinMaxGrid(4), decay_order="none"), "unscaled, scaled"),

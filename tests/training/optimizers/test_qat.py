@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from psgd_ref.compress import LSQ, BayesianBits, MinMaxGrid, hold_quantizers
+from psgd_ref.compress import LSQ, BayesianBits, MinMaxGrid, insert_fake_quantizers
 from psgd_ref.core import position_scale
 from psgd_ref.models import mlp
 from psgd_ref.training import QAT, SGD
@@ -12,7 +12,7 @@ from psgd_ref.training.optimizers.qat import Multiply, Only
 
 def prepared(kind=LSQ, bits=4):
     model = mlp((64, 8, 10), seed=0, dtype=np.float64)
-    hold_quantizers(model, kind, bits)
+    insert_fake_quantizers(model, kind, bits)
     model.g[...] = np.random.default_rng(0).standard_normal(model.g.size)
     return model
 

@@ -36,9 +36,9 @@ def test_the_proximal_step_rests_at_the_soft_threshold(h, penalty, momentum):
 
 def test_psgd_towards_zero_with_unscaled_decay_rests_there_too():
     """Claim E4 through the optimiser: decay κ outside the scale of strength λ is LASSO of strength κ/λ."""
-    c, h, decay, strength = np.array([0.8, -0.6, 0.3, -0.1, 1.5]), 1.0, 0.5, 2.5
-    lasso = at_rest(ProximalL1(0.2, 0, 0, decay / strength), c, h, 200)
-    psgd = at_rest(PSGD(0.1, 0.5, decay, Zero(), strength=strength), c, h, 3000)
+    c, h, weight_decay, strength = np.array([0.8, -0.6, 0.3, -0.1, 1.5]), 1.0, 0.5, 2.5
+    lasso = at_rest(ProximalL1(0.2, 0, 0, weight_decay / strength), c, h, 200)
+    psgd = at_rest(PSGD(0.1, 0.5, weight_decay, Zero(), strength=strength), c, h, 3000)
     assert np.allclose(lasso, np.sign(c) * np.maximum(np.abs(c) - 0.2, 0), atol=1e-12)
     assert np.allclose(psgd, lasso, atol=1e-4)
 

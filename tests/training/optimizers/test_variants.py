@@ -79,7 +79,7 @@ def test_scale_before_adam_cancels_where_it_is_constant_and_behind_it_does_not()
         PSGD(0.1, grid=MinMaxGrid(3), eps=cosine(0.05, 40)),
         PSGD(0.1, grid=MinMaxGrid(3), refresh="learned", cap=True),
         PSGD(0.1, grid=MSEGrid(3), cap=True),
-        PSGD(0.1, 0.0, grid=MinMaxGrid(3), step="mirror", eps=0.01),
+        PSGD(0.1, 0.0, grid=MinMaxGrid(3), discretization="mirror", eps=0.01),
         PSGD(0.1, grid=MinMaxGrid(3), strength="mean-one"),
         PSGD(0.1, grid=MinMaxGrid(3), strength="volume"),
         PSGDAdam(3e-3, grid=MinMaxGrid(3)),

@@ -12,7 +12,7 @@ from psgd_ref.data import load_moons
 from psgd_ref.interop import load_safetensors, save_safetensors
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD, Adam
-from psgd_ref.training.loop import passes
+from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 from psgd_ref.training.runs.checkpoint import checkpoints, last_whole, read_checkpoint, save_checkpoint
 
@@ -24,7 +24,7 @@ OPTIMIZERS = {
     "psgd, every third": lambda: PSGD(0.1, grid=MinMaxGrid(3), refresh=3),
     "adam": lambda: Adam(0.01),
 }
-EPOCHS, BATCH = 3, 50
+EPOCHS, BATCH_SIZE = 3, 50
 
 
 def network():
@@ -41,18 +41,18 @@ def trained(optimizer, folder=None, stop_at=None, begin=network):
     progress = Progress.of(model, optimizer.init(model), 3)
     if stop_at is not None:
         stopped = lambda: progress.step == stop_at  # noqa: E731
-        list(passes(model, optimizer, DATA, progress, EPOCHS, BATCH, stop=stopped))
+        list(train_epochs(model, optimizer, DATA, progress, EPOCHS, BATCH_SIZE, stop=stopped))
         assert progress.step == stop_at
         path = save_checkpoint(folder, model, progress, {})
         model = network()
         progress = read_checkpoint(path).restore(model)
-    list(passes(model, optimizer, DATA, progress, EPOCHS, BATCH))
+    list(train_epochs(model, optimizer, DATA, progress, EPOCHS, BATCH_SIZE))
     return model.w.tobytes()
 
 
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 def test_stopping_at_any_step_changes_no_bit(make, tmp_path):
-    steps = EPOCHS * -(-len(DATA.train) // BATCH)
+    steps = EPOCHS * -(-len(DATA.train) // BATCH_SIZE)
     undisturbed = trained(make())
     assert {trained(make(), tmp_path, stop_at=k) for k in range(steps)} == {undisturbed}
 
@@ -95,11 +95,11 @@ def saved(folder, steps=2, seed=0):
 
 def test_everything_comes_back_bit_for_bit(tmp_path):
     model, progress, path = saved(tmp_path)
-    twin = convnet(1, (2, 3), 2, seed=9)
-    restored = read_checkpoint(path).restore(twin)
-    assert twin.w.tobytes() == model.w.tobytes()
+    copied = convnet(1, (2, 3), 2, seed=9)
+    restored = read_checkpoint(path).restore(copied)
+    assert copied.w.tobytes() == model.w.tobytes()
     for name, buffer in model.buffers.items():
-        assert twin.buffers[name].tobytes() == buffer.tobytes()
+        assert copied.buffers[name].tobytes() == buffer.tobytes()
     assert restored.state.keys() == progress.state.keys()
     for name, value in progress.state.items():
         assert restored.state[name].dtype == value.dtype
@@ -118,9 +118,9 @@ def test_the_same_run_writes_the_same_bytes(tmp_path):
 
 def test_a_checkpoint_loads_as_a_state_dict(tmp_path):
     model, _, path = saved(tmp_path)
-    twin = convnet(1, (2, 3), 2, seed=9)
-    load_safetensors(twin, path)
-    assert twin.w.tobytes() == model.w.tobytes()
+    copied = convnet(1, (2, 3), 2, seed=9)
+    load_safetensors(copied, path)
+    assert copied.w.tobytes() == model.w.tobytes()
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ def test_every_data_set_has_a_usual_model(name):
 
 def test_toml_there_and_back(tmp_path):
     chosen = Configuration(
-        data="moons", strength=3, milestones=(2, 5), schedule="piecewise", refresh="ema", decay=1e-5, cap=True
+        data="moons", strength=3, milestones=(2, 5), schedule="piecewise", refresh="ema", weight_decay=1e-5, cap=True
     )
     (tmp_path / "x.toml").write_text(chosen.as_toml())
     assert configuration(read_toml(tmp_path / "x.toml")) == chosen
@@ -43,7 +43,7 @@ def test_toml_there_and_back(tmp_path):
         ({"optimizer": "lion"}, "optimizer must be one of psgd, sgd, adam"),
         ({"bits": 1}, r"bits must be a whole number in 2\.\.16; got 1"),
         ({"epochs": 0}, "epochs"),
-        ({"batch": 1.5}, "batch"),
+        ({"batch_size": 1.5}, "batch_size"),
         ({"lr": -1}, "lr must be a finite number >= 0"),
         ({"lr": "fast"}, "lr"),
         ({"milestones": 3}, "milestones must be a list"),

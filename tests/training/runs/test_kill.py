@@ -14,7 +14,7 @@ from psgd_ref.training.runs.configuration import Configuration
 from psgd_ref.training.runs.run import read_metrics, train
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
-CHOSEN = Configuration(data="moons", epochs=60, batch=200, psgd_from=21, lr=0.05)
+CHOSEN = Configuration(data="moons", epochs=60, batch_size=200, psgd_from=21, lr=0.05)
 KILLS = 4
 
 

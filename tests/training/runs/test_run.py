@@ -15,13 +15,13 @@ from psgd_ref.data import load
 from psgd_ref.figures.course.training import draw
 from psgd_ref.interop import save_safetensors
 from psgd_ref.training import DivergenceError, evaluate
-from psgd_ref.training.runs.build import hold_quantizer, model_of
+from psgd_ref.training.runs.build import insert_fake_quantizer, model_of
 from psgd_ref.training.runs.checkpoint import checkpoints, last_whole, read_checkpoint
 from psgd_ref.training.runs.configuration import Configuration
 from psgd_ref.training.runs.run import read_metrics, train
 from psgd_ref.training.runs.saved import open_saved
 
-CHOSEN = Configuration(data="moons", epochs=4, psgd_from=3, bits=3, batch=600, smoothing=0.1)
+CHOSEN = Configuration(data="moons", epochs=4, psgd_from=3, bits=3, batch_size=600, label_smoothing=0.1)
 
 
 def start(folder, chosen=CHOSEN, **options):
@@ -197,7 +197,7 @@ def test_the_first_phase_is_plain_sgd_and_the_second_starts_from_its_weights(und
 
 
 def test_divergence_ends_the_run_and_keeps_what_was_good(tmp_path):
-    wild = Configuration(data="moons", epochs=3, bits=2, strength=1e5, batch=100)
+    wild = Configuration(data="moons", epochs=3, bits=2, strength=1e5, batch_size=100)
     with pytest.raises(DivergenceError, match=r"fc\d\.\w+ .*η·mean\(s\) = .*lower (strength|lr)"):
         start(tmp_path, wild)
     found, _ = last_whole(tmp_path)
@@ -235,7 +235,7 @@ def test_evaluation_of_a_folder_and_of_a_file(undisturbed, tmp_path):
 
 @pytest.mark.parametrize("grid", GRIDS)
 def test_every_grid_is_trained_towards_by_its_name(grid, tmp_path):
-    run = start(tmp_path, Configuration(data="moons", grid=grid, bits=3, epochs=1, batch=600))
+    run = start(tmp_path, Configuration(data="moons", grid=grid, bits=3, epochs=1, batch_size=600))
     assert run.metrics[0]["moved"] > 0
     assert 0 < run.metrics[0]["mean_distance"] < 0.5
 
@@ -249,11 +249,11 @@ def test_the_summary_shows_every_metric(undisturbed):
 
 @pytest.mark.parametrize("name", QUANTIZERS)
 def test_a_run_through_quantizers_learns_them_and_resumes_to_the_same_bits(name, tmp_path, monkeypatch):
-    chosen = Configuration(data="moons", optimizer="sgd", epochs=3, bits=2, batch=600, quantizer=name)
+    chosen = Configuration(data="moons", optimizer="sgd", epochs=3, bits=2, batch_size=600, quantizer=name)
     whole = start(tmp_path / "whole", chosen)
     model, _ = open_saved(tmp_path / "whole")
     untrained = model_of(chosen, load("moons"))
-    hold_quantizer(chosen, untrained)
+    insert_fake_quantizer(chosen, untrained)
     learned = [part for part in model.segments if part.role == "quantizer"]
     assert len(learned) >= 3
     assert all((model.w[part.span] != untrained.w[part.span]).any() for part in learned)

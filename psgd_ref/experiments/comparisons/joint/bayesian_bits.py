@@ -6,7 +6,7 @@ from time import perf_counter
 
 import numpy as np
 
-from psgd_ref.compress import chosen_bits, fold_weights, reestimate_batch_norm, sparsity
+from psgd_ref.compress import chosen_bits, reestimate_batch_norm, remove_parametrizations, sparsity
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.comparisons.methods import Method, Need
 from psgd_ref.experiments.comparisons.pruning.methods import MOMENTUM, network
@@ -16,7 +16,7 @@ from psgd_ref.experiments.comparisons.training import task as training_time
 from psgd_ref.experiments.comparisons.training.methods import learn_bits
 from psgd_ref.experiments.digits import study as demo
 from psgd_ref.experiments.shared import rows
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 from psgd_ref.experiments.shared.search_record import Options
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.nn import Model
@@ -88,9 +88,9 @@ def measure(job: Job) -> Outcome:
     train, test = (data.normalise(part.images) for part in (data.train, data.test))
     model = _first_half(sparse_options()[START], job.seed)
     learn_bits(model, training_time.chosen_options()[NAME] | {"mu": job.price}, job.seed)
-    seconds, plain, right = perf_counter() - start, fold_weights(model), {}
-    for norm in (AS_TRAINED, MENDED):
-        if norm == MENDED:
+    seconds, plain, right = perf_counter() - start, remove_parametrizations(model), {}
+    for norm in (AS_TRAINED, REESTIMATED):
+        if norm == REESTIMATED:
             reestimate_batch_norm(plain, train)
         right[norm] = accuracy(plain, test, data.test.labels)
     share, width = learned(model)
@@ -99,7 +99,7 @@ def measure(job: Job) -> Outcome:
 
 def _first_half(options: Options, seed: int) -> Model:
     model, epochs = network(seed), demo.EPOCHS // 2
-    sgd = SGD(cosine(options["lr"], demo.steps(epochs)), MOMENTUM, options["decay"])
+    sgd = SGD(cosine(options["lr"], demo.steps(epochs)), MOMENTUM, options["weight_decay"])
     demo.fit_digits(model, sgd, epochs, seed)
     return model
 
@@ -139,7 +139,7 @@ def table(found: Sequence[LearnedRow]) -> str:
     for name in dict.fromkeys(row.method for row in found):
         own = {row.batch_norm: row for row in found if row.method == name}
         row = next(iter(own.values()))
-        cells = [own[norm].cell if norm in own else "" for norm in (AS_TRAINED, MENDED)]
+        cells = [own[norm].cell if norm in own else "" for norm in (AS_TRAINED, REESTIMATED)]
         reached = [rows.cell(row.shares), rows.cell(row.zeros), _bits_cell(row.widths)]
         lines.append([name, *reached, *cells, row.needs, row.retraining, row.models, f"{row.seconds:.0f}"])
     heads = [
@@ -148,7 +148,7 @@ def table(found: Sequence[LearnedRow]) -> str:
         "weights 0, %",
         "bits of those not pruned",
         f"accuracy, {AS_TRAINED}",
-        MENDED,
+        REESTIMATED,
     ]
     heads += ["needs", "retraining", "trained models", "seconds"]
     return rows.markdown(heads, lines, "lrrrrrlllr")
@@ -168,12 +168,14 @@ def sentences(found: Sequence[LearnedRow], fixed: Sequence[Row]) -> list[str]:
     """
     texts = []
     for row in found:
-        if row.batch_norm != MENDED:
+        if row.batch_norm != REESTIMATED:
             continue
         rivals = [
             other
             for other in fixed
-            if other.batch_norm == MENDED and other.sparsity >= row.sparsity and _bits(other) <= _bits(row)
+            if other.batch_norm == REESTIMATED
+            and other.sparsity >= row.sparsity
+            and _bits(other) <= _bits(row)
         ]
         size = f"{row.method} ({100 * row.sparsity:.1f} % pruned, {_bits(row):.1f} bits: {row.cell})"
         if not rivals:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from psgd_ref.experiments.comparisons.pruning.methods import BASE, JOINT_WAYS
 from psgd_ref.experiments.comparisons.pruning.rows import FULL, Row
 from psgd_ref.experiments.comparisons.pruning.sentences import PSGD, accuracies, differences
-from psgd_ref.experiments.shared.rows import MENDED, cell
+from psgd_ref.experiments.shared.rows import REESTIMATED, cell
 
 GRID = "min-max"
 
@@ -16,7 +16,7 @@ def sentences(found: Sequence[Row]) -> list[str]:
     All on the min-max grid with batch norms re-estimated. Differences are of the same seed, in points of
     test accuracy, mean ± standard deviation.
     """
-    mended = [row for row in found if row.batch_norm == MENDED and row.sparsity > 0]
+    mended = [row for row in found if row.batch_norm == REESTIMATED and row.sparsity > 0]
     texts = []
     for bits in dict.fromkeys(row.bits for row in mended if row.bits != FULL):
         own = [row for row in mended if row.bits == bits and row.grid == GRID]

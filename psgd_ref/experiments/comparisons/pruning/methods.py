@@ -11,17 +11,17 @@ from typing import Any
 from psgd_ref.compress import (
     L0Penalty,
     WideZeroGrid,
-    fold_weights,
     gated,
     powerpropagation,
     prune,
+    remove_parametrizations,
     snip,
     spred,
 )
 from psgd_ref.core import Zero
 from psgd_ref.data import Dataset, load_digits
 from psgd_ref.experiments.comparisons.methods import Method, Need
-from psgd_ref.experiments.digits.study import BATCH, EPOCHS, SMOOTHING, fit_digits, steps
+from psgd_ref.experiments.digits.study import BATCH_SIZE, EPOCHS, LABEL_SMOOTHING, fit_digits, steps
 from psgd_ref.experiments.shared.search_record import Options, chosen
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
@@ -102,7 +102,7 @@ def _pruned(dense: Model, sparsities: Sequence[float]) -> Sparse:
 
 
 def _dense(options: Options, seed: int) -> Model:
-    return _fit(network(seed), SGD(_rate(options["lr"]), MOMENTUM, options["decay"]), seed)
+    return _fit(network(seed), SGD(_rate(options["lr"]), MOMENTUM, options["weight_decay"]), seed)
 
 
 def _sgd(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
@@ -111,32 +111,32 @@ def _sgd(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
 
 def _psgd(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
     o = options
-    psgd = PSGD(_rate(o["lr"]), MOMENTUM, o["decay"], Zero(), eps=o["eps"], strength="mean-one")
+    psgd = PSGD(_rate(o["lr"]), MOMENTUM, o["weight_decay"], Zero(), eps=o["eps"], strength="mean-one")
     yield from _pruned(_fit(network(seed), psgd, seed), sparsities)
 
 
 def _powerpropagation(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
     model = powerpropagation(network(seed), options["alpha"])
-    _fit(model, SGD(_rate(options["lr"]), MOMENTUM, options["decay"]), seed)
-    yield from _pruned(fold_weights(model), sparsities)
+    _fit(model, SGD(_rate(options["lr"]), MOMENTUM, options["weight_decay"]), seed)
+    yield from _pruned(remove_parametrizations(model), sparsities)
 
 
 def _spred(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
     model = spred(network(seed), options["start"])
-    _fit(model, SGD(_rate(options["lr"]), MOMENTUM, options["decay"]), seed)
-    yield from _pruned(fold_weights(model), sparsities)
+    _fit(model, SGD(_rate(options["lr"]), MOMENTUM, options["weight_decay"]), seed)
+    yield from _pruned(remove_parametrizations(model), sparsities)
 
 
 def _l1(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
-    optimizer = ProximalL1(_rate(options["lr"]), MOMENTUM, options["decay"], options["penalty"])
+    optimizer = ProximalL1(_rate(options["lr"]), MOMENTUM, options["weight_decay"], options["penalty"])
     yield from _pruned(_fit(network(seed), optimizer, seed), sparsities)
 
 
 def _l0(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
     model = gated(network(seed), options["dropped"], seed)
-    objective = Penalized(CrossEntropy(SMOOTHING), [L0Penalty(options["penalty"])])
-    _fit(model, SGD(_rate(options["lr"]), MOMENTUM, options["decay"]), seed, objective=objective)
-    yield from _pruned(fold_weights(model), sparsities)
+    objective = Penalized(CrossEntropy(LABEL_SMOOTHING), [L0Penalty(options["penalty"])])
+    _fit(model, SGD(_rate(options["lr"]), MOMENTUM, options["weight_decay"]), seed, objective=objective)
+    yield from _pruned(remove_parametrizations(model), sparsities)
 
 
 def _snip(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
@@ -144,20 +144,20 @@ def _snip(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
     images, labels = first_batch(data)
     for sparsity in sparsities:
         model = snip(network(seed), images, labels, sparsity)
-        yield sparsity, _fit(model, SGD(_rate(options["lr"]), MOMENTUM, options["decay"]), seed)
+        yield sparsity, _fit(model, SGD(_rate(options["lr"]), MOMENTUM, options["weight_decay"]), seed)
 
 
 def _fine_tuned(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
     dense = _dense(options, seed)
     for sparsity in sparsities:
         model, rate = prune(dense, sparsity), _rate(options["tuning"], tuning=True)
-        yield sparsity, _fit(model, SGD(rate, MOMENTUM, options["decay"]), seed, tuning=True)
+        yield sparsity, _fit(model, SGD(rate, MOMENTUM, options["weight_decay"]), seed, tuning=True)
 
 
 def _wide_zero(bits: int) -> Callable[[Options, int, Sequence[float]], Sparse]:
     def train(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
         o, grid = options, WideZeroGrid(bits, reach=options["reach"])
-        psgd = PSGD(_rate(o["lr"]), MOMENTUM, o["decay"], grid, eps=o["eps"], strength="mean-one")
+        psgd = PSGD(_rate(o["lr"]), MOMENTUM, o["weight_decay"], grid, eps=o["eps"], strength="mean-one")
         yield from _pruned(_fit(network(seed), psgd, seed), sparsities)
 
     return train
@@ -165,7 +165,7 @@ def _wide_zero(bits: int) -> Callable[[Options, int, Sequence[float]], Sparse]:
 
 def first_batch(data: Dataset) -> tuple[Any, Any]:
     """The first training images, whose order is random, and their labels: what SNIP looks at."""
-    return data.normalise(data.train.images[:BATCH]), data.train.labels[:BATCH]
+    return data.normalise(data.train.images[:BATCH_SIZE]), data.train.labels[:BATCH_SIZE]
 
 
 ONE, EACH = "one for all sparsities", "one for each sparsity"

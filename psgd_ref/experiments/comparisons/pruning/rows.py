@@ -9,7 +9,7 @@ from psgd_ref.data import load_digits
 from psgd_ref.experiments.comparisons.pruning.methods import SPARSITIES, Way, chosen_options, way_of
 from psgd_ref.experiments.shared import rows
 from psgd_ref.experiments.shared.precision import Precision
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 from psgd_ref.experiments.shared.search_record import Options
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.nn import Model
@@ -84,8 +84,8 @@ def measure(job: Job) -> dict[Key, tuple[float, float]]:
     for sparsity, model in way_of(job.way).train(job.options, job.seed, job.sparsities):
         seconds += perf_counter() - start
         for bits, grid, subject in _rounded(model, job):
-            for norm in (AS_TRAINED, MENDED):
-                if norm == MENDED:
+            for norm in (AS_TRAINED, REESTIMATED):
+                if norm == REESTIMATED:
                     reestimate_batch_norm(subject, train)
                 if norm in job.norms:
                     key = (job.way, sparsity, bits, grid, norm)

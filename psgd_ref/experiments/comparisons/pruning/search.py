@@ -26,25 +26,29 @@ NARROWEST = JOINT_WAYS[-1].name
 # Six candidates for every way: three around what trial runs of one other seed had shown on validation
 # images, then three beyond those where the best stood at an end.
 CANDIDATES: dict[str, list[Options]] = {
-    BASE: [{"lr": 0.1, "decay": decay} for decay in (5e-4, 5e-3, 1e-2, 2e-2, 4e-2)]
-    + [{"lr": 0.3, "decay": 5e-3}],
-    "PSGD → 0": [{"lr": 0.1, "decay": decay, "eps": 0.0} for decay in (5e-3, 1e-2, 2e-2, 3e-2, 4e-2)]
-    + [{"lr": 0.1, "decay": 2e-2, "eps": 0.003}],
+    BASE: [{"lr": 0.1, "weight_decay": weight_decay} for weight_decay in (5e-4, 5e-3, 1e-2, 2e-2, 4e-2)]
+    + [{"lr": 0.3, "weight_decay": 5e-3}],
+    "PSGD → 0": [
+        {"lr": 0.1, "weight_decay": weight_decay, "eps": 0.0}
+        for weight_decay in (5e-3, 1e-2, 2e-2, 3e-2, 4e-2)
+    ]
+    + [{"lr": 0.1, "weight_decay": 2e-2, "eps": 0.003}],
     "Powerprop": [
-        {"lr": 0.1, "decay": decay, "alpha": alpha}
-        for alpha, decay in ((2, 2e-3), (2, 5e-3), (3, 2e-3), (2, 1e-2), (2, 2e-2), (3, 5e-3))
+        {"lr": 0.1, "weight_decay": weight_decay, "alpha": alpha}
+        for alpha, weight_decay in ((2, 2e-3), (2, 5e-3), (3, 2e-3), (2, 1e-2), (2, 2e-2), (3, 5e-3))
     ],
     "spred": [
-        {"lr": 0.1, "decay": decay, "start": start}
-        for start, decay in (("balanced", 2e-3), ("balanced", 5e-3), ("one", 5e-3))
+        {"lr": 0.1, "weight_decay": weight_decay, "start": start}
+        for start, weight_decay in (("balanced", 2e-3), ("balanced", 5e-3), ("one", 5e-3))
     ]
-    + [{"lr": 0.1, "decay": decay, "start": "balanced"} for decay in (1e-2, 2e-2)]
-    + [{"lr": 0.1, "decay": 2e-2, "start": "one"}],
+    + [{"lr": 0.1, "weight_decay": weight_decay, "start": "balanced"} for weight_decay in (1e-2, 2e-2)]
+    + [{"lr": 0.1, "weight_decay": 2e-2, "start": "one"}],
     "L1": [
-        {"lr": 0.1, "decay": 5e-4, "penalty": penalty} for penalty in (1e-3, 3e-3, 1e-2, 1.5e-2, 2e-2, 3e-2)
+        {"lr": 0.1, "weight_decay": 5e-4, "penalty": penalty}
+        for penalty in (1e-3, 3e-3, 1e-2, 1.5e-2, 2e-2, 3e-2)
     ],
     "L0": [
-        {"lr": 0.1, "decay": 5e-4, "penalty": penalty, "dropped": dropped}
+        {"lr": 0.1, "weight_decay": 5e-4, "penalty": penalty, "dropped": dropped}
         for penalty, dropped in (
             (1e-3, 0.1),
             (1e-2, 0.1),
@@ -55,17 +59,24 @@ CANDIDATES: dict[str, list[Options]] = {
         )
     ],
     "SNIP": [
-        {"lr": lr, "decay": decay}
-        for lr, decay in ((0.1, 5e-4), (0.1, 2e-3), (0.3, 5e-4), (0.3, 2e-3), (1.0, 5e-4), (1.0, 0.0))
+        {"lr": lr, "weight_decay": weight_decay}
+        for lr, weight_decay in ((0.1, 5e-4), (0.1, 2e-3), (0.3, 5e-4), (0.3, 2e-3), (1.0, 5e-4), (1.0, 0.0))
     ],
     "SGD, fine-tuned": [
-        {"lr": 0.1, "decay": decay, "tuning": tuning}
-        for decay, rates in ((5e-4, (0.03, 0.1, 0.3)), (4e-2, (0.03, 0.05, 0.1)))
+        {"lr": 0.1, "weight_decay": weight_decay, "tuning": tuning}
+        for weight_decay, rates in ((5e-4, (0.03, 0.1, 0.3)), (4e-2, (0.03, 0.05, 0.1)))
         for tuning in rates
     ],
     NARROWEST: [
-        {"lr": 0.1, "decay": decay, "eps": 0.0, "reach": reach}
-        for reach, decay in ((0.2, 5e-4), (0.2, 5e-3), (0.35, 5e-3), (0.35, 2e-2), (0.5, 5e-3), (0.5, 2e-2))
+        {"lr": 0.1, "weight_decay": weight_decay, "eps": 0.0, "reach": reach}
+        for reach, weight_decay in (
+            (0.2, 5e-4),
+            (0.2, 5e-3),
+            (0.35, 5e-3),
+            (0.35, 2e-2),
+            (0.5, 5e-3),
+            (0.5, 2e-2),
+        )
     ],
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.experiments.comparisons.pruning.methods import BASE
 from psgd_ref.experiments.comparisons.pruning.rows import FULL, Row
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED, cell, points
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED, cell, points
 
 PSGD = "PSGD → 0"
 # By way and sparsity: accuracies (0 … 1) over seeds.
@@ -21,7 +21,7 @@ def sentences(found: Sequence[Row]) -> list[str]:
     accuracy, mean ± standard deviation.
     """
     full = [row for row in found if row.bits == FULL and row.sparsity > 0]
-    mended = accuracies([row for row in full if row.batch_norm == MENDED])
+    mended = accuracies([row for row in full if row.batch_norm == REESTIMATED])
     plain = accuracies([row for row in full if row.batch_norm == AS_TRAINED])
     single = {row.method for row in full if row.retraining == "none"}
     alone = {key: value for key, value in mended.items() if key[0] in single}

@@ -14,12 +14,12 @@ from psgd_ref.experiments.comparisons.pruning import (
 )
 from psgd_ref.experiments.comparisons.pruning.methods import WAYS
 from psgd_ref.experiments.comparisons.pruning.rows import Row
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 
 NORMS: tuple[Method, ...] = (
     Method(AS_TRAINED, "batch norm", Need.NOTHING, Need.NOTHING, "statistics of training", "-"),
     Method(
-        MENDED,
+        REESTIMATED,
         "batch norm",
         Need.IMAGES,
         Need.IMAGES,

@@ -15,7 +15,7 @@ from psgd_ref.compress import (
     MSEGrid,
     calibrated,
     dfq,
-    hold_inputs,
+    insert_input_quantizers,
     lapq,
     quantize,
     reestimate_batch_norm,
@@ -24,7 +24,7 @@ from psgd_ref.compress.post_training.activations import NearestTarget, UnsignedR
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Dataset
 from psgd_ref.experiments.shared.precision import Precision
-from psgd_ref.experiments.shared.rows import MENDED
+from psgd_ref.experiments.shared.rows import REESTIMATED
 from psgd_ref.nn import Model
 
 # How many training images the methods that calibrate may see, and LAPQ's budget.
@@ -68,7 +68,7 @@ def variants(
     whole = WHOLE[method](model, precision, calibration) if method in WHOLE else None
     shared = perf_counter() - start
     for norm in norms:
-        start, mend = perf_counter(), norm == MENDED
+        start, mend = perf_counter(), norm == REESTIMATED
         if whole is None:
             quantized = _by_grid(*GRIDS[method], model, precision, calibration, mend)
         else:
@@ -95,9 +95,9 @@ def _by_grid(
         reestimate_batch_norm(quantized, calibration.all)
     roundings = calibrated(quantized, calibration.images, precision.activations, rule)
     if grid is AdaptivFloatGrid:
-        hold_inputs(quantized, {name: _float(layer) for name, layer in roundings.items()})
+        insert_input_quantizers(quantized, {name: _float(layer) for name, layer in roundings.items()})
     else:
-        hold_inputs(quantized, roundings)
+        insert_input_quantizers(quantized, roundings)
     return quantized
 
 

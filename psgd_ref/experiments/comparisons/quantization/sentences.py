@@ -7,7 +7,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.experiments.digits import study as demo
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED, points
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED, points
 
 
 class Row(Protocol):
@@ -29,8 +29,8 @@ class Row(Protocol):
 MENDINGS = (
     ("min-max", AS_TRAINED, "on the min-max grid with batch norms as trained"),
     ("MSE", AS_TRAINED, "with MSE clipping"),
-    ("min-max", MENDED, "with batch norms re-estimated"),
-    ("MSE", MENDED, "with both"),
+    ("min-max", REESTIMATED, "with batch norms re-estimated"),
+    ("MSE", REESTIMATED, "with both"),
 )
 
 
@@ -91,7 +91,7 @@ def _same_method(
 ) -> list[str]:
     parts = []
     for post in dict.fromkeys(row.post for row in rows):
-        pair = [table.get((trained, post, MENDED, bits)) for trained in (psgd, sgd)]
+        pair = [table.get((trained, post, REESTIMATED, bits)) for trained in (psgd, sgd)]
         if pair[0] is not None and pair[1] is not None:
             means = f"{100 * pair[0].mean():.1f} and {100 * pair[1].mean():.1f}"
             parts.append(f"{post} {means} ({points(100 * (pair[0] - pair[1]))})")

@@ -20,7 +20,7 @@ from psgd_ref.experiments.comparisons.quantization.post_training import Calibrat
 from psgd_ref.experiments.digits import study as demo
 from psgd_ref.experiments.shared import rows
 from psgd_ref.experiments.shared.precision import Precision, parse_precision
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.training import accuracy
 
@@ -90,7 +90,7 @@ METHODS: tuple[Method, ...] = (
     ),
     Method(AS_TRAINED, "batch norm", Need.NOTHING, Need.NOTHING, "statistics of training", "-"),
     Method(
-        MENDED,
+        REESTIMATED,
         "batch norm",
         Need.IMAGES,
         Need.IMAGES,

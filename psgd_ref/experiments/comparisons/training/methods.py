@@ -18,10 +18,10 @@ from psgd_ref.compress import (
     LSQPlus,
     MinMaxGrid,
     fix_gates,
-    hold_quantizers,
+    insert_fake_quantizers,
     multiplications,
 )
-from psgd_ref.compress.quantization_aware.fake_quantizer import held
+from psgd_ref.compress.quantization_aware.fake_quantizer import fake_quantizers
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments.digits import study as demo
 from psgd_ref.experiments.shared.precision import Precision
@@ -31,7 +31,7 @@ from psgd_ref.nn import Model
 from psgd_ref.training import SGD, CrossEntropy, Objective, Penalized, cosine
 from psgd_ref.training.gradient_l1 import GradientL1
 from psgd_ref.training.halp import fit_halp
-from psgd_ref.training.loop import passes
+from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.optimizers.qat import QAT
 from psgd_ref.training.progress import Progress
 
@@ -83,8 +83,10 @@ def _whole(name: str, options: Options, target: Precision | None, seed: int) -> 
 def _gradient_l1(options: Options, target: Precision | None, seed: int) -> tuple[Model, float]:
     model, fixed = convnet(widths=demo.CHANNELS, seed=seed), demo.chosen_options()[SGD_NAME]
     rate = cosine(fixed["lr"], demo.steps(demo.EPOCHS))
-    optimizer = SGD(rate, fixed["momentum"], fixed["decay"])
-    demo.fit_digits(model, optimizer, demo.EPOCHS, seed, GradientL1(options["strength"], demo.SMOOTHING))
+    optimizer = SGD(rate, fixed["momentum"], fixed["weight_decay"])
+    demo.fit_digits(
+        model, optimizer, demo.EPOCHS, seed, GradientL1(options["strength"], demo.LABEL_SMOOTHING)
+    )
     return model, 0.0
 
 
@@ -95,9 +97,9 @@ def _halp(options: Options, target: Precision | None, seed: int) -> tuple[Model,
         model,
         load_digits(),
         demo.EPOCHS,
-        demo.BATCH,
+        demo.BATCH_SIZE,
         seed,
-        demo.SMOOTHING,
+        demo.LABEL_SMOOTHING,
         shift,
         rate,
         bits=8,
@@ -120,12 +122,12 @@ def _aware(
     model, epochs = begun.copy(), demo.EPOCHS - demo.EPOCHS // 2
     data = load_digits()
     images = data.normalise(data.train.images[:OBSERVED])
-    hold_quantizers(model, kind, target.weights, target.activations, images, seed)
-    objective: Objective = CrossEntropy(demo.SMOOTHING)
+    insert_fake_quantizers(model, kind, target.weights, target.activations, images, seed)
+    objective: Objective = CrossEntropy(demo.LABEL_SMOOTHING)
     if "dampening" in options:
         objective = Penalized(objective, [Dampening(options["dampening"], demo.steps(epochs))])
     grid = MinMaxGrid(target.weights) if position else None
-    optimizer = QAT(cosine(options["lr"], demo.steps(epochs)), decay=demo.DECAY, grid=grid)
+    optimizer = QAT(cosine(options["lr"], demo.steps(epochs)), weight_decay=demo.WEIGHT_DECAY, grid=grid)
     demo.fit_digits(model, optimizer, epochs, seed, objective)
     return model, before
 
@@ -145,21 +147,23 @@ def learn_bits(model: Model, options: Options, seed: int, activations: int | Non
     """
     epochs, data = demo.EPOCHS - demo.EPOCHS // 2, load_digits()
     images = data.normalise(data.train.images[:OBSERVED])
-    hold_quantizers(model, BayesianBits, WIDEST, activations, images, seed)
+    insert_fake_quantizers(model, BayesianBits, WIDEST, activations, images, seed)
     cost = BitCost(options["mu"], multiplications(model, images[0]))
-    optimizer = QAT(cosine(options["lr"], demo.steps(epochs)), decay=demo.DECAY, gates=options["gates"])
+    optimizer = QAT(
+        cosine(options["lr"], demo.steps(epochs)), weight_decay=demo.WEIGHT_DECAY, gates=options["gates"]
+    )
     stand = Progress.of(model, optimizer.init(model), seed)
-    objective = Penalized(CrossEntropy(demo.SMOOTHING), [cost])
+    objective = Penalized(CrossEntropy(demo.LABEL_SMOOTHING), [cost])
     shift = Shift(demo.SHIFT)
     for until in (round(RANDOM * epochs), epochs):
         list(
-            passes(
+            train_epochs(
                 model,
                 optimizer,
                 data,
                 stand,
                 until,
-                demo.BATCH,
+                demo.BATCH_SIZE,
                 augment=shift,
                 show=False,
                 objective=objective,
@@ -177,7 +181,7 @@ def bit_operations(model: Model) -> float:
     macs = multiplications(model, data.normalise(data.train.images[:1])[0])
     weights, inputs = dict.fromkeys(macs, 32.0), dict.fromkeys(macs, 32.0)
     inputs[next(iter(macs))] = 8.0
-    for link, quantizer in held(model):
+    for link, quantizer in fake_quantizers(model):
         bits = float(quantizer.bits)
         if isinstance(quantizer, BayesianBits):
             gates, kept = quantizer.open_gates()

@@ -18,7 +18,7 @@ from psgd_ref.experiments.comparisons.training.task import (
     measure,
     targets,
 )
-from psgd_ref.experiments.shared.rows import MENDED
+from psgd_ref.experiments.shared.rows import REESTIMATED
 from psgd_ref.experiments.shared.search_record import Options, save_record
 from psgd_ref.experiments.shared.workers import run_all
 
@@ -86,7 +86,7 @@ def search(workers: int | None = None) -> Search:
         runs = [next(outcomes) for _ in SEEDS]
         keys = dict.fromkeys(bits for run in runs for (who, bits, _) in run.accuracy if who == name)
         means = {
-            bits: float(np.mean([run.accuracy.get((name, bits, MENDED), 0.0) for run in runs]))
+            bits: float(np.mean([run.accuracy.get((name, bits, REESTIMATED), 0.0) for run in runs]))
             for bits in keys
         }
         trials.append(Trial(name, options, means, float(np.mean([run.operations for run in runs]))))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.experiments.shared.rows import MENDED, points
+from psgd_ref.experiments.shared.rows import REESTIMATED, points
 
 COMBINATIONS = {"PSGD → LSQ": "from a PSGD model", "LSQ + PSGD": "with PSGD on latent weights"}
 WIDTHS = ("W4A32", "W3A32", "W2A32")
@@ -19,7 +19,7 @@ def sentences(found: Sequence[Any]) -> list[str]:
     Batch norms are re-estimated throughout. Differences are of the same seeds, in points, mean ± standard
     deviation.
     """
-    rows = [row for row in found if row.batch_norm == MENDED]
+    rows = [row for row in found if row.batch_norm == REESTIMATED]
     parts = [_own(rows, bits) for bits in ("W2A32", "W2A2")]
     parts += [_others(rows), _together(rows), _dampening(rows), _notes(rows), _times(rows)]
     return [part for part in parts if part]

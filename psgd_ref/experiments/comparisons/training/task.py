@@ -6,8 +6,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from psgd_ref.compress import chosen_bits, reestimate_batch_norm, take_out_quantizers
-from psgd_ref.compress.quantization_aware.fake_quantizer import held
+from psgd_ref.compress import chosen_bits, reestimate_batch_norm, remove_fake_quantizers
+from psgd_ref.compress.quantization_aware.fake_quantizer import fake_quantizers
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.comparisons import methods as registry
 from psgd_ref.experiments.comparisons.methods import Method, Need
@@ -24,7 +24,7 @@ from psgd_ref.experiments.comparisons.training.methods import (
 from psgd_ref.experiments.digits import study as demo
 from psgd_ref.experiments.shared import rows
 from psgd_ref.experiments.shared.precision import Precision, parse_precision
-from psgd_ref.experiments.shared.rows import MENDED, NORMS
+from psgd_ref.experiments.shared.rows import NORMS, REESTIMATED
 from psgd_ref.experiments.shared.search_record import Options, chosen
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.training.evaluation import in_order, score
@@ -123,14 +123,14 @@ def measure(job: Job) -> Outcome:
     data, found = load_digits(), {}
     calibration = Calibration.of(data)
     latent = trained.model.copy()
-    take_out_quantizers(latent)
+    remove_fake_quantizers(latent)
     own = MIXED if job.target is None else str(job.target)
-    learned = any(True for _ in held(trained.model))
+    learned = any(True for _ in fake_quantizers(trained.model))
     subjects = {own: trained.model, FULL: latent} if learned else {FULL: latent}
     for bits, subject in subjects.items():
         for norm in NORMS:
             whole = subject.copy()
-            if norm == MENDED:
+            if norm == REESTIMATED:
                 reestimate_batch_norm(whole, calibration.all)
             found[job.name, bits, norm] = score(whole, in_order(data, job.split))[1]
     grids = {job.name: "min-max"}

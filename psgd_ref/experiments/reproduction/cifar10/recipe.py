@@ -15,7 +15,7 @@ from psgd_ref.experiments.sweeps.plan import Measure, Run
 from psgd_ref.training.runs.configuration import Configuration
 
 OFFICIAL_EPOCHS, SWITCH, SECOND_DROP = 150, 82, 123
-RATE, LATE_RATE, DECAY, BATCH = 0.1, 0.01, 1e-4, 128
+RATE, LATE_RATE, WEIGHT_DECAY, BATCH_SIZE = 0.1, 0.01, 1e-4, 128
 BITS = (4, 3, 2)
 # A branch is looked at on test images, once, at its end: SGD's at every width, the others at their own.
 MEASURE = Measure(BITS, grids=("min-max", "mse", "aciq"), reestimate=(False, True), split="test")
@@ -48,13 +48,20 @@ class Branch:
 
 
 def _psgd(bits: int, words: str = "", **options: Any) -> Branch:
-    decay = {"decay": 0.0} if bits == 2 else {}
-    return Branch(f"PSGD → W{bits}{words}", bits, {"optimizer": "psgd", "bits": bits, **decay, **options})
+    weight_decay = {"weight_decay": 0.0} if bits == 2 else {}
+    return Branch(
+        f"PSGD → W{bits}{words}", bits, {"optimizer": "psgd", "bits": bits, **weight_decay, **options}
+    )
 
 
 def _lsq(bits: int) -> Branch:
     # From memory of the paper: half the decay at 3 bits, a quarter at 2.
-    options = {"optimizer": "sgd", "quantizer": "lsq", "bits": bits, "decay": DECAY / 2 ** (4 - bits)}
+    options = {
+        "optimizer": "sgd",
+        "quantizer": "lsq",
+        "bits": bits,
+        "weight_decay": WEIGHT_DECAY / 2 ** (4 - bits),
+    }
     return Branch(f"LSQ W{bits}", bits, options)
 
 
@@ -68,9 +75,9 @@ BRANCHES = (
 # One change each to PSGD → W2, where the mended grid leaves most to add, and to PSGD → W3: what else might.
 CHANGES: dict[str, dict[str, Any]] = {
     "rate × 5": {"lr": 5 * LATE_RATE},
-    "batch 32": {"batch": 32},
+    "batch 32": {"batch_size": 32},
     "no momentum, rate × 10": {"momentum": 0.0, "lr": 10 * LATE_RATE},
-    "label smoothing 0.1": {"smoothing": 0.1},
+    "label smoothing 0.1": {"label_smoothing": 0.1},
     "MSE grid, capped": {"grid": "mse", "cap": True},
     "ε = 0.01": {"eps": 0.01},
 }
@@ -134,6 +141,11 @@ class Recipe:
         return round(epoch * self.epochs / OFFICIAL_EPOCHS)
 
     def _run(self, name: str, measure: Measure, seed: int, options: dict[str, Any]) -> Run:
-        fixed = {"data": "cifar10", "model": self.model, "batch": BATCH, "decay": DECAY}
+        fixed = {
+            "data": "cifar10",
+            "model": self.model,
+            "batch_size": BATCH_SIZE,
+            "weight_decay": WEIGHT_DECAY,
+        }
         chosen = {**fixed, "schedule": "piecewise", "seed": seed, **options}
         return Run(name, Configuration(**chosen), measure, {"seed": seed})

@@ -11,8 +11,8 @@ import numpy as np
 
 from psgd_ref.data.catalogue import VALIDATION
 from psgd_ref.data.sources import CIFAR10
-from psgd_ref.experiments.reproduction.cifar10.recipe import BATCH, Branch, Recipe
-from psgd_ref.experiments.shared.rows import AS_TRAINED, MENDED, statistics
+from psgd_ref.experiments.reproduction.cifar10.recipe import BATCH_SIZE, Branch, Recipe
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED, statistics
 from psgd_ref.experiments.shared.rows import Row as AnyRow
 from psgd_ref.experiments.sweeps import driver as sweep
 from psgd_ref.experiments.sweeps.engines import Engine
@@ -113,11 +113,11 @@ def estimate(recipe: Recipe, workers: int, seconds_per_step: Callable[[str], flo
     images, held, test = CIFAR10.counts[0] - VALIDATION, VALIDATION, CIFAR10.counts[1]
     epoch = images + 2 * FORWARD * held
     looked_at = sum(len(b.measure.grids) * (1 + len(b.measure.bits)) for b in recipe.branches)
-    passes = len(recipe.seeds) * (
+    train_epochs = len(recipe.seeds) * (
         epoch * (recipe.trunk_epochs + recipe.branch_epochs * len(recipe.branches))
         + PASSES * looked_at * FORWARD * test
     )
-    return passes / BATCH * step / workers / 3600
+    return train_epochs / BATCH_SIZE * step / workers / 3600
 
 
 def step_seconds(model: str) -> float:
@@ -135,8 +135,8 @@ def _step_seconds(model: str) -> float:
 
     rng = np.random.default_rng(0)
     network = build_model(model, CIFAR10.shape, CIFAR10.classes)
-    images = rng.standard_normal((BATCH, *CIFAR10.shape)).astype(np.float32)
-    labels = rng.integers(0, CIFAR10.classes, BATCH)
+    images = rng.standard_normal((BATCH_SIZE, *CIFAR10.shape)).astype(np.float32)
+    labels = rng.integers(0, CIFAR10.classes, BATCH_SIZE)
     optimizer = PSGD(0.0, grid=MinMaxGrid(4))
     state = optimizer.init(network)
     seconds = []
@@ -160,7 +160,7 @@ def _rows(branch: Branch, runs: Sequence[Run], status: sweep.Status) -> list[Row
         seconds.append(entry.seconds or 0.0)
         distances.append(entry.result["metrics"]["mean_distance"])
         for row in entry.result["accuracies"]:
-            norms = MENDED if row["reestimated"] else AS_TRAINED
+            norms = REESTIMATED if row["reestimated"] else AS_TRAINED
             # What a learned grid gives as it is, is that many bits.
             grid, bits = ("learned", f"W{branch.bits}") if branch.learned else (row["grid"], row["precision"])
             cells.setdefault((grid, norms, bits), []).append(row["accuracy"])

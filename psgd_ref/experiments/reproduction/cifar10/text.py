@@ -11,7 +11,7 @@ from psgd_ref.experiments.shared.rows import markdown
 
 FULL = "full"
 COLUMNS = (FULL, *(f"W{bits}" for bits in BITS))
-PLAIN, MENDED = ("min-max", "as trained"), ("mse", "re-estimated")
+PLAIN, REESTIMATED = ("min-max", "as trained"), ("mse", "re-estimated")
 COPY = "If its pixels went through JPEG once, the numbers are a little below those of the original archive."
 
 
@@ -87,12 +87,12 @@ def _loss(rows: Sequence[Row], bits: int) -> str:
 def _mended(rows: Sequence[Row], bits: int) -> str:
     """What PSGD adds on top of the training-free row."""
     name, own = f"W{bits}", _own(bits)
-    sgd, psgd = (_accuracies(rows, branch, MENDED, name) for branch in (SGD.name, own))
+    sgd, psgd = (_accuracies(rows, branch, REESTIMATED, name) for branch in (SGD.name, own))
     if not sgd or len(sgd) != len(psgd):
         return ""
     learned = _accuracies(rows, f"LSQ W{bits}", ("learned", "re-estimated"), name)
     lsq = f" LSQ, fine-tuned for as many epochs: {_mean(learned)}." if learned else ""
-    double = _accuracies(rows, DOUBLE.name, MENDED, name)
+    double = _accuracies(rows, DOUBLE.name, REESTIMATED, name)
     faster = f" SGD at twice the rate, PSGD's mean scale: {_mean(double)}." if double else ""
     return (
         f"{name}, MSE clipping and re-estimated batch norms, which train nothing: SGD {_mean(sgd)}, {own} "
@@ -114,7 +114,7 @@ def _strength(rows: Sequence[Row]) -> str:
 def _changed(rows: Sequence[Row], branch: Branch) -> str:
     """What a change to PSGD is worth where both are mended."""
     own, width = _own(branch.bits), f"W{branch.bits}"
-    before, after = (_accuracies(rows, name, MENDED, width) for name in (own, branch.name))
+    before, after = (_accuracies(rows, name, REESTIMATED, width) for name in (own, branch.name))
     if not after or len(after) != len(before):
         return ""
     change = branch.name.removeprefix(f"{own}, ")
