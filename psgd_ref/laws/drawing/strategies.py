@@ -44,6 +44,11 @@ class Setting:
         return self.targets.values if isinstance(self.targets, FiniteTargets) else np.zeros(1)
 
     @property
+    def endless(self) -> bool:
+        """True of a lattice without ends, of which `points` are a part."""
+        return isinstance(self.targets, UniformGrid) and self.targets.levels is None
+
+    @property
     def unit(self) -> float:
         """The mean gap, or 1 where there is a single target."""
         gap = self.targets.mean_gap()
@@ -147,7 +152,7 @@ _places = st.tuples(
 def _weight(setting: Setting, beyond: float, kind: str, where: int, share: float) -> float:
     """One weight from a drawn place: between two targets, tiny, outside the range, or far away."""
     points, unit, side = setting.points, setting.unit, 1.0 if where >= 0 else -1.0
-    endless = isinstance(setting.targets, UniformGrid) and setting.targets.levels is None
+    endless = setting.endless
     if kind == "small":
         w = _SMALL[where % len(_SMALL)]
     elif kind == "far" and endless:
@@ -256,6 +261,16 @@ class MixingWarp:
     def jacobian(self, w: Array) -> Array:
         a, b = self.factors
         return np.asarray(b @ (a / np.hypot(1, a @ w)[:, None]))
+
+    def inverse_derivatives(self, w: Array, v: Array) -> tuple[Array, float]:
+        """½D²F⁻¹[v, v] at F(w), and the most that ‖D³F⁻¹[v, v, v]‖/6 is within |v| of it.
+
+        F⁻¹(y) = A⁻¹ sinh(B⁻¹y), and sinh(B⁻¹F(w)) = A w.
+        """
+        a, b = self.factors
+        u = np.linalg.solve(b, v)
+        widest = np.cosh(np.abs(np.arcsinh(a @ w)) + np.abs(u)) * np.abs(u) ** 3
+        return np.linalg.solve(a, (a @ w) * u**2) / 2, float(np.abs(np.linalg.inv(a)).sum() * widest.max() / 6)
 
 
 mixing_warps = st.builds(MixingWarp, seeds, st.integers(1, 4))
