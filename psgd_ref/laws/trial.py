@@ -200,9 +200,14 @@ class Trial:
     def _recorded(self, prop: Property, subject: Any) -> Body:
         """The property as a test of its inputs alone, under its own name."""
 
+        found: list[Exception] = []
+        quick = not (prop.shrink and self.shrink)
+
         def recorded(**drawn: Any) -> None:
             if self._beside():
                 return
+            if found and quick:
+                raise found[0]
             self.cases += 1
             self._scores = {}
             try:
@@ -213,9 +218,10 @@ class Trial:
                 return
             except HypothesisException:
                 raise
-            except Exception:
+            except Exception as broken:
                 # Hypothesis runs the smallest failing input last, so that is the one that stays.
                 self.broken = (prop.name, drawn)
+                found.append(broken)
                 raise
             for statement, score in self._scores.items():
                 hypothesis.target(score, label=statement)  # steer the search towards the worst case

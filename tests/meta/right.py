@@ -1,8 +1,82 @@
-"""The four methods of claim H2 in a few lines each, right and wrong, to test the law that waits for them."""
+"""Right subjects that round otherwise than the library, and the four methods of claim H2 in a few lines each."""
 
+import math
+
+import numba
 import numpy as np
 from scipy.special import lambertw
 
+from psgd_ref.core import UniformGrid, Zero
+
+# The PSGD step as others write it: a target k·Δ rounded once more, or once less
+
+
+def extended(w, g, lr, targets, eps, strength, cap):
+    """In extended precision, rounded once at the end."""
+    x = w.astype(np.longdouble)
+    if isinstance(targets, UniformGrid):
+        step, reach = np.longdouble(targets.step), targets.levels
+        k = np.rint(x / step)
+        d = np.abs(x - (k if reach is None else k.clip(-reach, reach)) * step)
+        if cap and reach is not None:
+            d = np.where(np.abs(k) > reach, np.minimum(d, step / 2), d)
+    else:
+        points = np.zeros(1) if isinstance(targets, Zero) else targets.values
+        d = np.abs(x[..., None] - points).min(axis=-1)
+        if cap and len(points) > 1:
+            d = np.where(x < points[0], np.minimum(d, (points[1] - points[0]) / 2), d)
+            d = np.where(x > points[-1], np.minimum(d, (points[-1] - points[-2]) / 2), d)
+    return (x - lr * strength * (d + eps) * g).astype(np.float64)
+
+
+def loop(w, g, lr, targets, eps, strength, cap):
+    """Weight by weight in plain Python; Python rounds half to even as well."""
+    result = []
+    for x, slope in zip(w.ravel().tolist(), g.ravel().tolist(), strict=True):
+        if isinstance(targets, UniformGrid):
+            k = round(x / targets.step)
+            inside = targets.levels is None or abs(k) <= targets.levels
+            if not inside:
+                k = math.copysign(targets.levels, k)
+            d = abs(math.fsum([x, -k * targets.step]))
+            d = min(d, targets.step / 2) if cap and not inside else d
+        else:
+            points = [0.0] if isinstance(targets, Zero) else targets.values.tolist()
+            d = min(abs(x - point) for point in points)
+            if cap and len(points) > 1 and not points[0] <= x <= points[-1]:
+                d = min(d, (points[1] - points[0] if x < points[0] else points[-1] - points[-2]) / 2)
+        result.append(x - lr * (strength * (d + eps)) * slope)
+    return np.array(result).reshape(w.shape)
+
+
+@numba.njit(fastmath={"contract"})
+def _fused(w, g, rate, eps, step, reach, cap):
+    out = np.empty_like(w)
+    for i in range(w.size):
+        k = np.rint(w[i] / step)
+        outside = abs(k) > reach
+        if outside:
+            k = math.copysign(reach, k)
+        d = abs(w[i] - k * step)
+        if cap and outside:
+            d = min(d, step / 2)
+        out[i] = w[i] - rate * (d + eps) * g[i]
+    return out
+
+
+def fused(w, g, lr, targets, eps, strength, cap):
+    """Compiled with products and sums contracted to one rounding."""
+    grid = UniformGrid(1.0, 1) if isinstance(targets, Zero) else targets
+    if not isinstance(grid, UniformGrid):
+        raise NotImplementedError("uneven targets")
+    reach = 0 if grid is not targets else np.inf if grid.levels is None else grid.levels
+    out = _fused(w.ravel(), g.ravel(), lr * strength, eps, grid.step, float(reach), cap and reach > 0)
+    return out.reshape(w.shape)
+
+
+STEPS = (extended, loop, fused)
+
+# Parts of claim H2
 
 def laplace_clip(bits):
     return float(lambertw(3 * 4.0**bits).real)

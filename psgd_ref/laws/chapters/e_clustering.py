@@ -324,6 +324,8 @@ def shoulder(
     """A constant push at a target, with ε and without: where weights rest."""
     setting = Setting(UniformGrid(step), eps * step, strength / step)
     side = 1.0 if up else -1.0
+    # At share 0 with ε the gradient balances the decay on the target itself, and rounding decides.
+    share = max(share, 1e-6) if eps else share
     target, push = side * k * step, 0.5 + share
     # κ for which the equilibrium lies at that share of the gap: κ(k − share) = λ(share + ε)|g|.
     decay = (share + eps) / (k - share) * setting.strength * push
