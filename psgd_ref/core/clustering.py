@@ -176,7 +176,7 @@ def expected_squared_error(half: float, eps: float) -> float:
     Examples
     --------
     >>> round(expected_squared_error(half=0.5, eps=0.05), 4)
-    0.0171
+    0.0168
     """
     half, eps = real_number("half", half, positive=True), real_number("eps", eps, positive=True)
     r = half / eps
@@ -252,13 +252,12 @@ def decay_equilibrium(
     0.2
     """
     target, gradient = float(real_array("target", target)), float(real_array("gradient", gradient))
-    strength, decay = real_number("strength", strength, positive=True), real_number("weight_decay", weight_decay)
-    eps = real_number("eps", eps)
+    decay, eps = real_number("weight_decay", weight_decay), real_number("eps", eps)
     if target * gradient > 0 or gradient == 0:
         raise ValueError(
             f"gradient must push away from zero (the other sign than target); got {gradient!r} at {target!r}"
         )
-    push = strength * abs(gradient)
+    push = real_number("strength", strength, positive=True) * abs(gradient)
     if eps * push > decay * abs(target):
         raise ValueError(
             f"no balance on the zero side: λε|g| = {eps * push:.6g} outweighs κ|w̄| = "

@@ -60,9 +60,7 @@ class Claim:
         """Where the claim is derived and shown, as file#anchor."""
         return f"{NOTEBOOKS[self.id[0]]}#{self.id}"
 
-    def holds(
-        self, cost: float = 1, part: str = "", **inputs: SearchStrategy[Any]
-    ) -> Callable[[Body], Body]:
+    def holds(self, cost: float = 1, part: str = "", **inputs: SearchStrategy[Any]) -> Callable[[Body], Body]:
         """Decorator: add a property, a function of (subject, trial, **inputs), tried on drawn inputs.
 
         cost, part : as in `Property`

@@ -37,7 +37,7 @@ __all__ = [
 
 
 class Replay(Trial):
-    """A trial in which one property runs, once, on given inputs; a false one like a true one, and so raises."""
+    """A trial in which one property runs, once, on given inputs; a false one like a true one: it raises."""
 
     def __init__(self, name: str, inputs: Inputs) -> None:
         super().__init__(examples=1)

@@ -199,7 +199,6 @@ class Trial:
 
     def _recorded(self, prop: Property, subject: Any) -> Body:
         """The property as a test of its inputs alone, under its own name."""
-
         found: list[Exception] = []
         quick = not (prop.shrink and self.shrink)
 

@@ -1,8 +1,8 @@
 """Mutants of the mathematics, made systematically, and the table of the laws that reject them.
 
-Each function of `psgd_ref.core` that is a part of a subject, with each of six mistakes: a wrong sign, a factor,
-ε left out, the cap left out, the target on the other side of the weight, the target of the next cell. The table
-is `mutants.csv`, written by `python -m tests.meta.mutants` (minutes); a test reads it.
+Each function of `psgd_ref.core` that is a part of a subject, with each of six mistakes: a wrong sign, a
+factor, ε left out, the cap left out, the target on the other side of the weight, the target of the next cell.
+The table is `mutants.csv`, written by `python -m tests.meta.mutants` (minutes); a test reads it.
 """
 
 import csv
@@ -20,7 +20,13 @@ TABLE = Path(__file__).with_name("mutants.csv")
 KINDS = ("sign", "factor", "no ε", "no cap", "other side", "next cell")
 STEPS = ("psgd_step", "warped_step", "mirror_step")
 WARP = ("__call__", "inverse", "derivative", "scale")
-PARTS = (*STEPS, "scale", "nearest", *(f"warp.{m}" for m in WARP), *(f"formulas.{f.name}" for f in fields(Formulas)))
+PARTS = (
+    *STEPS,
+    "scale",
+    "nearest",
+    *(f"warp.{m}" for m in WARP),
+    *(f"formulas.{f.name}" for f in fields(Formulas)),
+)
 # Laws that use a formula on the way to their statement, beside those that name it as their subject.
 ALSO = {"formulas.second_order_coefficient": ("B3",), "formulas.box_bound": ("D6",)}
 
@@ -85,7 +91,9 @@ def mutated(function, kind):
         given.apply_defaults()
         values = given.arguments
         if kind in ("sign", "factor"):
-            return _changed(function(*given.args, **given.kwargs), kind, None if base is None else values[base])
+            return _changed(
+                function(*given.args, **given.kwargs), kind, None if base is None else values[base]
+            )
         if "warp" in values:
             values["warp"] = _warp(values["warp"], kind)
         elif kind == "no ε":

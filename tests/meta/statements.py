@@ -1,4 +1,4 @@
-"""Statements that this ledger once made, or could be read to make, and that are false: each has a counter-example.
+"""False statements that this ledger once made, or could be read to make: each has a counter-example.
 
 They have the form of claims, but are in no ledger: a law that states them must be refuted, on every seed.
 """
@@ -49,7 +49,9 @@ def states(id, statement, **inputs):
 def second_derivative_exists(subject, trial, at):
     warp = at.setting.warp
     y, h = warp(at.w), 1e-3 * np.sqrt(at.setting.unit / at.setting.strength)
-    left, right = (warp.inverse(y) - 2 * warp.inverse(y + k * h) + warp.inverse(y + 2 * k * h) for k in (-1, 1))
+    left, right = (
+        warp.inverse(y) - 2 * warp.inverse(y + k * h) + warp.inverse(y + 2 * k * h) for k in (-1, 1)
+    )
     trial.within(right - left, 1e-3 * at.setting.strength * h**2, "both one-sided second differences agree")
 
 
@@ -111,7 +113,9 @@ def slope_is_two_for_arcsinh(subject, trial, w):
     trial.within(np.log2(gaps[0] / gaps[1]) - 2, 0.3, "the slope is 2")
 
 
-@states("B2", "equality with σ = sign(w − w̄)", push=pushes(setups(eps="positive", cap=False), largest=0.5, size=1))
+@states(
+    "B2", "equality with σ = sign(w − w̄)", push=pushes(setups(eps="positive", cap=False), largest=0.5, size=1)
+)
 def equality_on_targets(subject, trial, push):
     w, g, lr, warp = push.w, push.g, push.lr, push.setting.warp
     side = np.sign(w - push.setting.targets.nearest(w))
@@ -135,7 +139,11 @@ def equality_beyond_the_cap(subject, trial, push):
 # C. Volume
 
 
-@states("C1", "cell walls are compressed under the volume strength", setting=setups(uneven_targets(2), eps="positive"))
+@states(
+    "C1",
+    "cell walls are compressed under the volume strength",
+    setting=setups(uneven_targets(2), eps="positive"),
+)
 def walls_are_compressed(subject, trial, setting):
     warp = Warp(setting.targets, setting.eps, "volume")
     walls = (setting.points[:-1] + setting.points[1:]) / 2
@@ -148,7 +156,11 @@ def walls_are_compressed_at_every_strength(subject, trial, strength, eps):
     trial.true(Warp(UniformGrid(1.0), eps, strength).derivative(wall) < 1, "walls are compressed")
 
 
-@states("C2", "f̂ of a uniform grid commutes with translations", at=placed(setups(uniform_grids(lattice=False)), size=1))
+@states(
+    "C2",
+    "f̂ of a uniform grid commutes with translations",
+    at=placed(setups(uniform_grids(lattice=False)), size=1),
+)
 def finite_grids_commute(subject, trial, at):
     warp, step = Warp(at.setting.targets, at.setting.eps, "volume"), at.setting.unit
     trial.within(warp(at.w + step) - warp(at.w) - step, 1e-6 * step, "f̂(w + Δ) = f̂(w) + Δ")
@@ -196,7 +208,9 @@ def no_bias(subject, trial, seed, c):
     trial.within(mean - c, 0.02, "E w is the minimiser")
 
 
-@states("D6", "with ηλ|g| < 1 PSGD on a convex loss has a limit", h=st.floats(0.8, 0.9), c=st.floats(0.29, 0.31))
+@states(
+    "D6", "with ηλ|g| < 1 PSGD on a convex loss has a limit", h=st.floats(0.8, 0.9), c=st.floats(0.29, 0.31)
+)
 def a_limit_exists(subject, trial, h, c):
     warp, w = Warp(UniformGrid(1.0), strength=8.0), np.array([0.2])
     for _ in range(300):
@@ -212,7 +226,9 @@ def divergence_without_the_cap(subject, trial, start, c):
     w = w0
     for _ in range(30):
         w = subject.mirror_step(w, w - c, 0.01, warp)
-    bound = subject.formulas.box_bound(subject.formulas.mirror_divergence([c], w0, targets, 8.0, cap=False), 0.3)
+    bound = subject.formulas.box_bound(
+        subject.formulas.mirror_divergence([c], w0, targets, 8.0, cap=False), 0.3
+    )
     trial.at_most(0.5 * (w - c) ** 2, bound, 0.0, "L − L_box ≤ D_Φ/t")
 
 
@@ -304,13 +320,17 @@ def similar_on_targets(subject, trial, offset):
     warp, w, h = Warp(UniformGrid(1.0)), np.array([0.0, offset]), np.array([[0.0, 1.0], [1.0, 0.0]])
     matrix = subject.formulas.psgd_linearisation(h, w, 1.0, warp) - np.eye(2)
     warped = subject.formulas.warped_hessian(h, np.zeros(2), w, warp)
-    trial.true(np.linalg.matrix_rank(matrix) == np.linalg.matrix_rank(warped), "similar matrices have one rank")
+    trial.true(
+        np.linalg.matrix_rank(matrix) == np.linalg.matrix_rank(warped), "similar matrices have one rank"
+    )
 
 
 # H. Quantizers
 
 
-@states("H2", "ACIQ's clip minimises the squared error of rounding a Laplace variable", bits=st.integers(1, 4))
+@states(
+    "H2", "ACIQ's clip minimises the squared error of rounding a Laplace variable", bits=st.integers(1, 4)
+)
 def aciq_is_optimal(subject, trial, bits):
     from scipy.special import lambertw
 

@@ -335,7 +335,11 @@ WRONG = {
         replace(RIGHT, warp=SlopeIsInverseScale),
         _with(general_scale=metric_of_rows),
     ],
-    "A3": [as_subject(rule_changes_weights), replace(RIGHT, scale=constant), replace(RIGHT, scale=squared_distance)],
+    "A3": [
+        as_subject(rule_changes_weights),
+        replace(RIGHT, scale=constant),
+        replace(RIGHT, scale=squared_distance),
+    ],
     "A4": [replace(RIGHT, scale=constant), replace(RIGHT, scale=arithmetic_mean)],
     "A5": [replace(RIGHT, scale=without_cap), replace(RIGHT, warp=IgnoresCap), _step(five_times)],
     "B1": [

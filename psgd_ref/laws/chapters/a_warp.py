@@ -120,9 +120,7 @@ def inverse_is_smooth(subject: Subject, trial: Trial, drawn: Placed, span: float
     # d in s carries the error of w, and the root of it near a target.
     loose = np.abs(move) * np.sqrt(setting.strength * 8 * rounding.UNIT * (np.abs(w) + setting.unit))
     statement = "|f⁻¹(y+h) − f⁻¹(y) − h(f⁻¹)′(y)| ≤ λh²/4"
-    trial.at_most(
-        np.abs(there - w - move * slope), setting.strength / 4 * move**2, error + loose, statement
-    )
+    trial.at_most(np.abs(there - w - move * slope), setting.strength / 4 * move**2, error + loose, statement)
 
 
 INVERSE_SQUARE_SLOPE = claim(
@@ -192,9 +190,7 @@ EXTREMES = claim(
 )
 
 
-@EXTREMES.holds(
-    setting=setups(_several), x=st.floats(1e-6, 0.5), y=st.floats(1e-6, 0.5), left=st.booleans()
-)
+@EXTREMES.holds(setting=setups(_several), x=st.floats(1e-6, 0.5), y=st.floats(1e-6, 0.5), left=st.booleans())
 def ordered(subject: Subject, trial: Trial, setting: Setting, x: float, y: float, left: bool) -> None:
     """Values at targets and midway, and strict growth from the one to the other."""
     points, near, far = setting.points, min(x, y), max(x, y)
@@ -218,10 +214,10 @@ def ordered(subject: Subject, trial: Trial, setting: Setting, x: float, y: float
 NO_WARP = claim(
     "A4",
     "Max-normalised scaling has no warp",
-    "at ε = 0 and s_i = λ d_i / max_j d_j, for two weights or more off their targets, with one largest "
-    "d = z, the ruler Σ dw_i²/s_i has the sectional curvature λ/4z² ≠ 0 in the plane of that weight and any "
-    "other, so s belongs to no change of coordinates, elementwise or mixing, and Theorem 1 does not cover it; "
-    "s_i changes with another weight if that has, or comes to have, the largest d",
+    "at ε = 0 and s_i = λ d_i / max_j d_j, for two weights or more off their targets, with one largest d = "
+    "z, the ruler Σ dw_i²/s_i has the sectional curvature λ/4z² ≠ 0 in the plane of that weight and any "
+    "other, so s belongs to no change of coordinates, elementwise or mixing, and Theorem 1 does not cover "
+    "it; s_i changes with another weight if that has, or comes to have, the largest d",
     tests=("scale",),
 )
 _uncapped = setups(_several, eps="zero", cap=False)
@@ -246,7 +242,7 @@ def depends_on_others(subject: Subject, trial: Trial, setting: Setting, x: float
 
 @NO_WARP.holds(setting=_uncapped, seed=seeds, n=st.integers(2, 4), strength=powers(-2, 2))
 def curved(subject: Subject, trial: Trial, setting: Setting, seed: int, n: int, strength: float) -> None:
-    """Sectional curvatures of the ruler by finite differences: λ/4z² with the largest weight, and 0 of PSGD."""
+    """Sectional curvatures by finite differences: λ/4z² in planes with the largest weight, and 0 of PSGD."""
     rng = np.random.default_rng(seed)
     low, gap = setting.points[0], np.diff(setting.points)[0]
     d = np.append(rng.uniform(0.05, 0.25, n - 1), 0.3)

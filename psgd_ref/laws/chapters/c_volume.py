@@ -3,7 +3,6 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from psgd_ref.core.arguments import Array
 from psgd_ref.laws.drawing import rounding
 from psgd_ref.laws.drawing.quadrature import cells, gauss, half_cell
 from psgd_ref.laws.drawing.strategies import (
@@ -81,9 +80,9 @@ def preserved(subject: Subject, trial: Trial, at: Placed) -> None:
 CELLWISE = claim(
     "C2",
     "Volume is preserved cell by cell",
-    "on an endless lattice f̂ = (Δ/ℓ)f maps every cell onto itself, so F̂ preserves the volume of every union "
-    "of lattice cells in Rⁿ, ∫_cell |det DF̂| = Δⁿ, and F̂ commutes with translations of the lattice (a finite "
-    "grid: in its own cells, as far as both points lie in them)",
+    "on an endless lattice f̂ = (Δ/ℓ)f maps every cell onto itself, so F̂ preserves the volume of every "
+    "union of lattice cells in Rⁿ, ∫_cell |det DF̂| = Δⁿ, and F̂ commutes with translations of the lattice "
+    "(a finite grid: in its own cells, as far as both points lie in them)",
     tests=("warp",),
 )
 
@@ -178,7 +177,7 @@ CHANGE_OF_VARIABLES = claim(
 
 @CHANGE_OF_VARIABLES.holds(setting=_several)
 def boxes(subject: Subject, trial: Trial, setting: Setting) -> None:
-    """An interval's image by quadrature, and a density pushed forward, q(y) = p(f⁻¹(y))/f′, integrated over y.
+    """An interval's image by quadrature, and the mass of a density pushed forward, q(y) = p(f⁻¹(y))/f′.
 
     In a half cell f⁻¹ is of degree 2 in y and 1/f′ of degree 1, so 30 (w−a)²(b−w)²/(b−a)⁵ becomes a
     polynomial of degree 9, which ten Gauss–Legendre nodes integrate exactly.
@@ -230,8 +229,8 @@ UNIMODULAR = claim(
     "C5",
     "The unimodular strength",
     "the linear map g ↦ s ⊙ g preserves volume iff the geometric mean of s is 1; strength "
-    '"unimodular" divides by the geometric mean, which supposes s > 0: with one weight on its target at ε = 0 '
-    "the determinant is 0 at every strength, and it is refused",
+    '"unimodular" divides by the geometric mean, which supposes s > 0: with one weight on its target at '
+    "ε = 0 the determinant is 0 at every strength, and it is refused",
     tests=("scale",),
 )
 

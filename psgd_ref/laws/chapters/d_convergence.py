@@ -55,9 +55,7 @@ def _falls(
 
 
 @DESCENT.holds(at=placed(_bounded), kind=_kinds, seed=seeds, share=_shares)
-def known_smoothness(
-    subject: Subject, trial: Trial, at: Placed, kind: str, seed: int, share: float
-) -> None:
+def known_smoothness(subject: Subject, trial: Trial, at: Placed, kind: str, seed: int, share: float) -> None:
     """Quadratics and logistic regression, up to the largest step."""
     setting, w = at.setting, at.w
     loss = _loss(kind, seed, w.size, setting.unit)
@@ -97,16 +95,14 @@ def attained(subject: Subject, trial: Trial, setting: Setting) -> None:
 RATES = claim(
     "D2",
     "Rates",
-    "after K steps that satisfy D1 on a loss bounded below by L*, min_k ‖g‖²_s ≤ 2(L₀−L*)/(ηK), and for ε > 0 "
-    "min_k ‖g‖² ≤ 2(L₀−L*)/(ηλεK)",
+    "after K steps that satisfy D1 on a loss bounded below by L*, min_k ‖g‖²_s ≤ 2(L₀−L*)/(ηK), and for ε "
+    "> 0 min_k ‖g‖² ≤ 2(L₀−L*)/(ηλεK)",
     tests=("psgd_step", "formulas.rate_bound", "formulas.gradient_rate_bound"),
 )
 
 
 @RATES.holds(cost=3, at=placed(_bounded), kind=_kinds, seed=seeds, share=_shares, steps=_steps)
-def rate(
-    subject: Subject, trial: Trial, at: Placed, kind: str, seed: int, share: float, steps: int
-) -> None:
+def rate(subject: Subject, trial: Trial, at: Placed, kind: str, seed: int, share: float, steps: int) -> None:
     """Up to thirty steps on losses whose least value is known."""
     setting, w = at.setting, at.w
     loss = _loss(kind, seed, w.size, setting.unit)
@@ -131,7 +127,7 @@ def rate(
 
 @RATES.holds(h=powers(-2, 2), step=powers(-2, 2), steps=_steps, far=powers(-2, 2))
 def slowest(subject: Subject, trial: Trial, h: float, step: float, steps: int, far: float) -> None:
-    """The rate is tight within 2: beyond a cap, under a constant slope, L falls by ηs g² a step, twice D1's."""
+    """The rate is tight within 2: beyond a cap, under a constant slope, L falls by ηs g², twice D1's."""
     warp = Setting(UniformGrid(step, 1), 0.0, 1 / step, cap=True).warp
     start = w = np.array([(2 + far + steps) * step])
     s, lr, slope = float(warp.scale(w)[0]), 0.5 / h, h * step
@@ -148,9 +144,9 @@ def slowest(subject: Subject, trial: Trial, h: float, step: float, steps: int, f
 LINEAR_RATE = claim(
     "D3",
     "Linear rate",
-    "under D1's conditions (L β-smooth, s ≤ S, ηS ≤ 1/β), with the PL inequality ½‖∇L‖² ≥ μ(L − L*) and ε > 0, "
-    "L_K − L* ≤ (1−ηλεμ)^K (L₀−L*); near the minimiser of a 1-d quadratic at distance d* < Δ/2 from its "
-    "target the distance contracts by 1−ηλ(d*+ε)h, the loss by its square",
+    "under D1's conditions (L β-smooth, s ≤ S, ηS ≤ 1/β), with the PL inequality ½‖∇L‖² ≥ μ(L − L*) and ε "
+    "> 0, L_K − L* ≤ (1−ηλεμ)^K (L₀−L*); near the minimiser of a 1-d quadratic at distance d* < Δ/2 from "
+    "its target the distance contracts by 1−ηλ(d*+ε)h, the loss by its square",
     tests=("psgd_step", "formulas.pl_rate", "formulas.local_contraction"),
 )
 
@@ -203,8 +199,8 @@ def tightness(
 NOISE = claim(
     "D4",
     "Noise",
-    "under D1's conditions, with gradients that are unbiased given w, E‖ĝ−g‖² ≤ v, the average of E‖g‖²_s over "
-    "K steps is at most 2(L₀−L*)/(ηK) + ηβS²v; s depends on w alone, so the step stays unbiased",
+    "under D1's conditions, with gradients that are unbiased given w, E‖ĝ−g‖² ≤ v, the average of E‖g‖²_s "
+    "over K steps is at most 2(L₀−L*)/(ηK) + ηβS²v; s depends on w alone, so the step stays unbiased",
     tests=("psgd_step", "formulas.stochastic_bound"),
 )
 

@@ -92,11 +92,11 @@ def no_bias_under_noise(subject: Subject, trial: Trial, seed: int, side: float) 
 BARRIER = claim(
     "D6",
     "The barrier",
-    "at ε = 0 and on fixed targets, steps w − ηs ⊙ u with ηλ|u_i| < 1 for all i (u = g, noisy or averaged, but "
-    "not momentum of the scaled gradient) leave every weight in its inter-target interval; for L convex and "
-    "β-smooth, its minimum L_box over that box attained at w_box, PSGD with ηβS ≤ 1 (S ≥ s in the box), where "
-    "it converges from off the targets, converges to a minimiser over the box, and the flow, as mirror steps "
-    "with ηβS ≤ 1 and t = ηK, has L(w(t)) − L_box ≤ D_Φ(w_box, w₀)/t",
+    "at ε = 0 and on fixed targets, steps w − ηs ⊙ u with ηλ|u_i| < 1 for all i (u = g, noisy or averaged, "
+    "but not momentum of the scaled gradient) leave every weight in its inter-target interval; for L "
+    "convex and β-smooth, its minimum L_box over that box attained at w_box, PSGD with ηβS ≤ 1 (S ≥ s in "
+    "the box), where it converges from off the targets, converges to a minimiser over the box, and the "
+    "flow, as mirror steps with ηβS ≤ 1 and t = ηK, has L(w(t)) − L_box ≤ D_Φ(w_box, w₀)/t",
     tests=("psgd_step", "mirror_step", "formulas.target_interval", "formulas.mirror_divergence"),
 )
 
@@ -242,9 +242,7 @@ BASINS = claim(
 
 
 @BASINS.holds(cost=4, seed=seeds, step=powers(-2, 2), eps=powers(-2, 0), share=st.floats(0.3, 1.0))
-def one_dimension(
-    subject: Subject, trial: Trial, seed: int, step: float, eps: float, share: float
-) -> None:
+def one_dimension(subject: Subject, trial: Trial, seed: int, step: float, eps: float, share: float) -> None:
     """Steps that never pass a critical point of a wavy loss."""
     rng = np.random.default_rng(seed)
     k, a, phase = np.arange(1, 4) * 2 / step, rng.uniform(0.2, 1, 3), rng.uniform(0, 2 * np.pi, 3)

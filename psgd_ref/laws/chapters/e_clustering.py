@@ -132,10 +132,10 @@ def sloping(
 DRIFT = claim(
     "E2",
     "Drift of ln d",
-    "at ε = 0, on a flat loss and for steps within the half cell, gradient noise ξ of mean 0 and variance v "
-    "alone moves ln d by −η²λ²v/2 (PSGD), −η²λ²v/4 (warped), 0 (mirror) per step on average, up to "
-    "O((ηλ√v)⁴) for symmetric and O((ηλ√v)³) for skewed noise; PSGD's exact drift E ln|1 − ηλξ| turns positive "
-    "at ηλ√v = √2 for noise ±√v; without noise nothing moves",
+    "at ε = 0, on a flat loss and for steps within the half cell, gradient noise ξ of mean 0 and variance "
+    "v alone moves ln d by −η²λ²v/2 (PSGD), −η²λ²v/4 (warped), 0 (mirror) per step on average, up to "
+    "O((ηλ√v)⁴) for symmetric and O((ηλ√v)³) for skewed noise; PSGD's exact drift E ln|1 − ηλξ| turns "
+    "positive at ηλ√v = √2 for noise ±√v; without noise nothing moves",
     tests=("psgd_step", "warped_step", "mirror_step", "formulas.log_distance_drift"),
 )
 
@@ -180,13 +180,13 @@ def mean(
 
 
 @DRIFT.holds(size=st.floats(0.1, 3.0), share=powers(-6, -1), step=powers(-3, 3), up=st.booleans())
-def large_noise(
-    subject: Subject, trial: Trial, size: float, share: float, step: float, up: bool
-) -> None:
-    """PSGD's drift at any size of two-valued noise, ½ ln|1 − (ηλ√v)²|: towards targets below √2, away above."""
+def large_noise(subject: Subject, trial: Trial, size: float, share: float, step: float, up: bool) -> None:
+    """PSGD's drift at any size of two-valued noise, ½ ln|1 − (ηλ√v)²|: to targets below √2, away above."""
     setting = Setting(UniformGrid(step), 0.0, 8 / step)
     start = np.array([share if up else -share]) * step
-    after = subject.psgd_step(np.repeat(start, 2), np.array([-size, size]) / setting.strength, 1.0, setting.warp)
+    after = subject.psgd_step(
+        np.repeat(start, 2), np.array([-size, size]) / setting.strength, 1.0, setting.warp
+    )
     moved = np.log(np.abs(after / start)).mean()
     error = 1e-12 / abs(1 - size**2)
     trial.within(moved - 0.5 * np.log(abs(1 - size**2)), error, "the drift is E ln|1 − ηλξ|")
@@ -232,10 +232,10 @@ WEIGHT_DECAY = claim(
     "E4",
     "Weight decay",
     "with T = {0}, ε = 0, unscaled decay κ is the gradient of (κ/λ)‖w‖₁, so PSGD solves the LASSO over the "
-    "orthant of w₀: on ½h(w−c)² a weight w₀ ≠ 0 on c's side of 0 rests at the soft threshold, another at 0; on "
-    "a grid, under a gradient that pushes away from zero, weights rest d = (κ|w̄| − λε|g|)/(λ|g| + κ) off "
-    "nonzero targets, on the zero side, if 0 ≤ d ≤ Δ/2: d = κ|w|/(λ|g|) at ε = 0; else decay carries them "
-    "over the wall, or (d < 0) the gradient off the target outwards",
+    "orthant of w₀: on ½h(w−c)² a weight w₀ ≠ 0 on c's side of 0 rests at the soft threshold, another at "
+    "0; on a grid, under a gradient that pushes away from zero, weights rest d = (κ|w̄| − λε|g|)/(λ|g| + "
+    "κ) off nonzero targets, on the zero side, if 0 ≤ d ≤ Δ/2: d = κ|w|/(λ|g|) at ε = 0; else decay "
+    "carries them over the wall, or (d < 0) the gradient off the target outwards",
     tests=("psgd_step", "decayed_step", "formulas.soft_threshold", "formulas.decay_equilibrium"),
 )
 
@@ -251,16 +251,18 @@ def is_a_gradient(subject: Subject, trial: Trial, push: Push, share: float) -> N
     trial.within(gap, error, "decay is the gradient of (κ/λ)‖w‖₁")
 
 
-@WEIGHT_DECAY.holds(
-    cost=10, h=powers(-2, 2), strength=powers(-2, 2), size=powers(-2, 2), seed=seeds
-)
+@WEIGHT_DECAY.holds(cost=10, h=powers(-2, 2), strength=powers(-2, 2), size=powers(-2, 2), seed=seeds)
 def lasso(subject: Subject, trial: Trial, h: float, strength: float, size: float, seed: int) -> None:
     """Run to rest on a quadratic, from c's side of zero and from the other."""
     threshold, setting = size, Setting(Zero(), 0.0, strength)
     decay = threshold * strength * h
     # At |c| = threshold convergence is slower than geometric: stay 30 % away on both sides.
     rng = np.random.default_rng(seed)
-    c = threshold * np.concatenate([rng.uniform(0.2, 0.7, 4), rng.uniform(1.3, 4, 4)]) * rng.choice([-1, 1], 8)
+    c = (
+        threshold
+        * np.concatenate([rng.uniform(0.2, 0.7, 4), rng.uniform(1.3, 4, 4)])
+        * rng.choice([-1, 1], 8)
+    )
     lr = 0.4 / (strength * h * np.abs(c).max() * 2 + decay)
     same = np.tile([True, True, True, False], 2)
     w = c * rng.uniform(0.3, 1, 8) * np.where(same, 1, -1)
@@ -268,14 +270,16 @@ def lasso(subject: Subject, trial: Trial, h: float, strength: float, size: float
         w = subject.decayed(w, h * (w - c), lr, setting.warp, decay)
     expected = subject.formulas.soft_threshold(c, decay / (strength * h))
     rest = np.where(same, expected, 0.0)
-    trial.within(w - rest, 5e-3 * np.abs(c), "the fixed point is the soft threshold, or 0 from the other side")
+    trial.within(
+        w - rest, 5e-3 * np.abs(c), "the fixed point is the soft threshold, or 0 from the other side"
+    )
     still = subject.decayed(expected, h * (expected - c), lr, setting.warp, decay)
     trial.within(still - expected, 1e-13 * np.abs(c), "the soft threshold is fixed")
 
 
 @WEIGHT_DECAY.holds(cost=10, seed=seeds, n=st.integers(2, 5), share=powers(-1, 1))
 def orthant(subject: Subject, trial: Trial, seed: int, n: int, share: float) -> None:
-    """Several weights: the loss with (κ/λ)‖w‖₁ falls to its least over the orthant of w₀, by another solver."""
+    """Several weights: the loss with (κ/λ)‖w‖₁ falls to its least over w₀'s orthant, by another solver."""
     rng, loss = np.random.default_rng(seed), Quadratic(seed, n, spread=1.0)
     h, c, _ = loss.parts
     w0 = rng.uniform(0.2, 2.0, n) * rng.choice([-1.0, 1.0], n)

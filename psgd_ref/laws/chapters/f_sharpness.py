@@ -1,5 +1,7 @@
 """Chapter F: sharp, yet better."""
 
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -10,7 +12,7 @@ from psgd_ref.laws.ledger import claim
 from psgd_ref.laws.methods.subject import Subject
 from psgd_ref.laws.trial import Trial
 
-_numbers = {
+_numbers: dict[str, Any] = {
     "step": powers(-2, 2),
     "eps": st.one_of(st.just(0.0), powers(-3, 0)),
     "seed": seeds,
@@ -20,8 +22,8 @@ _numbers = {
 WARPED_CURVATURE = claim(
     "F1",
     "Curvature in the warped space",
-    "H_Y = S^½ H S^½ + diag((f⁻¹)″ ⊙ g), off targets, cell walls and the edge of a cap, where f⁻¹ has no second "
-    "derivative; at a critical point the second term vanishes, there too",
+    "H_Y = S^½ H S^½ + diag((f⁻¹)″ ⊙ g), off targets, cell walls and the edge of a cap, where f⁻¹ has no "
+    "second derivative; at a critical point the second term vanishes, there too",
     tests=("warp", "formulas.warped_hessian"),
 )
 
@@ -59,9 +61,9 @@ def second_differences(
 STABILITY = claim(
     "F2",
     "Stability",
-    "at a minimum with H positive definite and S > 0 PSGD linearised is I − ηSH, similar to I − ηH_Y: stable "
-    "iff ηλ_max(H_Y) < 2 (at a saddle or a maximum for no η > 0); on targets, where s = λε, λ_max(H) may be as "
-    "large as 2/(ηλε)",
+    "at a minimum with H positive definite and S > 0 PSGD linearised is I − ηSH, similar to I − ηH_Y: "
+    "stable iff ηλ_max(H_Y) < 2 (at a saddle or a maximum for no η > 0); on targets, where s = λε, "
+    "λ_max(H) may be as large as 2/(ηλε)",
     tests=(
         "psgd_step",
         "formulas.psgd_linearisation",

@@ -56,11 +56,11 @@ def exponents(subject: Subject, trial: Trial, theta: float, power: float, negati
 DIFFERENCE_OF_SQUARES = claim(
     "G2",
     "Difference of squares",
-    "with w = u² − v² the flow has s = 4√(w² + 4(uv)²), and it conserves uv, which plays the part of ε; a step "
-    "of descent in u and v moves w by −ηsg + 4η²g²w and multiplies uv by 1 − 4η²g²",
+    "with w = u² − v² the flow has s = 4√(w² + 4(uv)²), and it conserves uv, which plays the part of ε; a "
+    "step of descent in u and v moves w by −ηsg + 4η²g²w and multiplies uv by 1 − 4η²g²",
     tests=("formulas.difference_of_squares_scale",),
 )
-_factors = {
+_factors: dict[str, Any] = {
     "u": powers(-2, 2),
     "v": powers(-2, 2),
     "signs": st.sampled_from([(1, 1), (1, -1), (-1, 1), (-1, -1)]),
@@ -68,9 +68,7 @@ _factors = {
 
 
 @DIFFERENCE_OF_SQUARES.holds(**_factors, t=st.floats(-1, 1))
-def scale(
-    subject: Subject, trial: Trial, u: float, v: float, signs: tuple[int, int], t: float
-) -> None:
+def scale(subject: Subject, trial: Trial, u: float, v: float, signs: tuple[int, int], t: float) -> None:
     """The scale from the derivatives, and one step in both coordinates."""
     a, b = signs[0] * u, signs[1] * v
     s = subject.formulas.difference_of_squares_scale(np.array([a * a - b * b]), np.array([a * b]))[0]
@@ -115,9 +113,9 @@ def _runge_kutta(slope: Callable[[Array], Array], x: Array, h: float) -> Array:
 MAGNITUDE_PRUNING = claim(
     "G3",
     "Magnitude pruning",
-    "setting k weights of the smallest |w_i| to zero gives a nearest vector with at least k zeros, Σd² at its "
-    "least for T = {0}; the others stay as they are, pruning in stages is pruning once, and neither signs nor "
-    "chance play a part, ties included",
+    "setting k weights of the smallest |w_i| to zero gives a nearest vector with at least k zeros, Σd² at "
+    "its least for T = {0}; the others stay as they are, pruning in stages is pruning once, and neither "
+    "signs nor chance play a part, ties included",
     source="standard",
     tests=("prune",),
     needs=("prune",),

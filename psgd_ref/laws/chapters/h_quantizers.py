@@ -16,7 +16,6 @@ from psgd_ref.laws.methods.protocols import value_of
 from psgd_ref.laws.methods.subject import Subject
 from psgd_ref.laws.trial import Trial
 
-
 QUANTIZERS = claim(
     "H1",
     "Quantizers",
@@ -39,13 +38,13 @@ def nearest(subject: Subject, trial: Trial, at: Placed, single: bool) -> None:
     trial.within(subject.nearest(q, setting.targets) - q, 0.0, "Q(Q(w)) = Q(w)")
     points = setting.points
     error = 4 * u * (np.abs(w) + np.abs(points).max() + setting.unit)
-    inside = (
-        (np.abs(w) <= np.abs(points).max() + setting.unit) if len(points) > 1 else np.ones(w.shape, bool)
-    )
+    inside = (np.abs(w) <= np.abs(points).max() + setting.unit) if len(points) > 1 else np.ones(w.shape, bool)
     best = np.abs(w[:, None].astype(float) - points).min(axis=1)
     trial.within(np.where(inside, np.abs(q - w.astype(float)) - best, 0), error, "no target is nearer")
     if not setting.endless:
-        trial.true((points.min() - error <= q) & (q <= points.max() + error), "Q(w) is no farther than the ends")
+        trial.true(
+            (points.min() - error <= q) & (q <= points.max() + error), "Q(w) is no farther than the ends"
+        )
     between = (w >= points[0]) & (w <= points[-1])
     trial.at_most(np.abs(q - w) * between, setting.widest / 2, error, "|Q(w) − w| ≤ Δ/2 inside the range")
     order = np.argsort(w)
@@ -101,10 +100,10 @@ def codes(subject: Subject, trial: Trial, at: Placed) -> None:
 OTHERS = claim(
     "H2",
     "Quantizers of others",
-    "ACIQ: the least of its error formula 2e^(−a) + a²/(3·4^M), a = α/b, is at W(3·4^M), 4 to 8 % below the best "
-    "clip of true rounding to 2^M midpoints for M ≤ 4, whose squared error is at most 1.4 % smaller; Bayesian "
-    "Bits with open gates equals plain b-bit rounding up to ties; AdaptivFloat <n,e> has 2^(n−1) magnitudes with "
-    "zero; LSQ's step gradient is v̄−v inside, −Q_n / Q_p outside, times 1/√(N·Q_p)",
+    "ACIQ: the least of its error formula 2e^(−a) + a²/(3·4^M), a = α/b, is at W(3·4^M), 4 to 8 % below "
+    "the best clip of true rounding to 2^M midpoints for M ≤ 4, whose squared error is at most 1.4 % "
+    "smaller; Bayesian Bits with open gates equals plain b-bit rounding up to ties; AdaptivFloat <n,e> has "
+    "2^(n−1) magnitudes with zero; LSQ's step gradient is v̄−v inside, −Q_n / Q_p outside, times 1/√(N·Q_p)",
     source="Banner 2019, van Baalen 2020, Tambe 2019, Esser 2020; first two closed forms ours",
     tests=("laplace_clip", "nested_rounding", "adaptive_magnitudes", "step_gradient"),
     needs=("laplace_clip", "nested_rounding", "adaptive_magnitudes", "step_gradient"),
@@ -112,7 +111,7 @@ OTHERS = claim(
 
 
 def _true_error(a: float, bits: int) -> float:
-    """Squared error of a Laplace variable, b = 1, clipped at a and rounded to 2^bits midpoints, in closed form."""
+    """Squared error, in closed form, of a Laplace variable, b = 1, clipped at a, rounded to 2^bits midpoints."""
     edges = np.linspace(0, a, 2 ** (bits - 1) + 1)
     middles = (edges[:-1] + edges[1:]) / 2
     edges = np.append(edges[:-1], np.inf)
@@ -134,9 +133,13 @@ def aciq(subject: Subject, trial: Trial, bits: int, other: float) -> None:
 
     best = clip(bits)
     trial.within(best / lambertw(3 * 4.0**bits).real - 1, 1e-6, "α*/b = W(3·4^M)")
-    trial.at_most(error(best), error(best * other), 1e-12, "no other clipping has a smaller error, as estimated")
+    trial.at_most(
+        error(best), error(best * other), 1e-12, "no other clipping has a smaller error, as estimated"
+    )
     if bits <= 4:
-        found = minimize_scalar(lambda a: _true_error(a, bits), bounds=(0.5 * best, 2 * best), method="bounded")
+        found = minimize_scalar(
+            lambda a: _true_error(a, bits), bounds=(0.5 * best, 2 * best), method="bounded"
+        )
         trial.within(best / found.x - 0.942, 0.0225, "W is 4 to 8 % below the best clip of true rounding")
         loss = _true_error(best, bits) / found.fun - 1
         trial.at_most(loss, 0.0145, 0.0, "its true error is at most 1.4 % above the least")
@@ -155,7 +158,9 @@ def bayesian_bits(subject: Subject, trial: Trial, seed: int, bits: int, reach: f
     trial.within(gap, allowed, "open gates: plain rounding")
 
 
-@OTHERS.holds(part="adaptive_magnitudes", bits=st.integers(3, 8), exponent=st.integers(1, 5), top=st.integers(-8, 8))
+@OTHERS.holds(
+    part="adaptive_magnitudes", bits=st.integers(3, 8), exponent=st.integers(1, 5), top=st.integers(-8, 8)
+)
 def adaptive(subject: Subject, trial: Trial, bits: int, exponent: int, top: int) -> None:
     """How many magnitudes AdaptivFloat has, and the ends of their range."""
     magnitudes: Any = subject.adaptive_magnitudes

@@ -197,7 +197,11 @@ def _scattered(seed: int) -> list[tuple[str, int, float]]:
     rng = np.random.default_rng(seed)
     where = [int(k) for k in rng.integers(0, 2**20, 3)]
     near = float(2.0 ** -rng.integers(1, 41) * rng.integers(0, 2))
-    between = [("between", where[0], near), ("between", where[1], 0.5 - near / 2), ("between", where[2], rng.random())]
+    between = [
+        ("between", where[0], near),
+        ("between", where[1], 0.5 - near / 2),
+        ("between", where[2], rng.random()),
+    ]
     return [("beyond", 1, rng.random()), ("beyond", -1, rng.random()), *between]
 
 
@@ -285,7 +289,9 @@ class MixingWarp:
         a, b = self.factors
         u = np.linalg.solve(b, v)
         widest = np.cosh(np.abs(np.arcsinh(a @ w)) + np.abs(u)) * np.abs(u) ** 3
-        return np.linalg.solve(a, (a @ w) * u**2) / 2, float(np.abs(np.linalg.inv(a)).sum() * widest.max() / 6)
+        return np.linalg.solve(a, (a @ w) * u**2) / 2, float(
+            np.abs(np.linalg.inv(a)).sum() * widest.max() / 6
+        )
 
 
 mixing_warps = st.builds(MixingWarp, seeds, st.integers(1, 4))
