@@ -111,7 +111,7 @@ OTHERS = claim(
 
 
 def _true_error(a: float, bits: int) -> float:
-    """Squared error, in closed form, of a Laplace variable, b = 1, clipped at a, rounded to 2^bits midpoints."""
+    """Squared error of a Laplace variable, b = 1, clipped at a and rounded to 2^bits midpoints, exactly."""
     edges = np.linspace(0, a, 2 ** (bits - 1) + 1)
     middles = (edges[:-1] + edges[1:]) / 2
     edges = np.append(edges[:-1], np.inf)

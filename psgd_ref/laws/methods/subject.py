@@ -82,7 +82,7 @@ class Subject:
     formulas    : closed forms and bounds to check the above against
 
     Parts of claim H2; None says that the subject has no such method:
-    laplace_clip        : bits → the α/b at which ACIQ's formula for a Laplace variable's squared error is least
+    laplace_clip        : bits → the α/b at which ACIQ's error formula for a Laplace variable is least
     nested_rounding     : (w, low, high, bits) → Bayesian Bits' sum with every gate open
     adaptive_magnitudes : (bits, exponent_bits, largest exponent) → AdaptivFloat's magnitudes
     step_gradient       : (w, step, bits) → LSQ's gradient of the quantized value by the step, scaled
