@@ -98,7 +98,9 @@ def test_train_for_pruning_prune_and_go_on_at_the_mask(capsys, tmp_path):
 
 
 def test_a_toml_file_and_options_that_win_over_it(capsys, tmp_path):
-    (tmp_path / "c.toml").write_text('data = "moons"\nepochs = 1\nbatch = 600\nlr = 0.3\nmilestones = [1]\n')
+    (tmp_path / "c.toml").write_text(
+        'data = "moons"\nepochs = 1\nbatch_size = 600\nlr = 0.3\nmilestones = [1]\n'
+    )
     status, out, _ = run(
         capsys, "train", "--config", tmp_path / "c.toml", "--lr", "0.2", "--out", tmp_path / "run", "--json"
     )
@@ -134,7 +136,7 @@ def test_divergence_ends_with_status_1(capsys, tmp_path):
     assert "lower strength" in error
 
 
-@pytest.mark.parametrize("written", ["training.run._append", "figures.style.save"])
+@pytest.mark.parametrize("written", ["training.runs.run._append", "figures.style.save"])
 def test_a_full_disk_ends_with_status_1_and_says_how_to_go_on(written, capsys, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

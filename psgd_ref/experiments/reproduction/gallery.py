@@ -34,7 +34,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Entry:
-    """A figure: how its numbers are made, and the modules of `psgd_ref.figures` that draw them."""
+    """A figure: how its numbers are made, and the modules of `psgd_ref.figures.paper` that draw them."""
 
     run: Callable[[Settings, Store], dict[str, Any]]
     pictures: tuple[str, ...]
@@ -92,7 +92,7 @@ def write(
     rounded = _rounded(data)
     captions, paths = {}, {}
     for picture in pictures:
-        module = importlib.import_module(f"psgd_ref.figures.{picture}")
+        module = importlib.import_module(f"psgd_ref.figures.paper.{picture}")
         title = picture if picture.startswith(name) else f"{name}_{picture.rpartition('_')[2]}"
         captions[title] = module.caption(rounded)
         paths[title], _ = save(module.draw(rounded), out / title)

@@ -39,7 +39,7 @@ def expected(model, step, bits, lr, **warp):
 def test_one_plain_step_is_the_step_of_core(bits, name, step, options):
     model = model_with_gradient()
     want = expected(model, step, bits, 0.05, **options)
-    optimizer = PSGD(0.05, momentum=0, weight_decay=0, grid=MinMaxGrid(bits), step=name, **options)
+    optimizer = PSGD(0.05, momentum=0, weight_decay=0, grid=MinMaxGrid(bits), discretization=name, **options)
     optimizer.update(model, optimizer.init(model))
     assert np.allclose(model.w, want, rtol=1e-12, atol=1e-14)
 
