@@ -1,0 +1,21 @@
+"""Prints the lowest versions that pyproject.toml allows, a requirement a line: `make test-floors` installs these."""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def floors(extras):
+    """The requirements of the package and of these extras, each at its lower bound."""
+    wanted = [
+        *PROJECT["dependencies"],
+        *(line for e in extras for line in PROJECT["optional-dependencies"][e]),
+    ]
+    return [re.sub(r"^([\w-]+)>=([\w.]+)$", r"\1==\2", line) for line in wanted]
+
+
+if __name__ == "__main__":
+    print("\n".join(floors(sys.argv[1:])))
