@@ -1,4 +1,4 @@
-"""Prints the lowest versions that pyproject.toml allows, a requirement a line: `make test-floors` installs these."""
+"""The lowest versions that pyproject.toml allows, a requirement a line: `make test-floors` installs these."""
 
 import re
 import sys
@@ -10,10 +10,8 @@ PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_t
 
 def floors(extras):
     """The requirements of the package and of these extras, each at its lower bound."""
-    wanted = [
-        *PROJECT["dependencies"],
-        *(line for e in extras for line in PROJECT["optional-dependencies"][e]),
-    ]
+    optional = PROJECT["optional-dependencies"]
+    wanted = [*PROJECT["dependencies"], *(line for extra in extras for line in optional[extra])]
     return [re.sub(r"^([\w-]+)>=([\w.]+)$", r"\1==\2", line) for line in wanted]
 
 
