@@ -10,6 +10,7 @@ from psgd_ref.compress.multiplications import multiplications
 from psgd_ref.compress.names import GRIDS, QUANTIZERS, named_grid
 from psgd_ref.compress.parametrization import remove_parametrizations
 from psgd_ref.compress.post_training.activations import calibrated, from_batch_norms, insert_input_quantizers
+from psgd_ref.compress.post_training.adaround import AdaRound, adaround
 from psgd_ref.compress.post_training.batch_norm import reestimate_batch_norm
 from psgd_ref.compress.post_training.bias_correction import correct_biases
 from psgd_ref.compress.post_training.dfq import dfq
@@ -45,6 +46,7 @@ __all__ = [
     "LSQ",
     "QUANTIZERS",
     "ACIQGrid",
+    "AdaRound",
     "AdaptivFloatGrid",
     "BayesianBits",
     "BitCost",
@@ -62,6 +64,7 @@ __all__ = [
     "QuantizedTensor",
     "WideZeroGrid",
     "absorb_biases",
+    "adaround",
     "as_grid",
     "calibrated",
     "chosen_bits",
