@@ -16,7 +16,7 @@ INPUTS = 6
 
 
 def one_layer(seed):
-    """A linear layer, correlated inputs, its squared error as a function of codes, and its nearest rounding."""
+    """A linear layer, correlated inputs, its squared error as a function of codes, and the nearest codes."""
     rng = np.random.default_rng(seed)
     model = Model(Sequential({"fc": Linear(INPUTS, 1)}), seed, np.float64)
     x = rng.normal(size=(64, INPUTS)) @ rng.normal(size=(INPUTS, INPUTS))
