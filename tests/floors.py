@@ -12,7 +12,9 @@ def floors(extras):
     """The requirements of the package and of these extras, each at its lower bound."""
     optional = PROJECT["optional-dependencies"]
     wanted = [*PROJECT["dependencies"], *(line for extra in extras for line in optional[extra])]
-    return [re.sub(r"^([\w-]+)>=([\w.]+)$", r"\1==\2", line) for line in wanted]
+    nested = re.findall(r"^psgd_ref\[(\w+)\]$", "\n".join(wanted), re.MULTILINE)
+    wanted += [line for extra in nested for line in optional[extra]]
+    return [re.sub(r"^([\w-]+)>=([\w.]+)$", r"\1==\2", line) for line in wanted if "[" not in line]
 
 
 if __name__ == "__main__":
