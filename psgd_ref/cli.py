@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from psgd_ref import __version__
-from psgd_ref.commands import bench, check, compare, data, evaluate, reproduce, sweep, train
+from psgd_ref.commands import bench, check, compare, data, evaluate, export, reproduce, sweep, train
 from psgd_ref.commands.numbers import count, seed
 
 
@@ -62,6 +62,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     data.add(commands)
     train.add(commands, asked_for="train" in words)
     evaluate.add(commands)
+    export.add(commands)
     sweep.add(commands)
     reproduce.add(commands)
 
