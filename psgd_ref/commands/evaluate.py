@@ -83,14 +83,14 @@ def _evaluate(options: argparse.Namespace) -> int:
             model,
             load(name, options.data_dir),
             options.weights,
-            options.split,
-            grid,
-            channels,
-            options.reestimate,
-            options.activations,
-            [share / 100 for share in options.sparsity],
-            options.scope,
-            options.ranges,
+            split=options.split,
+            grid=grid,
+            per_channel=channels,
+            reestimate=options.reestimate,
+            activations=options.activations,
+            sparsities=[per_cent / 100 for per_cent in options.sparsity],
+            scope=options.scope,
+            ranges=options.ranges,
         )
     )
     shares, widths = (options.sparsity, options.weights) if options.report else ([], [])

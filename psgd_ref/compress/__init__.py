@@ -3,6 +3,7 @@
 from psgd_ref.compress.grids.aciq import ACIQGrid
 from psgd_ref.compress.grids.adaptivfloat import AdaptivFloatGrid
 from psgd_ref.compress.grids.base import ClipGrid, FixedTargets, Grid, as_grid
+from psgd_ref.compress.grids.bit_allocation import allocated_grids
 from psgd_ref.compress.grids.min_max import MinMaxGrid
 from psgd_ref.compress.grids.mse import MSEGrid, PNormGrid
 from psgd_ref.compress.grids.wide_zero import WideZeroGrid
@@ -65,6 +66,7 @@ __all__ = [
     "WideZeroGrid",
     "absorb_biases",
     "adaround",
+    "allocated_grids",
     "as_grid",
     "calibrated",
     "chosen_bits",

@@ -6,9 +6,14 @@ from psgd_ref.training.gradient_l1 import GradientL1
 from psgd_ref.training.halp import fit_halp
 from psgd_ref.training.loop import Epoch, fit
 from psgd_ref.training.objective import CrossEntropy, Objective, Penalized, Penalty
-from psgd_ref.training.optimizers.optimizer import PSGD, SGD, Adam, Optimizer, ProximalL1, PSGDAdam
+from psgd_ref.training.optimizers.adam import Adam, PSGDAdam
+from psgd_ref.training.optimizers.optimizer import Optimizer
+from psgd_ref.training.optimizers.proximal_l1 import ProximalL1
+from psgd_ref.training.optimizers.psgd import PSGD
 from psgd_ref.training.optimizers.qat import QAT
 from psgd_ref.training.optimizers.schedules import constant, cosine, piecewise
+from psgd_ref.training.optimizers.sgd import SGD
+from psgd_ref.training.recipe import Recipe
 
 __all__ = [
     "PSGD",
@@ -25,6 +30,7 @@ __all__ = [
     "Penalized",
     "Penalty",
     "ProximalL1",
+    "Recipe",
     "accuracy",
     "constant",
     "cosine",

@@ -33,7 +33,7 @@ Batches = Iterable[tuple[Array, npt.NDArray[Any]]]
 
 
 def score(model: Model, batches: Batches) -> tuple[float, float]:
-    """Mean cross-entropy and share of images whose largest logit is their label, in evaluation mode.
+    """Mean cross-entropy and fraction of images whose largest logit is their label, in evaluation mode.
 
     batches : images (N, H, W, C) as the model takes them and their labels (N,)
     Raises ValueError when there is no image.
@@ -51,7 +51,7 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
 
 
 def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> float:
-    """Share of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode."""
+    """Fraction of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode."""
     starts = range(0, len(images), BATCH_SIZE)
     return score(model, ((images[k : k + BATCH_SIZE], labels[k : k + BATCH_SIZE]) for k in starts))[1]
 
@@ -70,6 +70,7 @@ def evaluate(
     model: Model,
     data: Dataset,
     bits: Sequence[int] = (),
+    *,
     split: str = "test",
     grid: Callable[..., Grid] = MinMaxGrid,
     per_channel: bool = False,
@@ -79,24 +80,53 @@ def evaluate(
     scope: str = "global",
     ranges: str = "max",
 ) -> dict[str, float]:
-    """Accuracy (0 … 1) at full precision ("full") and with weights ("W4") or activations ("A8") rounded.
+    """Accuracy at full precision ("full") and with weights ("W4") or activations ("A8") rounded.
 
-    After pruning, too: "S90" is the model without the 90 % smallest weights, "S90W4" that one rounded. A
-    model that learned its grid is rounded from the weights that this gives.
+    After pruning, too: "S90" is the model without the 90 % smallest weights, "S90W4" that one rounded. Models
+    with fake quantizers are first folded; the folded weights are then quantized.
 
-    bits        : widths of weights, 2 … 16, each quantized from full precision by `grid`
-    split       : "train", "validation" or "test"
-    reestimate  : give every model, the full-precision one too, fresh batch-norm statistics from the
-                  first 5,000 training images first
-    activations : widths of the layers' inputs, 1 … 16, on unsigned grids
-    ranges      : where these end: "max", "ema", "mse" or "aciq" of the first 1,000 training images (see
-                  `calibrated`), or "batch-norm", which looks at none (see `from_batch_norms`)
-    sparsities  : shares of weights to prune by magnitude, 0 … 1;   scope : "global" or "layer", see `prune`
-    Raises ValueError for other widths or another split.
+    Parameters
+    ----------
+    bits
+        Bit-widths of the weights, 2 … 16, each quantized from full precision by `grid`.
+    split
+        "train", "validation" or "test".
+    grid, per_channel
+        As in `quantize`.
+    reestimate
+        Give every model, the full-precision one too, fresh batch-norm statistics from the first 5,000
+        training images first.
+    activations
+        Bit-widths of the layers' inputs, 1 … 16, on unsigned grids.
+    ranges
+        Where these end: "max", "ema", "mse" or "aciq" of the first 1,000 training images (see
+        `calibrated`), or "batch-norm", which looks at none (see `from_batch_norms`); always seen in the
+        model whose inputs are rounded.
+    sparsities
+        Fractions of weights to prune by magnitude, 0 … 1.
+    scope
+        "global" or "layer", see `prune`.
+
+    Returns
+    -------
+    dict
+        Accuracy, 0 … 1, by name.
+
+    Raises
+    ------
+    ValueError
+        For other widths or another split.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> model = pr.models.mlp((2, 8, 2))
+    >>> list(pr.evaluate(model, pr.load("moons"), bits=[8, 4]))
+    ['full', 'W8', 'W4']
     """
     choice("split", split, SPLITS)
     model = remove_parametrizations(model)
-    pruned = {f"S{100 * share:g}": prune(model, share, scope) for share in sparsities}
+    pruned = {f"S{100 * fraction:g}": prune(model, fraction, scope) for fraction in sparsities}
     subjects: dict[str, Model] = {}
     for name, whole in {"": model, **pruned}.items():
         subjects[name] = whole

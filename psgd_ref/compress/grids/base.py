@@ -3,13 +3,16 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy.typing as npt
 
 from psgd_ref.core import Targets, UniformGrid
 from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
+
+# How much a new value counts in a moving average of a range or of its Δ, as in the official code.
+EMA_WEIGHT = 0.1
 
 
 class Grid(Protocol):
@@ -85,9 +88,15 @@ class FixedTargets:
         return self.targets
 
 
-def as_grid(rule: Grid | Targets) -> Grid:
-    """The rule itself, or fixed targets as a rule."""
-    return cast(Grid, rule) if hasattr(rule, "fit") else FixedTargets(rule)
+def as_grid(rule: Any) -> Grid:
+    """A rule itself, or fixed targets as a rule; ValueError for anything else, such as a class or a name."""
+    made = not isinstance(rule, type)
+    if made and hasattr(rule, "fit") and hasattr(rule, "bits"):
+        return cast(Grid, rule)
+    if made and hasattr(rule, "nearest") and hasattr(rule, "position"):
+        return FixedTargets(rule)
+    given = rule.__name__ if isinstance(rule, type) else repr(rule)
+    raise ValueError(f"grid must be a rule such as MinMaxGrid(4) or targets such as Zero(); got {given}")
 
 
 def with_bits(grid: Grid, bits: int) -> Grid:

@@ -9,16 +9,16 @@ import numpy.typing as npt
 from psgd_ref import kernels
 from psgd_ref.compress.graph import links
 from psgd_ref.compress.grids.aciq import half_range_clip
+from psgd_ref.compress.grids.base import EMA_WEIGHT
 from psgd_ref.compress.grids.mse import best_clip
 from psgd_ref.compress.post_training.moments import input_signals
-from psgd_ref.compress.selection import OUTER_BITS
+from psgd_ref.compress.selection import layer_bits
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number, whole_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
 
-EMA_WEIGHT = 0.1
 BATCH_SIZE, SAMPLE = 128, 2**14
 
 
@@ -141,14 +141,14 @@ def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict
     return {name: observed[name] for name in names}
 
 
-def from_batch_norms(model: Model, bits: int, deviations: float = 6.0) -> dict[str, UnsignedRounding]:
+def from_batch_norms(model: Model, bits: int, stds: float = 6.0) -> dict[str, UnsignedRounding]:
     """The same with ranges [0, max_c (β_c + n|γ_c|)] from batch norms: no data are needed.
 
     In front of the ReLU of a residual sum the moments of both summands are added (`input_signals`).
-    deviations : n ≥ 0. Layers whose input no batch norm describes are left out.
+    stds : n ≥ 0. Layers whose input no batch norm describes are left out.
     Source: Nagel et al. 2019 (DFQ); the official PSGD code, which leaves out the sums and |·|.
     """
-    n, signals = real_number("deviations", deviations), input_signals(model)
+    n, signals = real_number("stds", stds), input_signals(model)
     found: dict[str, UnsignedRounding] = {}
     for name, width in input_bits(model, bits).items():
         signal = signals[name]
@@ -161,7 +161,7 @@ def input_bits(model: Model, bits: int) -> dict[str, int]:
     """Bits of the input of every layer but the first, by name: 8 for the last one below 4 bits."""
     names = [link.name for link in links(model)][1:]
     width = whole_number("bits of activations", bits, 1, 16)
-    return {name: OUTER_BITS if width < 4 and name == names[-1] else width for name in names}
+    return {name: layer_bits(width, outer=name == names[-1]) for name in names}
 
 
 def insert_input_quantizers(model: Model, quantizers: Mapping[str, Layer]) -> None:

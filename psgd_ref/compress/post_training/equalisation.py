@@ -64,16 +64,16 @@ def _divide_outputs(link: Link, s: Array) -> None:
         link.norm.running_var[...] /= s**2
 
 
-def absorb_biases(model: Model, deviations: float = 3.0) -> None:
+def absorb_biases(model: Model, stds: float = 3.0) -> None:
     """Move what nearly all inputs of a layer have in common into its bias. Modifies the model.
 
     c = max(0, β − nγ):   b1 −= c,   b2 += Σ W2 c
 
-    A channel with mean β and deviation γ is above c all but always (99.87 % for n = 3), so that the ReLU
-    does not notice; the range of activations shrinks by c. Exact there, but for the zeros of padding at
-    the borders. Wants folded batch norms. deviations : n ≥ 0
+    A channel with mean β and standard deviation γ is above c all but always (99.87 % for n = 3), so that
+    the ReLU does not notice; the range of activations shrinks by c. Exact there, but for the zeros of
+    padding at the borders. Wants folded batch norms. stds : n ≥ 0
     """
-    n = real_number("deviations", deviations)
+    n = real_number("stds", stds)
     for link in links(model):
         first = link.previous
         if first is None or first.norm is None or first.layer.bias is None or link.layer.bias is None:

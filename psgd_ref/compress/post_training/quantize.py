@@ -14,7 +14,7 @@ from psgd_ref.core.arguments import choice
 from psgd_ref.nn import Model
 
 Assignment = Mapping[str, Grid | Sequence[Grid]]
-CORRECTIONS = ("none", "mean", "mean and deviation")
+CORRECTIONS = ("none", "mean", "mean and std")
 
 
 class QuantizedModel(Model):
@@ -48,7 +48,7 @@ class QuantizedModel(Model):
             w = model.segment(name).view(model.w)
             tensor = quantize_tensor(w, rule)
             if correction != "none":
-                tensor = correct_channels(tensor, w, deviation=correction == "mean and deviation")
+                tensor = correct_channels(tensor, w, std=correction == "mean and std")
             self.quantized[name] = tensor
             self.segment(name).view(self.w)[...] = tensor.values
 
@@ -71,7 +71,7 @@ def quantize(
 
     bits       : 2 … 16; below 4 the first and last layer keep 8, as in the official code
     grid       : `MinMaxGrid`, `MSEGrid` or another rule that takes bits and per_channel
-    correction : give each output channel its "mean" back, or "mean and deviation" (see `correct_channels`)
+    correction : give each output channel its "mean" back, or "mean and std" (see `correct_channels`)
     Batch-norm statistics are left as they are (see `reestimate_batch_norm`). Every grid has a level at 0,
     so pruned weights stay pruned; a correction would move them, and is refused for a pruned model.
     Raises ValueError for other values and for weights that are not finite.

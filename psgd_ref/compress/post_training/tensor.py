@@ -96,8 +96,8 @@ def quantize_tensor(w: Array, grid: Grid | Sequence[Grid]) -> QuantizedTensor:
     return QuantizedTensor(bits, codes, np.ones((), w.dtype), levels=levels, lowest=-tables[0].origin)
 
 
-def correct_channels(tensor: QuantizedTensor, w: Array, deviation: bool = False) -> QuantizedTensor:
-    """Give every output channel of a quantized tensor its mean back, and its deviation if asked.
+def correct_channels(tensor: QuantizedTensor, w: Array, std: bool = False) -> QuantizedTensor:
+    """Give every output channel of a quantized tensor its mean back, and its standard deviation if asked.
 
     W̃ = (Ŵ − mean Ŵ) r + mean W,   r = 1, or sd W / (sd Ŵ + 1e−8)
 
@@ -108,13 +108,13 @@ def correct_channels(tensor: QuantizedTensor, w: Array, deviation: bool = False)
         return tensor
     axes = tuple(range(w.ndim - 1))
     values, original = tensor.values.astype(np.float64), w.astype(np.float64)
-    ratio = original.std(axes) / (values.std(axes) + 1e-8) if deviation else np.ones(w.shape[-1])
+    ratio = original.std(axes) / (values.std(axes) + 1e-8) if std else np.ones(w.shape[-1])
     shift = original.mean(axes) - ratio * values.mean(axes)
     dtype = tensor.scale.dtype
     return QuantizedTensor(
         tensor.bits,
         tensor.codes,
-        (tensor.scale * ratio).astype(dtype) if deviation else tensor.scale,
+        (tensor.scale * ratio).astype(dtype) if std else tensor.scale,
         tensor.zero_point,
         tensor.levels,
         tensor.lowest,

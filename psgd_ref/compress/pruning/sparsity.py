@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from psgd_ref.compress.pruning.prune import prunable
+from psgd_ref.compress.selection import prunable
 from psgd_ref.nn import Model
 
 

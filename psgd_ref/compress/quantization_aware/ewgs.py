@@ -36,13 +36,13 @@ class EWGS(LearnedRange):
 
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:
-        """[−3σ, 3σ], σ the deviation of w (from memory of the official code)."""
+        """[−3σ, 3σ], σ the standard deviation of w (from memory of the official code)."""
         reach = max(3 * float(w.std()), SMALLEST_STEP)
         return cls(bits, -reach, reach)
 
     @classmethod
     def of_inputs(cls, inputs: Inputs, bits: int) -> Self:
-        """From the smallest value, at most 0, to 3σ/√(1 − 2/π), σ the deviation of a sample."""
+        """From the smallest value, at most 0, to 3σ/√(1 − 2/π), σ the standard deviation of a sample."""
         top = 3 * float(inputs.sample.std()) / np.sqrt(1 - 2 / np.pi)
         return cls(bits, min(inputs.smallest, 0.0), max(float(top), SMALLEST_STEP), batched=True)
 

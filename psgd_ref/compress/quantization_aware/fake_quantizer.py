@@ -7,7 +7,7 @@ import numpy as np
 
 from psgd_ref.compress.graph import Link, links
 from psgd_ref.compress.post_training.activations import Inputs, input_bits, observe
-from psgd_ref.compress.selection import OUTER_BITS
+from psgd_ref.compress.selection import layer_bits
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn import Layer, Model
 
@@ -21,7 +21,7 @@ class FakeQuantizer(Layer):
     bits : of the codes;   seed : of noise, if it draws any, another for each quantizer of a model
 
     The gradient by x passes the rounding by an estimate that each method chooses. Parameters have role
-    "quantizer". A subclass is put in place by `hold_quantizers`, through its two constructors.
+    "quantizer". A subclass is put in place by `insert_fake_quantizers`, through its two constructors.
     """
 
     bits: int
@@ -53,8 +53,8 @@ def insert_fake_quantizers(
 ) -> None:
     """Put quantizers of a kind into layers with a weight, in place of those they hold. Modifies the model.
 
-    weights     : bits, 2 … 16, of weights, 8 in the first and last layer below 4; None leaves them whole
-    activations : bits, 1 … 16, of every layer's input but the first's, 8 in the last below 4; None likewise
+    weights     : bits, 2 … 16, of weights, 8 in the first and last layer below 4; None: not quantized
+    activations : bits, 1 … 16, of every layer's input but the first's, 8 in the last below 4; None: not
     images      : (N, H, W, C) as the model takes them, to start the inputs' quantizers from; no labels
     seed        : of the noise of methods that draw any
     Biases and batch norms stay as they are. Raises ValueError for other values, and for activations
@@ -67,8 +67,7 @@ def insert_fake_quantizers(
     if weights is not None:
         whole_number("bits of weights", weights, 2, 16)
         for link in found:
-            outer = link in (found[0], found[-1])
-            width = OUTER_BITS if outer and weights < 4 else weights
+            width = layer_bits(weights, outer=link in (found[0], found[-1]))
             link.layer.weight_quantizer = kind.of_weights(link.layer.weight.value, width)
     if activations is not None and images is not None:
         # Behind the rounded weights, as they will be.

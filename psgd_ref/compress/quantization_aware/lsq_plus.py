@@ -38,9 +38,9 @@ class LSQPlus(LSQ):
 
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:
-        """s = max(|μ − 3σ|, |μ + 3σ|) / 2^(b−1), μ and σ mean and deviation of w."""
-        mean, deviation = float(w.mean()), float(w.std())
-        return cls(bits, max((abs(mean) + 3 * deviation) / 2 ** (bits - 1), SMALLEST_STEP))
+        """s = max(|μ − 3σ|, |μ + 3σ|) / 2^(b−1), μ and σ mean and standard deviation of w."""
+        mean, std = float(w.mean()), float(w.std())
+        return cls(bits, max((abs(mean) + 3 * std) / 2 ** (bits - 1), SMALLEST_STEP))
 
     @classmethod
     def of_inputs(cls, inputs: Inputs, bits: int) -> Self:

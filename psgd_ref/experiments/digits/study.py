@@ -19,7 +19,7 @@ from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.interop.whole_file import write_json, write_text
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
-from psgd_ref.training import PSGD, SGD, Objective, Optimizer, cosine, evaluate, fit
+from psgd_ref.training import PSGD, SGD, CrossEntropy, Objective, Optimizer, cosine, evaluate, fit
 from psgd_ref.training import warm_up as rehearsal
 
 WIDTHS = (8, 4, 3, 2)
@@ -106,14 +106,13 @@ def fit_digits(
         model,
         optimizer,
         load_digits(),
-        epochs,
-        BATCH_SIZE,
-        seed,
-        LABEL_SMOOTHING,
-        Shift(SHIFT),
-        progress=False,
-        objective=objective,
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        augment=Shift(SHIFT),
+        seed=seed,
+        objective=objective or CrossEntropy(LABEL_SMOOTHING),
         report=False,
+        show_progress=False,
     )
 
 
@@ -125,7 +124,7 @@ def train(run: Run) -> Outcome:
     accuracy, error = {}, {}
     for name in run.method.grids:
         grid = named_grid(name)
-        accuracy[name] = evaluate(model, data, WIDTHS, run.split, grid, reestimate=True)
+        accuracy[name] = evaluate(model, data, WIDTHS, split=run.split, grid=grid, reestimate=True)
         error[name] = {
             f"W{bits}": relative_error(model, quantize(model, bits, grid)) for bits in ERROR_WIDTHS
         }

@@ -20,7 +20,7 @@ def ended(job: Job) -> Arrays:
     relative : the same in units of their mean square
     """
     model, _ = train(job)
-    accuracy = evaluate(model, load_digits(), WIDTHS, "test", reestimate=True)
+    accuracy = evaluate(model, load_digits(), WIDTHS, reestimate=True)
     squared, relative = [0.0], [0.0]
     for bits in WIDTHS:
         rounded = quantize(model, bits)

@@ -66,7 +66,7 @@ def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
 def validated(job: Job) -> Arrays:
     """The validation accuracy of a run, at full precision and at the targets' bits; 0 if it diverges."""
     try:
-        found = evaluate(train(job)[0], load_digits(), (TARGET_BITS,), "validation")
+        found = evaluate(train(job)[0], load_digits(), (TARGET_BITS,), split="validation")
     except ArithmeticError:
         return {"accuracy": np.zeros(2)}
     return {"accuracy": np.array([found["full"], found[f"W{TARGET_BITS}"]])}

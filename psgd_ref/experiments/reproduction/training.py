@@ -15,6 +15,7 @@ from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
 from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
+from psgd_ref.training.recipe import Recipe
 
 NETWORKS: dict[str, Callable[[int], Model]] = {
     "convnet": lambda seed: convnet(widths=demo.CHANNELS, seed=seed),
@@ -55,17 +56,23 @@ def train(job: Job, look: Look | None = None, at: Sequence[int] = ()) -> tuple[M
     data, model = load_digits(), NETWORKS[job.network](job.seed)
     steps = job.epochs * -(-len(data.train) // job.batch_size)
     optimizer = demo.Method(job.name, job.bits).optimizer(job.options, steps)
-    stand = Progress.of(model, optimizer.init(model), job.seed)
+    progress = Progress.of(model, optimizer.init(model), job.seed)
     seen: list[dict[str, Any]] = []
 
     def note() -> None:
-        if look is not None and stand.epoch in at:
-            seen.append({"epoch": stand.epoch, "step": stand.step, **look(model, optimizer, stand)})
+        if look is not None and progress.epoch in at:
+            seen.append({"epoch": progress.epoch, "step": progress.step, **look(model, optimizer, progress)})
 
     note()
     augment = Shift(demo.SHIFT)
     for _ in train_epochs(
-        model, optimizer, data, stand, job.epochs, job.batch_size, job.label_smoothing, augment, show=False
+        model,
+        optimizer,
+        data,
+        progress,
+        job.epochs,
+        Recipe(job.batch_size, job.label_smoothing, augment),
+        show_progress=False,
     ):
         note()
     return model, seen

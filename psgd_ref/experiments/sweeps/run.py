@@ -69,7 +69,7 @@ def compute(job: Job) -> Outcome | None:
             resume=True,
             data_folder=job.data_folder,
             say=lambda text: print(text, file=sys.stderr),
-            progress=False,
+            show_progress=False,
         )
         if run.interrupted:
             return None
@@ -136,13 +136,13 @@ def _evaluated(job: Job, checkpoint: Path) -> list[dict[str, Any]]:
             model,
             data,
             m.bits,
-            m.split,
-            named_grid(grid),
-            m.per_channel,
-            fresh,
-            m.activations,
-            shares,
-            m.scope,
+            split=m.split,
+            grid=named_grid(grid),
+            per_channel=m.per_channel,
+            reestimate=fresh,
+            activations=m.activations,
+            sparsities=shares,
+            scope=m.scope,
         ).items()
     ]
 

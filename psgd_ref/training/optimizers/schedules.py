@@ -2,16 +2,31 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from psgd_ref.core.arguments import real_number, whole_number
 
 Schedule = Callable[[int], float]
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """A schedule that prints as the call that made it."""
+
+    call: str
+    rate: Schedule
+
+    def __call__(self, step: int) -> float:
+        return self.rate(step)
+
+    def __repr__(self) -> str:
+        return self.call
+
+
 def constant(lr: float) -> Schedule:
     """The same rate η ≥ 0 for ever."""
     value = real_number("lr", lr)
-    return lambda step: value
+    return _Shown(f"constant({lr!r})", lambda step: value)
 
 
 def piecewise(lr: float, milestones: Sequence[int], factor: float = 0.1) -> Schedule:
@@ -19,7 +34,10 @@ def piecewise(lr: float, milestones: Sequence[int], factor: float = 0.1) -> Sche
     real_number("lr", lr), real_number("factor", factor)
     if list(milestones) != sorted(set(milestones)):
         raise ValueError(f"milestones must increase; got {list(milestones)}")
-    return lambda step: lr * factor ** sum(step >= milestone for milestone in milestones)
+    return _Shown(
+        f"piecewise({lr!r}, {list(milestones)}, {factor!r})",
+        lambda step: lr * factor ** sum(step >= milestone for milestone in milestones),
+    )
 
 
 def cosine(lr: float, steps: int, warmup: int = 0) -> Schedule:
@@ -35,4 +53,4 @@ def cosine(lr: float, steps: int, warmup: int = 0) -> Schedule:
         done = min((step - warmup) / max(steps - warmup, 1), 1.0)
         return lr * (1 + math.cos(math.pi * done)) / 2
 
-    return rate
+    return _Shown(f"cosine({lr!r}, {steps}" + (f", warmup={warmup})" if warmup else ")"), rate)

@@ -9,8 +9,11 @@ from psgd_ref.data import Dataset
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import Model
 from psgd_ref.training.runs.configuration import Configuration
-from psgd_ref.training.optimizers.optimizer import PSGD, SGD, Adam, Optimizer
+from psgd_ref.training.optimizers.adam import Adam
+from psgd_ref.training.optimizers.optimizer import Optimizer
+from psgd_ref.training.optimizers.psgd import PSGD
 from psgd_ref.training.optimizers.schedules import Schedule, constant, cosine, piecewise
+from psgd_ref.training.optimizers.sgd import SGD
 
 # The perceptron of the paper's figures.
 HIDDEN = (50, 20)

@@ -20,7 +20,7 @@ from psgd_ref.data import load_digits
 from psgd_ref.kernels.reference import nested_terms
 from psgd_ref.laws import Subject, check
 from psgd_ref.models import convnet
-from psgd_ref.training import SGD, CrossEntropy, Penalized
+from psgd_ref.training import SGD, CrossEntropy, Penalized, Recipe
 from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 from tests.compress.quantization_aware.surrogates import alone, check_backward
@@ -131,14 +131,16 @@ def test_the_cost_is_its_formula_and_its_gradient():
 
 def train(model, cost, halfway=None):
     optimizer, objective = SGD(0.05, weight_decay=0.0), Penalized(CrossEntropy(), [cost])
-    stand = Progress.of(model, optimizer.init(model), 0)
+    progress = Progress.of(model, optimizer.init(model), 0)
     if halfway is not None:
         stop = iter([False] * 4 + [True])
         list(
-            train_epochs(model, optimizer, DATA, stand, 1, 256, stop=lambda: next(stop), objective=objective)
+            train_epochs(
+                model, optimizer, DATA, progress, 1, Recipe(256), stop=lambda: next(stop), objective=objective
+            )
         )
         halfway(model)
-    list(train_epochs(model, optimizer, DATA, stand, 1, 256, objective=objective))
+    list(train_epochs(model, optimizer, DATA, progress, 1, Recipe(256), objective=objective))
     return model
 
 

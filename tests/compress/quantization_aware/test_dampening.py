@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from psgd_ref.compress.graph import links
-from psgd_ref.compress.quantization_aware.dampening import Dampening, Oscillations
+from psgd_ref.compress.quantization_aware.dampening import Dampening
 from psgd_ref.compress.quantization_aware.fake_quantizer import insert_fake_quantizers
 from psgd_ref.compress.quantization_aware.lsq import LSQ
 from psgd_ref.data import load_digits
 from psgd_ref.models import mlp
 from psgd_ref.training import SGD, CrossEntropy, Penalized, fit
+from tests.compress.quantization_aware.oscillations import Oscillations
 
 DATA = load_digits()
 
@@ -40,13 +41,13 @@ def test_a_change_that_undoes_the_last_counts():
     for codes in ([1, 1, 0], [0, 2, 0], [1, 3, 0]):
         tracker.update(np.array(codes))
     assert np.allclose(tracker.frequency, [0.75, 0, 0])
-    assert tracker.share() == pytest.approx(1 / 3)
+    assert tracker.fraction() == pytest.approx(1 / 3)
 
 
 def oscillating(strength):
     """Share of oscillating weights of a middle layer after 200 steps of LSQ at 2 bits."""
     model = mlp((64, 16, 16, 10), seed=0)
-    fit(model, SGD(0.1), DATA, 3, 50)
+    fit(model, SGD(0.1), DATA, epochs=3, batch_size=50)
     insert_fake_quantizers(model, LSQ, 2)
     layer = links(model)[1].layer
     optimizer, steps = SGD(0.03), 200
@@ -63,7 +64,7 @@ def oscillating(strength):
         objective(model, DATA.normalise(DATA.train.images[chosen]), DATA.train.labels[chosen], step)
         optimizer.update(model, state)
         tracker.update(codes())
-    return tracker.share()
+    return tracker.fraction()
 
 
 def test_dampening_makes_oscillation_rare():

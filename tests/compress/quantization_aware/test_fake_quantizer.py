@@ -61,11 +61,11 @@ def test_a_new_quantizer_starts_afresh():
 @pytest.mark.parametrize("kind", METHODS)
 def test_every_method_trains_weights_and_activations(kind):
     model = convnet(widths=(4, 8), seed=0)
-    fit(model, SGD(0.1), DATA, 3, 50)
+    fit(model, SGD(0.1), DATA, epochs=3, batch_size=50)
     bits = 8 if kind is BayesianBits else 4
     insert_fake_quantizers(model, kind, bits, bits, IMAGES)
     start = model.w.copy()
-    history = fit(model, SGD(0.02, weight_decay=0.0), DATA, 3, 50)
+    history = fit(model, SGD(0.02, weight_decay=0.0), DATA, epochs=3, batch_size=50)
     # Gates that are open with certainty move by their cost alone (see test_bayesian_bits).
     learned = [s.name for s in model.segments if s.role == "quantizer"]
     for name in learned:

@@ -36,7 +36,7 @@ def wait_for(folder, epochs, process):
 
 def finished(folder):
     """The checkpoints of the run when it is gone on with to its end, here."""
-    train(CHOSEN, folder, resume=True, progress=False)
+    train(CHOSEN, folder, resume=True, show_progress=False)
     return [(path.name, path.read_bytes()) for path in checkpoints(folder)[-2:]]
 
 

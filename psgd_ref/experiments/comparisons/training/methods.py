@@ -34,6 +34,7 @@ from psgd_ref.training.halp import fit_halp
 from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.optimizers.qat import QAT
 from psgd_ref.training.progress import Progress
+from psgd_ref.training.recipe import Recipe
 
 # Images that ranges of activations start from; the width that Bayesian Bits starts from.
 OBSERVED, WIDEST = 500, 8
@@ -96,12 +97,10 @@ def _halp(options: Options, target: Precision | None, seed: int) -> tuple[Model,
     fit_halp(
         model,
         load_digits(),
-        demo.EPOCHS,
-        demo.BATCH_SIZE,
-        seed,
-        demo.LABEL_SMOOTHING,
-        shift,
-        rate,
+        epochs=demo.EPOCHS,
+        recipe=Recipe(demo.BATCH_SIZE, demo.LABEL_SMOOTHING, shift),
+        seed=seed,
+        lr=rate,
         bits=8,
         mu=options["mu"],
     )
@@ -152,7 +151,7 @@ def learn_bits(model: Model, options: Options, seed: int, activations: int | Non
     optimizer = QAT(
         cosine(options["lr"], demo.steps(epochs)), weight_decay=demo.WEIGHT_DECAY, gates=options["gates"]
     )
-    stand = Progress.of(model, optimizer.init(model), seed)
+    progress = Progress.of(model, optimizer.init(model), seed)
     objective = Penalized(CrossEntropy(demo.LABEL_SMOOTHING), [cost])
     shift = Shift(demo.SHIFT)
     for until in (round(RANDOM * epochs), epochs):
@@ -161,12 +160,11 @@ def learn_bits(model: Model, options: Options, seed: int, activations: int | Non
                 model,
                 optimizer,
                 data,
-                stand,
+                progress,
                 until,
-                demo.BATCH_SIZE,
-                augment=shift,
-                show=False,
+                Recipe(demo.BATCH_SIZE, augment=shift),
                 objective=objective,
+                show_progress=False,
             )
         )
         fix_gates(model)
