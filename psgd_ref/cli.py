@@ -105,20 +105,8 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from psgd_ref.compress.grids import aciq, adaptivfloat
-    from psgd_ref.compress.pruning.prune import prune_array
-    from psgd_ref.compress.quantization_aware import bayesian_bits, lsq
-    from psgd_ref.laws import register
     from psgd_ref.laws.verify import verify
 
-    # Methods of claims G3 and H2 that live above the mathematics, which the laws must not import.
-    register(
-        laplace_clip=aciq.laplace_clip,
-        adaptive_magnitudes=adaptivfloat.magnitudes,
-        nested_rounding=bayesian_bits.nested_rounding,
-        step_gradient=lsq.step_gradient,
-        prune=prune_array,
-    )
     return verify(options.claim, options.examples, options.seed, options.json)
 
 
