@@ -121,9 +121,17 @@ def test_resuming_with_another_option_is_refused_by_its_name(capsys, tmp_path):
     assert run(capsys, "train", *QUICK, "--out", tmp_path / "run")[0] == 2
 
 
+def test_resuming_where_nothing_is_to_resume_is_refused_and_leaves_nothing(capsys, tmp_path):
+    status, out, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run", "--resume")
+    assert (status, out) == (2, "")
+    assert error.startswith(f"psgd-ref train: nothing to resume in {tmp_path / 'run'}")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_run_in_the_folder_is_refused_and_the_first_left_as_it_is(capsys, tmp_path):
     with alone(tmp_path / "run", ""):
-        status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run", "--resume")
+        status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run")
     assert status == 2
     assert f"another run is under way in {tmp_path / 'run'}" in error
     assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]

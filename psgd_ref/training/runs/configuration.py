@@ -62,7 +62,7 @@ class Configuration:
         f"train through a quantizer of the weights, of `bits`: none, {', '.join(QUANTIZERS)}; `full` of the "
         "evaluation is then the model as it is, rounded by them",
     )
-    epochs: int = _option(20, "passes over the training images, SGD's included")
+    epochs: int = _option(20, "how often every training image is seen, SGD's epochs included")
     batch_size: int = _option(128, "images a step")
     lr: float = _option(0.1, "learning rate η at its highest; Adam wants some 0.001")
     schedule: str = _option("cosine", "cosine to 0, constant, or piecewise: times `factor` at each milestone")

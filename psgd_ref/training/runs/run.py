@@ -52,6 +52,7 @@ def train(
 ) -> Run:
     """Train in `folder`, from the start or from its last whole checkpoint. Creates the folder.
 
+    resume      : go on with the run in the folder; where there is none, start it
     data_folder : where downloaded data sets live (see `psgd_ref.data.data_folder`)
     say         : told what a person should know, such as a damaged checkpoint
     Writes config.toml, metrics.jsonl (a line for each epoch) and checkpoints (each epoch's end; the last

@@ -22,7 +22,9 @@ def started(folder):
     """A process that trains in the folder, or goes on there."""
     # One thread: the process shares the machine with other tests, and threads do not change the bits.
     environment = {**os.environ, "NUMBA_NUM_THREADS": "1"}
-    options = ["--config", folder.parent / "chosen.toml", "--out", folder, "--resume"]
+    options = ["--config", folder.parent / "chosen.toml", "--out", folder]
+    # Before its record is written there is no run to resume.
+    options += ["--resume"] * (folder / "config.toml").exists()
     (folder.parent / "chosen.toml").write_text(CHOSEN.as_toml())
     words = [sys.executable, "-m", "psgd_ref", "train", *map(str, options)]
     return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
