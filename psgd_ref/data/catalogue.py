@@ -41,6 +41,13 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
              used as it is; only what is missing is fetched.
     5,000 of the training images of a downloaded set become its validation images.
     Raises ValueError for another name and for malformed files; errors of fetching as `download`.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> digits = pr.load("digits")
+    >>> digits.classes, digits.test.images.shape[1:]
+    (10, (8, 8, 1))
     """
     choice("data set", name, NAMES)
     if name in BUILT_IN:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from psgd_ref.core.arguments import whole_number
 from psgd_ref.nn import (
     AvgPool2d,
     BatchNorm,
@@ -22,6 +23,7 @@ from psgd_ref.nn.parameters import Parameter, dotted, zeros
 # The shape of every tensor in a file, by name: what a structure is checked against before it takes memory.
 Shapes = Mapping[str, tuple[int, ...]]
 Description = dict[str, Any]
+SIZES = {"inputs", "outputs", "features"}
 
 
 def describe(layer: Layer, name: str = "") -> Description:
@@ -44,10 +46,12 @@ def build(description: Any, shapes: Shapes, name: str = "") -> Layer:
 
     Raises ValueError for what is no such description, and for sizes that the tensors do not have.
     """
-    if not isinstance(description, dict) or description.get("kind") not in _KINDS:
-        shown = description.get("kind") if isinstance(description, dict) else description
+    shown = description.get("kind") if isinstance(description, dict) else description
+    if not isinstance(description, dict) or not isinstance(shown, str) or shown not in _KINDS:
         raise ValueError(f"layer {name or 'net'} must be one of {', '.join(_KINDS)}; got {shown!r}")
     options = {key: value for key, value in description.items() if key != "kind"}
+    for key in SIZES & set(options):
+        whole_number(f"{key} of layer {name}", options[key], 1)
     try:
         return _BUILDERS[description["kind"]](options, shapes, name)
     except (TypeError, KeyError, AttributeError) as error:

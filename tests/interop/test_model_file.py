@@ -25,7 +25,7 @@ PLAIN = {
                 "conv": Conv2d(2, 3, (3, 2), (2, 1), (1, 0), bias=True),
                 "pool": AvgPool2d((2, 1), (1, 1), (1, 0)),
                 "inner": Sequential({"flatten": Flatten()}),
-                "fc": Linear(3 * 5 * 7, 2),
+                "fc": Linear(3 * 6 * 7, 2),
             }
         )
     ),
@@ -125,9 +125,9 @@ HOSTILE = {
     "kind of a list": (_set("conv1", kind=[]), "layer conv1 must be one of"),
     "huge convolution": (_set("conv1", outputs=2**60), "parameters, more or fewer"),
     "huge norm": (_set("bn1", features=2**60), "layer bn1 has 1152921504606846976 features"),
-    "negative": (_set("fc", outputs=-3), "."),
-    "words": (_set("conv1", inputs="many"), "."),
-    "fraction": (_set("fc", inputs=2.5), "."),
+    "negative": (_set("fc", outputs=-3), "outputs of layer fc must be a whole number >= 1; got -3"),
+    "words": (_set("conv1", inputs="many"), "inputs of layer conv1 must be .*; got 'many'"),
+    "fraction": (_set("fc", inputs=2.5), "inputs of layer fc must be .*; got 2.5"),
     "option": (_set("conv1", command="rm"), "layer conv1 has other options than a Conv2d"),
     "eps": (_set("bn1", eps=float("nan")), "eps of layer bn1"),
     "relu": (_set("bn1", relu="yes"), "relu of layer bn1"),

@@ -52,6 +52,10 @@ class QuantizedModel(Model):
             self.quantized[name] = tensor
             self.segment(name).view(self.w)[...] = tensor.values
 
+    def __repr__(self) -> str:
+        bits = ", ".join(f"{name}: {tensor.bits} bits" for name, tensor in self.quantized.items())
+        return f"QuantizedModel({bits})"
+
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "quantized": self.quantized}
 
@@ -69,12 +73,33 @@ def quantize(
 ) -> QuantizedModel:
     """A new model with weights and linear biases rounded to b bits; the given one stays as it is.
 
-    bits       : 2 … 16; below 4 the first and last layer keep 8, as in the official code
-    grid       : `MinMaxGrid`, `MSEGrid` or another rule that takes bits and per_channel
-    correction : give each output channel its "mean" back, or "mean and std" (see `correct_channels`)
     Batch-norm statistics are left as they are (see `reestimate_batch_norm`). Every grid has a level at 0,
     so pruned weights stay pruned; a correction would move them, and is refused for a pruned model.
-    Raises ValueError for other values and for weights that are not finite.
+
+    Parameters
+    ----------
+    bits
+        2 … 16; below 4 the first and last layer keep 8, as in the official code.
+    grid
+        `MinMaxGrid`, `MSEGrid` or another rule that takes bits and per_channel.
+    per_channel
+        Fit a grid to each output channel instead of each tensor.
+    correction
+        Give each output channel its "mean" back, or "mean and std" (see `correct_channels`).
+
+    Raises
+    ------
+    ValueError
+        For other values and for weights that are not finite.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> quantized = pr.quantize(pr.models.mlp((4, 3, 2)), bits=4)
+    >>> quantized
+    QuantizedModel(fc1.weight: 4 bits, fc1.bias: 4 bits, fc2.weight: 4 bits, fc2.bias: 4 bits)
+    >>> int(abs(quantized.quantized["fc1.weight"].codes).max())
+    7
     """
     return QuantizedModel(model, grid(bits, per_channel), correction)
 

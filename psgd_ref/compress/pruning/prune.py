@@ -18,11 +18,28 @@ def weight_indices(model: Model) -> list[npt.NDArray[np.intp]]:
 def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
     """A new model without its smallest weights; the given one stays as it is.
 
-    sparsity : fraction of weights to prune, 0 … 1; of N weights round(N(1 − sparsity)) are kept
-    scope    : "global" ranks all weights together, "layer" the weights of each layer by themselves
     Of equal weights those that stand first in w are kept. Nothing is retrained; the new model's mask holds
     the pruned weights at 0 when it is trained further or quantized, and batch-norm statistics are left as
-    they are (see `reestimate_batch_norm`). Raises ValueError for other values.
+    they are (see `reestimate_batch_norm`).
+
+    Parameters
+    ----------
+    sparsity
+        Fraction of weights to prune, 0 … 1; of N weights round(N(1 − sparsity)) are kept.
+    scope
+        "global" ranks all weights together, "layer" the weights of each layer by themselves.
+
+    Raises
+    ------
+    ValueError
+        For other values.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> sparse = pr.prune(pr.models.mlp((4, 3, 2)), sparsity=0.5)
+    >>> int((~sparse.mask).sum())
+    9
     """
     pruned = model.copy()
     pruned.set_mask(keep_largest(pruned, np.abs(pruned.w), sparsity, scope))

@@ -1,4 +1,4 @@
-"""The library's own optimiser against the ledger, by the adapter that everybody uses: chain and fused step."""
+"""The library's own optimiser, chain and fused step, against the ledger by the adapter of everybody."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,7 @@ class _Levels(MinMaxGrid):
 
 
 def fused_step(w, g, lr, targets, eps=0.0, strength=1.0, cap=False, weight_decay=0.0, flaw=1.0):
-    """A step of the fused optimiser: one weight more, the largest, makes the min-max grid the one asked for."""
+    """A fused step: one weight more, the largest, makes the min-max grid the one asked for."""
     if not isinstance(targets, UniformGrid) or not targets.levels:
         raise NotImplementedError("only uniform grids with an end are fused")
     if np.abs(w).max(initial=0.0) > targets.levels * targets.step:
