@@ -10,7 +10,7 @@ from psgd_ref.analysis import noise_drift, occupation
 from psgd_ref.compress import MinMaxGrid
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Shift, load_digits
-from psgd_ref.experiments.digits import study as demo
+from psgd_ref.experiments.digits import recipe
 from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import Job, columns, demonstrated, looks, train, with_seeds
 from psgd_ref.nn import Model
@@ -19,7 +19,7 @@ from psgd_ref.training.progress import Progress
 
 BITS = 3
 LARGE_BATCH_SIZE = 200
-# Smaller than the demonstration's, with which weights gather within a few passes: E2 is about small steps.
+# Smaller than the demonstration's, with which weights gather within a few epochs: E2 is about small steps.
 RATE = 0.1
 # Batches whose gradients show the noise, drawn apart from those of training.
 DRAWS = 10
@@ -32,8 +32,8 @@ class Setting:
 
     name: str
     discretization: str = "psgd"
-    batch_size: int = demo.BATCH_SIZE
-    label_smoothing: float = demo.LABEL_SMOOTHING
+    batch_size: int = recipe.BATCH_SIZE
+    label_smoothing: float = recipe.LABEL_SMOOTHING
 
 
 SETTINGS = (
@@ -105,7 +105,7 @@ def _noise(model: Model, job: Job) -> Array:
     rng = np.random.default_rng([job.seed, 1])
     gradients: list[Array] = []
     while len(gradients) < DRAWS:
-        for images, labels in data.batches(rng, job.batch_size, Shift(demo.SHIFT)):
+        for images, labels in data.batches(rng, job.batch_size, Shift(recipe.SHIFT)):
             if len(gradients) == DRAWS:
                 break
             subject.loss_and_grad(images, labels, job.label_smoothing)
