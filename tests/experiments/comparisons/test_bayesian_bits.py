@@ -24,15 +24,8 @@ from psgd_ref.experiments.comparisons.joint.bayesian_bits import (
 from psgd_ref.experiments.comparisons.joint.task import JOINT
 from psgd_ref.experiments.comparisons.shared.sparse.methods import network
 from psgd_ref.experiments.comparisons.shared.sparse.rows import Row
-from psgd_ref.experiments.digits import recipe
 from psgd_ref.experiments.shared.precision import FULL, MIXED, Precision
 from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
-
-
-@pytest.fixture
-def quick(monkeypatch):
-    """One epoch without gates, and one with."""
-    monkeypatch.setattr(recipe, "EPOCHS", 2)
 
 
 def test_mean_bits_and_sparsity_count_by_hand():
@@ -57,7 +50,7 @@ def test_mean_bits_and_sparsity_count_by_hand():
     assert sparsity(remove_parametrizations(model)) == 1
 
 
-def test_a_run_is_the_same_when_repeated(quick):
+def test_a_run_is_the_same_when_repeated(short):
     first, second = (measure(Job(0.1, 5)) for _ in range(2))
     assert list(first.accuracy) == [AS_TRAINED, REESTIMATED]
     assert replace(first, seconds=0.0) == replace(second, seconds=0.0)

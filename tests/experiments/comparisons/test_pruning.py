@@ -11,7 +11,7 @@ from psgd_ref.experiments.comparisons import tasks
 from psgd_ref.experiments.comparisons.joint.task import JOINT
 from psgd_ref.experiments.comparisons.pruning.sentences import sentences
 from psgd_ref.experiments.comparisons.pruning.task import PRUNING
-from psgd_ref.experiments.comparisons.shared.sparse import methods, search
+from psgd_ref.experiments.comparisons.shared.sparse import search
 from psgd_ref.experiments.comparisons.shared.sparse.methods import (
     JOINT_METHODS,
     METHODS,
@@ -22,24 +22,16 @@ from psgd_ref.experiments.comparisons.shared.sparse.methods import (
     way_of,
 )
 from psgd_ref.experiments.comparisons.shared.sparse.rows import Job, Key, Row, measure
-from psgd_ref.experiments.digits import recipe
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 
 EVERY = (*METHODS, *JOINT_METHODS)
 
 
-@pytest.fixture
-def quick(monkeypatch):
-    """One epoch, and one of fine-tuning."""
-    monkeypatch.setattr(recipe, "EPOCHS", 1)
-    monkeypatch.setattr(methods, "FINE_TUNING", 1)
-
-
 @pytest.mark.parametrize(
     "way", [way for way in EVERY if way.target in (FULL, Precision(3))], ids=lambda way: way.name
 )
-def test_every_way_gives_models_of_the_sparsities_asked_for(way, quick):
+def test_every_way_gives_models_of_the_sparsities_asked_for(way, short):
     found = dict(train(way.name, chosen_options()[way.name], 5, (0.5, 0.98)))
     assert [share for share in found if share > 0] == [0.5, 0.98]
     assert (0.0 in found) == (way.retraining == NO_RETRAINING)
@@ -51,7 +43,7 @@ def test_every_way_gives_models_of_the_sparsities_asked_for(way, quick):
     assert repeated[0.98].w.tobytes() == found[0.98].w.tobytes()
 
 
-def test_what_is_measured_by_precision_grid_and_batch_norm(quick):
+def test_what_is_measured_by_precision_grid_and_batch_norm(short):
     options, precisions = chosen_options()["SGD"], (FULL, Precision(3))
     job = Job("SGD", options, 0, (0.5,), precisions, ("min-max", "mse"), (AS_TRAINED, REESTIMATED))
     found = measure(job)

@@ -9,12 +9,7 @@ import numpy as np
 
 from psgd_ref.compress import chosen_bits, reestimate_batch_norm, remove_parametrizations, sparsity
 from psgd_ref.experiments.comparisons.shared.bit_learning import BAYESIAN_BITS, learn_bits
-from psgd_ref.experiments.comparisons.shared.sparse.methods import (
-    FINE_TUNED,
-    MOMENTUM,
-    chosen_options,
-    network,
-)
+from psgd_ref.experiments.comparisons.shared.sparse import methods
 from psgd_ref.experiments.comparisons.shared.sparse.rows import Row
 from psgd_ref.experiments.digits import recipe
 from psgd_ref.experiments.shared import rows
@@ -108,7 +103,7 @@ def measure(job: Job) -> Outcome:
     """Train, learn gates, fix them, and measure what is left."""
     data, start = recipe.data(), perf_counter()
     train, test = (data.normalise(part.images) for part in (data.train, data.test))
-    model = _first_half(chosen_options()[FINE_TUNED.name], job.seed)
+    model = _first_half(methods.chosen_options()[methods.FINE_TUNED.name], job.seed)
     learn_bits(model, job.cost, job.seed)
     seconds, plain, found = perf_counter() - start, remove_parametrizations(model), {}
     for norm in (AS_TRAINED, REESTIMATED):
@@ -120,8 +115,8 @@ def measure(job: Job) -> Outcome:
 
 
 def _first_half(options: Options, seed: int) -> Model:
-    model, epochs = network(seed), recipe.EPOCHS // 2
-    sgd = SGD(cosine(options["lr"], recipe.steps(epochs)), MOMENTUM, options["weight_decay"])
+    model, epochs = methods.network(seed), recipe.EPOCHS // 2
+    sgd = SGD(cosine(options["lr"], recipe.steps(epochs)), methods.MOMENTUM, options["weight_decay"])
     recipe.fit_digits(model, sgd, epochs, seed)
     return model
 
