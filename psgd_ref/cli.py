@@ -83,23 +83,18 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments.digits import (
-        search as demo_search,
-    )
-    from psgd_ref.experiments.digits import (
-        study as demo,
-    )
+    from psgd_ref.experiments.digits import search, study
 
     # A folder that cannot be made is found out before minutes of work, not after.
     options.out.mkdir(parents=True, exist_ok=True)
     if options.search:
-        record = demo_search.search(options.workers)
+        record = search.search(options.workers)
         print(json.dumps(record.as_json(), indent=2) if options.json else record.table())
         print(f"search: {record.save(options.out)}", file=sys.stderr)
         return 0
-    result = demo.run(range(options.seed, options.seed + options.seeds), options.workers)
-    paths = demo.save(result, options.out)
-    print(json.dumps(result.as_json(), indent=2) if options.json else result.table())
+    result = study.run(range(options.seed, options.seed + options.seeds), options.workers)
+    paths = study.save(result, options.out)
+    print(json.dumps(result.as_json(), indent=2) if options.json else study.table(result.rows))
     print("\n".join(f"{name}: {path}" for name, path in paths.items()), file=sys.stderr)
     return 0
 
