@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref import kernels
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.grids.aciq import half_range_clip
 from psgd_ref.compress.grids.base import EMA_WEIGHT
 from psgd_ref.compress.grids.mse import best_clip
@@ -159,7 +159,7 @@ def from_batch_norms(model: Model, bits: int, stds: float = 6.0) -> dict[str, Un
 
 def input_bits(model: Model, bits: int) -> dict[str, int]:
     """Bits of the input of every layer but the first, by name: 8 for the last one below 4 bits."""
-    names = [link.name for link in links(model)][1:]
+    names = [each.name for each in weight_layers(model)][1:]
     width = whole_number("bits of activations", bits, 1, 16)
     return {name: layer_bits(width, outer=name == names[-1]) for name in names}
 
@@ -169,7 +169,7 @@ def insert_input_quantizers(model: Model, quantizers: Mapping[str, Layer]) -> No
 
     Raises ValueError for a name that is no layer with a weight.
     """
-    layers = {link.name: link.layer for link in links(model)}
+    layers = {each.name: each.layer for each in weight_layers(model)}
     unknown = sorted(set(quantizers) - set(layers))
     if unknown:
         raise ValueError(f"no layer {', '.join(unknown)}; those with a weight are {', '.join(layers)}")
@@ -185,16 +185,16 @@ def observe(model: Model, images: Array) -> dict[str, Inputs]:
     """
     if len(images) == 0:
         raise ValueError("images must not be empty; calibration needs at least one")
-    found = links(model)
-    recorders = {link.name: _Recorder(link.layer.input_quantizer) for link in found}
+    found = weight_layers(model)
+    recorders = {each.name: _Recorder(each.layer.input_quantizer) for each in found}
     try:
-        for link in found:
-            link.layer.input_quantizer = recorders[link.name]
+        for each in found:
+            each.layer.input_quantizer = recorders[each.name]
         for start in range(0, len(images), BATCH_SIZE):
             model.forward(images[start : start + BATCH_SIZE])
     finally:
-        for link in found:
-            link.layer.input_quantizer = recorders[link.name].inner
+        for each in found:
+            each.layer.input_quantizer = recorders[each.name].inner
     return {name: recorder.inputs() for name, recorder in recorders.items()}
 
 

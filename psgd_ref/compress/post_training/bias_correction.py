@@ -1,6 +1,6 @@
 """Bias correction: take away the mean error that rounded weights cause at every output."""
 
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.post_training.activations import observe
 from psgd_ref.compress.post_training.moments import input_signals
 from psgd_ref.core.arguments import Array
@@ -17,14 +17,14 @@ def correct_biases(quantized: Model, original: Model, images: Array | None = Non
     any other input. Source: Nagel et al. 2019 (DFQ).
     """
     means = _measured(original, images) if images is not None else _expected(original)
-    for link, before in zip(links(quantized), links(original), strict=True):
-        mean = means.get(link.name)
-        if mean is None or link.layer.bias is None:
+    for each, before in zip(weight_layers(quantized), weight_layers(original), strict=True):
+        mean = means.get(each.name)
+        if mean is None or each.layer.bias is None:
             continue
-        error = link.layer.weight.value - before.layer.weight.value
+        error = each.layer.weight.value - before.layer.weight.value
         # Sum over the kernel's window first, then over the input channels.
         by_input = error.reshape(-1, *error.shape[-2:]).sum(axis=0)
-        link.layer.bias.value[...] -= mean.astype(error.dtype) @ by_input
+        each.layer.bias.value[...] -= mean.astype(error.dtype) @ by_input
 
 
 def _expected(model: Model) -> dict[str, Array]:

@@ -133,9 +133,9 @@ class BitCost:
 
     def __call__(self, model: Model, step: int) -> float:
         largest, total = max(self.macs.values()), 0.0
-        for link, quantizer in fake_quantizers(model):
+        for each, quantizer in fake_quantizers(model):
             if isinstance(quantizer, BayesianBits) and not quantizer.fixed:
-                total += _add_cost(quantizer, self.strength * self.macs[link.name] / largest)
+                total += _add_cost(quantizer, self.strength * self.macs[each.name] / largest)
         return total
 
 
@@ -168,10 +168,10 @@ def fix_gates(model: Model) -> None:
 def chosen_bits(model: Model) -> dict[str, tuple[int, float]]:
     """Bits and the share of channels kept (0 … 1), by layer name and what is quantized."""
     found = {}
-    for link, quantizer in fake_quantizers(model):
+    for each, quantizer in fake_quantizers(model):
         if isinstance(quantizer, BayesianBits):
             gates, prune = quantizer.open_gates()
             opened = int(np.cumprod(gates).sum())
-            name = f"{link.name}.{'weight' if quantizer.channels else 'input'}"
+            name = f"{each.name}.{'weight' if quantizer.channels else 'input'}"
             found[name] = (quantizer.widths[opened], float(prune.mean()))
     return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer
 from psgd_ref.nn import Model
 
@@ -24,8 +24,8 @@ class Dampening:
     def __call__(self, model: Model, step: int) -> float:
         factor = self.strength * (1 - math.cos(math.pi * min(step / self.steps, 1.0))) / 2
         total = 0.0
-        for link in links(model):
-            quantizer, weight = link.layer.weight_quantizer, link.layer.weight
+        for each in weight_layers(model):
+            quantizer, weight = each.layer.weight_quantizer, each.layer.weight
             if isinstance(quantizer, FakeQuantizer):
                 rounded, _ = quantizer.forward(weight.value, False)
                 gap = np.clip(weight.value, *quantizer.ends) - rounded
