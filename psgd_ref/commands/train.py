@@ -112,7 +112,7 @@ def _draw(metrics: list[dict[str, Any]], folder: Path) -> None:
 
 
 def _milestones(text: str) -> list[int]:
-    return [int(part) for part in text.split(",") if part]
+    return [int(epoch) for epoch in text.split(",") if epoch]
 
 
 def _number_or_word(text: str) -> float | str:

@@ -23,10 +23,15 @@ HOMOGENEOUS = (ReLU, MaxPool2d, AvgPool2d, GlobalAvgPool)
 class WeightLayer:
     """A layer with a weight, and its neighbours.
 
-    norm     : the batch norm that takes its output directly, or None
-    previous : the layer whose output is this one's only input and goes nowhere else, through batch norm,
-               ReLU and pooling alone; None where there is none
-    rectified: whether a ReLU or a pooling stands behind the layer (and its batch norm)
+    Attributes
+    ----------
+    norm
+        The batch norm that takes its output directly, or None.
+    previous
+        The layer whose output is this one's only input and goes nowhere else, through batch norm, ReLU
+        and pooling alone; None where there is none.
+    rectified
+        Whether a ReLU or a pooling stands behind the layer (and its batch norm).
     """
 
     name: str

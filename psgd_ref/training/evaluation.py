@@ -35,8 +35,15 @@ Batches = Iterable[tuple[Array, npt.NDArray[Any]]]
 def score(model: Model, batches: Batches) -> tuple[float, float]:
     """Mean cross-entropy and fraction of images whose largest logit is their label, in evaluation mode.
 
-    batches : images (N, H, W, C) as the model takes them and their labels (N,)
-    Raises ValueError when there is no image.
+    Parameters
+    ----------
+    batches
+        Images (N, H, W, C) as the model takes them and their labels (N,).
+
+    Raises
+    ------
+    ValueError
+        When there is no image.
     """
     count, right, loss = 0, 0, 0.0
     for images, labels in batches:
@@ -57,13 +64,17 @@ def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> fl
 
 
 def in_order(data: Dataset, split: str) -> Iterator[tuple[Array, npt.NDArray[np.intp]]]:
-    """A part of a data set in batches, normalised one at a time: floats take four times the memory.
+    """A split of a data set in batches, normalised one at a time: floats take four times the memory.
 
-    split : "train", "validation" or "test"; ValueError for another
+    Parameters
+    ----------
+    split
+        "train", "validation" or "test"; ValueError for another.
     """
-    part: Split = getattr(data, choice("split", split, SPLITS))
-    for start in range(0, len(part), BATCH_SIZE):
-        yield data.normalise(part.images[start : start + BATCH_SIZE]), part.labels[start : start + BATCH_SIZE]
+    chosen: Split = getattr(data, choice("split", split, SPLITS))
+    for start in range(0, len(chosen), BATCH_SIZE):
+        batch = slice(start, start + BATCH_SIZE)
+        yield data.normalise(chosen.images[batch]), chosen.labels[batch]
 
 
 def evaluate(
@@ -128,9 +139,9 @@ def evaluate(
     model = remove_parametrizations(model)
     pruned = {f"S{100 * fraction:g}": prune(model, fraction, scope) for fraction in sparsities}
     subjects: dict[str, Model] = {}
-    for name, whole in {"": model, **pruned}.items():
-        subjects[name] = whole
-        subjects |= {f"{name}W{width}": quantize(whole, width, grid, per_channel) for width in bits}
+    for name, full in {"": model, **pruned}.items():
+        subjects[name] = full
+        subjects |= {f"{name}W{width}": quantize(full, width, grid, per_channel) for width in bits}
     results: dict[str, float] = {}
     for name, subject in subjects.items():
         if reestimate:

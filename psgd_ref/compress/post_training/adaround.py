@@ -19,7 +19,7 @@ from psgd_ref.nn.weighted import Weighted
 # The stretched sigmoid's ends, so that 0 and 1 are reached, and the penalty's exponent at start and end.
 LOWEST, HIGHEST = -0.1, 1.1
 FIRST_POWER, LAST_POWER = 20.0, 2.0
-# The first part of the steps goes without the penalty that makes up every weight's mind.
+# The first steps, this fraction of them, go without the penalty that decides between up and down.
 FREE = 0.2
 
 
@@ -159,11 +159,11 @@ def _rounding(v: Array) -> tuple[Array, Array]:
 
 
 def _penalty_slope(h: Array, done: float) -> Array:
-    """∂/∂h of Σ 1 − |2h − 1|^β; β falls as a cosine once the free part of the steps is over."""
+    """∂/∂h of Σ 1 − |2h − 1|^β; β falls as a cosine once the free steps are over."""
     if done < FREE:
         return np.zeros_like(h)
-    part = (done - FREE) / (1 - FREE)
-    power = LAST_POWER + 0.5 * (FIRST_POWER - LAST_POWER) * (1 + np.cos(np.pi * part))
+    fraction = (done - FREE) / (1 - FREE)
+    power = LAST_POWER + 0.5 * (FIRST_POWER - LAST_POWER) * (1 + np.cos(np.pi * fraction))
     return np.asarray(-2 * power * np.sign(2 * h - 1) * np.abs(2 * h - 1) ** (power - 1))
 
 

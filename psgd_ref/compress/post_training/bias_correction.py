@@ -10,11 +10,20 @@ from psgd_ref.nn import Model
 def correct_biases(quantized: Model, original: Model, images: Array | None = None) -> None:
     """b ← b − Σ (Ŵ − W) E[x] over each output's inputs. Modifies the quantized model.
 
-    original : the same network before quantization
-    images   : measure E[x] on them, in the original (N, H, W, C); by default it is read off the batch
-               norms (`input_signals`), and layers without one before them stay as they are
-    Layers without a bias stay as they are, too: fold their batch norms first. Zeros of padding count as
-    any other input. Source: Nagel et al. 2019 (DFQ).
+    Layers without a bias stay as they are, too: fold their batch norms first. Zeros of padding count as any
+    other input.
+
+    Parameters
+    ----------
+    original
+        The same network before quantization.
+    images
+        Measure E[x] on them, in the original (N, H, W, C); by default it is read off the batch norms
+        (`input_signals`), and layers without one before them stay as they are.
+
+    Source
+    ------
+    Nagel et al. 2019 (DFQ).
     """
     means = _measured(original, images) if images is not None else _expected(original)
     for each, before in zip(weight_layers(quantized), weight_layers(original), strict=True):

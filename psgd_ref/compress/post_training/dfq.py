@@ -22,16 +22,27 @@ def dfq(
 ) -> QuantizedModel:
     """Fold batch norms, equalize ranges, absorb high biases, round the weights, correct the biases.
 
-    bits, grid, per_channel : of the weights, as in `quantize`; biases stay at full precision
-    activation_bits         : None leaves activations as they are; else ranges from the batch norms
     Needs no data. A network without batch norms is equalized, and that is all. The first layer's inputs are
-    taken to have mean zero. Source: Nagel et al. 2019; its sums over residual blocks are ours.
+    taken to have mean zero.
+
+    Parameters
+    ----------
+    bits, grid, per_channel
+        Of the weights, as in `quantize`; biases stay at full precision.
+    activation_bits
+        None leaves activations as they are; else ranges from the batch norms.
+
+    Source
+    ------
+    Nagel et al. 2019; its sums over residual blocks are ours.
     """
     ready = fold_batch_norms(model)
     equalize(ready)
     absorb_biases(ready)
     rules = {
-        part.name: rule for part, rule in assign(ready, grid(bits, per_channel)) if part.role == "weight"
+        segment.name: rule
+        for segment, rule in assign(ready, grid(bits, per_channel))
+        if segment.role == "weight"
     }
     quantized = QuantizedModel(ready, rules)
     correct_biases(quantized, ready)

@@ -9,7 +9,7 @@ from psgd_ref.compress.graph import WeightLayer, weight_layers
 from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.nn import Model
 
-# Sweeps end when no channel would be scaled by more than this share.
+# Sweeps end when no channel would be scaled by more than this fraction.
 TOLERANCE = 1e-3
 
 
@@ -18,9 +18,14 @@ def equalize(model: Model, sweeps: int = 100) -> None:
 
     s_i = √(r1_i r2_i)/r2_i:   W1[…, i] /= s_i,   b1_i /= s_i,   W2[…, i, :] *= s_i
 
-    r1_i, r2_i : max|·| of output channel i of one layer and of input channel i of the next; both become
-    √(r1_i r2_i). The function stays: between the two stand only layers with h(cx) = c h(x). Wants
-    folded batch norms (`fold_batch_norms`), which are scaled along; sweeps over all pairs, at most so many.
+    Here r1_i and r2_i are max|·| of output channel i of one layer and of input channel i of the next; both
+    become √(r1_i r2_i). The function stays the same, because only layers with h(cx) = c h(x) stand between
+    the two. Batch norms must be folded first (`fold_batch_norms`); they are scaled along.
+
+    Parameters
+    ----------
+    sweeps
+        Over all pairs of layers, at most.
     """
     pairs = [(each.previous, each) for each in weight_layers(model) if each.previous is not None]
     for _ in range(whole_number("sweeps", sweeps, 1)):
@@ -71,7 +76,12 @@ def absorb_biases(model: Model, stds: float = 3.0) -> None:
 
     A channel with mean β and standard deviation γ is above c all but always (99.87 % for n = 3), so that
     the ReLU does not notice; the range of activations shrinks by c. Exact there, but for the zeros of
-    padding at the borders. Wants folded batch norms. stds : n ≥ 0
+    padding at the borders. Batch norms must be folded first.
+
+    Parameters
+    ----------
+    stds
+        n ≥ 0.
     """
     n = real_number("stds", stds)
     for each in weight_layers(model):

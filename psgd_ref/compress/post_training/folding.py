@@ -16,9 +16,13 @@ def fold_batch_norms(model: Model) -> Model:
     k = γ/√(v + ε):   W ← W k,   b ← (b − m) k + β
 
     The batch norm stays in its place as the identity, and remembers what it normalised: it has mean β,
-    variance γ², scale |γ| and shift β now. So its moments can still be read off it, and re-estimating
-    its statistics after quantization restores them. Biases that come from a batch norm are kept off
-    the grid like the batch norm (role "norm"). Source: Jacob et al. 2018; the memory is ours.
+    variance γ², scale |γ| and shift β now. So its moments can still be read off it, and re-estimating its
+    statistics after quantization restores them. Biases that come from a batch norm are kept off the grid
+    like the batch norm (role "norm").
+
+    Source
+    ------
+    Jacob et al. 2018; the memory is ours.
     """
     copied = Model.copy(model)
     foldable = [each for each in weight_layers(copied) if each.norm is not None]

@@ -15,7 +15,11 @@ class Dampening:
     """λ Σ (ŵ − clip(w))² over all weights with a learning quantizer, a `Penalty`; ŵ is held constant.
 
     λ rises from 0 to `strength` along half a cosine in `steps` steps. PSGD's opposite: there the pull is
-    greatest at the thresholds between levels, where weights oscillate. Source: Nagel et al. 2022.
+    greatest at the thresholds between levels, where weights oscillate.
+
+    Source
+    ------
+    Nagel et al. 2022.
     """
 
     strength: float

@@ -18,10 +18,15 @@ MANY = 2**20
 class FakeQuantizer(Layer):
     """A layer that rounds what passes to few levels, and learns which; a `Weighted` holds it.
 
-    bits : of the codes;   seed : of noise, if it draws any, another for each quantizer of a model
-
     The gradient by x passes the rounding by an estimate that each method chooses. Parameters have role
     "quantizer". A subclass is put in place by `insert_fake_quantizers`, through its two constructors.
+
+    Parameters
+    ----------
+    bits
+        Of the codes.
+    seed
+        Of noise, if it draws any, another for each quantizer of a model.
     """
 
     bits: int
@@ -53,12 +58,23 @@ def insert_fake_quantizers(
 ) -> None:
     """Put quantizers of a kind into layers with a weight, in place of those they hold. Modifies the model.
 
-    weights     : bits, 2 … 16, of weights, 8 in the first and last layer below 4; None: not quantized
-    activations : bits, 1 … 16, of every layer's input but the first's, 8 in the last below 4; None: not
-    images      : (N, H, W, C) as the model takes them, to start the inputs' quantizers from; no labels
-    seed        : of the noise of methods that draw any
-    Biases and batch norms stay as they are. Raises ValueError for other values, and for activations
-    without images.
+    Biases and batch norms stay as they are.
+
+    Parameters
+    ----------
+    weights
+        Bits, 2 … 16, of weights, 8 in the first and last layer below 4; None: not quantized.
+    activations
+        Bits, 1 … 16, of every layer's input but the first's, 8 in the last below 4; None: not quantized.
+    images
+        (N, H, W, C) as the model takes them, to start the inputs' quantizers from; no labels.
+    seed
+        Of the noise of methods that draw any.
+
+    Raises
+    ------
+    ValueError
+        For other values, and for activations without images.
     """
     if activations is not None and images is None:
         raise ValueError("quantizers of activations need images to start from; got none")
@@ -105,7 +121,11 @@ def code_range(bits: int, signed: bool) -> tuple[int, int]:
 def gradient_scale(x: Array, batched: bool, largest: int) -> float:
     """1/√(N · largest code): N entries of a weight, or of one image's activation.
 
-    A sum over all entries would move a learned step far more than a weight moves. Source: LSQ.
+    A sum over all entries would move a learned step far more than a weight moves.
+
+    Source
+    ------
+    LSQ.
     """
     count = x.size // len(x) if batched else x.size
     return float(1 / np.sqrt(count * largest))

@@ -131,7 +131,9 @@ class Optimizer:
             scale = np.ones_like(model.w)
         else:
             scale = self.position.scale(model, self.position_state(state))
-        return {part.name: self.rate(state) * float(scale[part.span].mean()) for part in model.segments}
+        return {
+            segment.name: self.rate(state) * float(scale[segment.span].mean()) for segment in model.segments
+        }
 
 
 def _own(state: State, link: int) -> State:

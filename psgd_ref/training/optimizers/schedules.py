@@ -43,7 +43,9 @@ def piecewise(lr: float, milestones: Sequence[int], factor: float = 0.1) -> Sche
 def cosine(lr: float, steps: int, warmup: int = 0) -> Schedule:
     """η(1 + cos(πk/steps))/2 after a linear rise over `warmup` steps; 0 from `steps` on.
 
-    Source: Loshchilov and Hutter 2017, without restarts.
+    Source
+    ------
+    Loshchilov and Hutter 2017, without restarts.
     """
     real_number("lr", lr), whole_number("steps", steps, 1), whole_number("warmup", warmup, 0, steps)
 

@@ -22,7 +22,10 @@ HIDDEN = (50, 20)
 def build_model(name: str, shape: tuple[int, ...], classes: int, seed: int = 0) -> Model:
     """The network of that name for images (H, W, C): mlp, convnet, resnet and its depth, vgg and its depth.
 
-    Raises ValueError for another name or depth.
+    Raises
+    ------
+    ValueError
+        For another name or depth.
     """
     height, width, channels = shape
     if name == "mlp":
@@ -64,8 +67,17 @@ class Phase:
 def phases(configuration: Configuration, steps: int) -> list[Phase]:
     """The run's optimisers one after the other: plain SGD before `psgd_from`, then PSGD.
 
-    steps : of an epoch
-    The schedule runs through all phases. Raises ValueError for values that an optimiser does not accept.
+    The schedule runs through all phases.
+
+    Parameters
+    ----------
+    steps
+        Of an epoch.
+
+    Raises
+    ------
+    ValueError
+        For values that an optimiser does not accept.
     """
     c, rate = configuration, _schedule(configuration, steps)
     if c.optimizer == "adam":

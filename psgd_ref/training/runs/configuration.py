@@ -39,7 +39,12 @@ def _option(default: Any, text: str) -> Any:
 class Configuration:
     """All that a run depends on; two runs of the same configuration give the same weights.
 
-    Raises ValueError for values that are not accepted. The fields' help texts say what they mean.
+    The fields' help texts say what they mean.
+
+    Raises
+    ------
+    ValueError
+        For values that are not accepted.
     """
 
     data: str = _option("digits", f"data set: {', '.join(NAMES)}")

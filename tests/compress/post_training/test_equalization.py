@@ -31,7 +31,9 @@ def test_equalization_keeps_the_function_and_evens_out_the_ranges(name):
     assert any(np.abs(np.log(output_range(a) / input_range(b))).max() > 0.1 for a, b in pairs)
     equalize(folded)
     assert np.allclose(logits(folded, images), before, atol=5e-5)
-    for first, second in [(each.previous, each) for each in weight_layers(folded) if each.previous is not None]:
+    for first, second in [
+        (each.previous, each) for each in weight_layers(folded) if each.previous is not None
+    ]:
         assert np.allclose(output_range(first), input_range(second), rtol=3e-3)
 
 
