@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from psgd_ref import __version__
 from psgd_ref.commands import bench, check, compare, data, evaluate, export, reproduce, sweep, train
@@ -34,10 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser, and parsers of subcommands, that answer bad input in one line; --help has the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="psgd-ref", description="The reference for position-based scaled gradient descent."
-    )
+    parser = Parser(prog="psgd-ref", description="The reference for position-based scaled gradient descent.")
     parser.add_argument("--version", action="version", version=f"psgd_ref {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 

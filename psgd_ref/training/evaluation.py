@@ -1,6 +1,6 @@
 """Loss and accuracy of a model, at full precision and quantized."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,20 +136,60 @@ def evaluate(
     ['full', 'W8', 'W4']
     """
     choice("split", split, SPLITS)
-    model = remove_parametrizations(model)
-    pruned = {f"S{100 * fraction:g}": prune(model, fraction, scope) for fraction in sparsities}
-    subjects: dict[str, Model] = {}
-    for name, full in {"": model, **pruned}.items():
-        subjects[name] = full
-        subjects |= {f"{name}W{width}": quantize(full, width, grid, per_channel) for width in bits}
+    models = variants(model, bits, grid=grid, per_channel=per_channel, sparsities=sparsities, scope=scope)
+    return accuracies(
+        models, data, split=split, reestimate=reestimate, activations=activations, ranges=ranges
+    )
+
+
+def variants(
+    model: Model,
+    bits: Sequence[int] = (),
+    *,
+    grid: Callable[..., Grid] = MinMaxGrid,
+    per_channel: bool = False,
+    sparsities: Sequence[float] = (),
+    scope: str = "global",
+) -> dict[str, Model]:
+    """The models that `evaluate` measures, by name: "full", "W4", "S90", "S90W4"; arguments as there.
+
+    All are copies, without parametrizations. Quantized ones are a `QuantizedModel`.
+
+    Raises
+    ------
+    ValueError
+        For bit-widths or sparsities that are not accepted.
+    """
+    whole = remove_parametrizations(model)
+    pruned = {f"S{100 * fraction:g}": prune(whole, fraction, scope) for fraction in sparsities}
+    found: dict[str, Model] = {}
+    for name, dense in {"": whole, **pruned}.items():
+        found[name or "full"] = dense
+        found |= {f"{name}W{width}": quantize(dense, width, grid, per_channel) for width in bits}
+    return found
+
+
+def accuracies(
+    models: Mapping[str, Model],
+    data: Dataset,
+    *,
+    split: str = "test",
+    reestimate: bool = False,
+    activations: Sequence[int] = (),
+    ranges: str = "max",
+) -> dict[str, float]:
+    """Accuracy of each model, 0 … 1, and with its activations rounded; arguments as in `evaluate`.
+
+    With `reestimate` the models' batch-norm statistics are changed.
+    """
     results: dict[str, float] = {}
-    for name, subject in subjects.items():
+    for name, subject in models.items():
         if reestimate:
             reestimate_batch_norm(subject, data.normalise(data.train.images[:CALIBRATION]))
-        results[name or "full"] = score(subject, in_order(data, split))[1]
+        results[name] = score(subject, in_order(data, split))[1]
         for width in activations:
             observed = data.normalise(data.train.images[:OBSERVED])
             both = subject.copy()
             insert_input_quantizers(both, ranged(subject, observed, width, ranges))
-            results[f"{name}A{width}"] = score(both, in_order(data, split))[1]
+            results[f"{name.removesuffix('full')}A{width}"] = score(both, in_order(data, split))[1]
     return results
