@@ -180,7 +180,8 @@ def _step(
     Raises DivergenceError when the loss or a weight is not finite; the weights are then the last finite ones.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        loss = objective(model, images, labels, int(state["step"]))
+        with optimizer.displaced(model, state):
+            loss = objective(model, images, labels, int(state["step"]))
         if not np.isfinite(loss):
             raise not_finite(model, optimizer, state, None)
         before = model.w.copy()
