@@ -11,8 +11,8 @@ from psgd_ref.compress import MinMaxGrid
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments.digits import recipe
-from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import Job, columns, demonstrated, looks, train, with_seeds
+from psgd_ref.experiments.store.arrays import Arrays, ArrayStore
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
 from psgd_ref.training.progress import Progress
@@ -45,7 +45,7 @@ SETTINGS = (
 )
 
 
-def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
+def run(seeds: Sequence[int], epochs: int, store: ArrayStore) -> dict[str, Any]:
     """Distances from the targets against steps, one list a seed, by setting."""
     jobs = [job for setting in SETTINGS for job in with_seeds(_job(setting, epochs), seeds)]
     found = store.all(gathered, jobs, "clustering")

@@ -8,8 +8,8 @@ import numpy as np
 from psgd_ref.analysis import ModelWarp, extreme_eigenvalues, quantization_expansion, spectral_density
 from psgd_ref.compress import MinMaxGrid, quantize
 from psgd_ref.data import load_digits
-from psgd_ref.experiments.reproduction.store import Arrays
 from psgd_ref.experiments.reproduction.training import Job, columns, looks, train, train_images, weights
+from psgd_ref.experiments.store.arrays import Arrays
 from psgd_ref.nn import Hessian, Model
 from psgd_ref.training import Optimizer
 from psgd_ref.training.progress import Progress

@@ -6,9 +6,9 @@ import numpy as np
 
 from psgd_ref.compress import quantize
 from psgd_ref.data import load_digits
-from psgd_ref.experiments.reproduction.store import Arrays
 from psgd_ref.experiments.reproduction.training import Job, restored, train, weights
 from psgd_ref.experiments.shared.precision import FULL, Precision
+from psgd_ref.experiments.store.arrays import Arrays
 from psgd_ref.training import evaluate
 
 WIDTHS = (8, 4, 3, 2)

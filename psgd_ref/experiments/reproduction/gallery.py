@@ -10,7 +10,7 @@ from typing import Any
 from psgd_ref.core.arguments import choice
 from psgd_ref.experiments.digits.recipe import EPOCHS
 from psgd_ref.experiments.reproduction import clustering, fig1, fig2, fig3, fig4, landscape
-from psgd_ref.experiments.reproduction.store import Store
+from psgd_ref.experiments.store.arrays import ArrayStore
 from psgd_ref.interop.whole_file import write_text
 
 # Digits of the numbers that are written, and so of those that are drawn.
@@ -36,7 +36,7 @@ class Settings:
 class Entry:
     """A figure: how its numbers are made, and the modules of `psgd_ref.figures.paper` that draw them."""
 
-    run: Callable[[Settings, Store], dict[str, Any]]
+    run: Callable[[Settings, ArrayStore], dict[str, Any]]
     pictures: tuple[str, ...]
 
 
@@ -57,7 +57,7 @@ FIGURES = {
 OF_RUN = ("landscape_random", "landscape_ways")
 
 
-def reproduce(names: Sequence[str], settings: Settings, store: Store, out: Path) -> dict[str, Path]:
+def reproduce(names: Sequence[str], settings: Settings, store: ArrayStore, out: Path) -> dict[str, Path]:
     """Run figures, or take what was run before, and write their files into `out`; returns these by name.
 
     names : of `FIGURES`, or "all". For each figure NAME.json has its numbers, its captions and the command;
@@ -74,7 +74,7 @@ def reproduce(names: Sequence[str], settings: Settings, store: Store, out: Path)
 
 
 def reproduce_run(
-    folder: Path, store: Store, out: Path, points: int, bits: int, images: int, data: Path | None = None
+    folder: Path, store: ArrayStore, out: Path, points: int, bits: int, images: int, data: Path | None = None
 ) -> dict[str, Path]:
     """The loss landscape around a run of `psgd-ref train`; arguments as `landscape.of_run`, else as above."""
     found = landscape.of_run(folder, store, points, bits, images, data)

@@ -13,9 +13,9 @@ from psgd_ref.compress import MinMaxGrid, quantize
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.reproduction.ends import ended
-from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import demonstrated, restored, train_images
 from psgd_ref.experiments.shared.workers import run_all
+from psgd_ref.experiments.store.arrays import Arrays, ArrayStore
 from psgd_ref.nn import Model
 from psgd_ref.training.runs.saved import open_saved
 
@@ -38,7 +38,7 @@ class Strip:
     labels: Any
 
 
-def run(seeds: Sequence[int], epochs: int, store: Store, points: int = 51) -> dict[str, Any]:
+def run(seeds: Sequence[int], epochs: int, store: ArrayStore, points: int = 51) -> dict[str, Any]:
     """The first seed's SGD and PSGD → W3: their common plane, a random plane around each, ways to the grid.
 
     points : along each side of the common plane; the random planes have half as many
@@ -84,7 +84,12 @@ def run(seeds: Sequence[int], epochs: int, store: Store, points: int = 51) -> di
 
 
 def of_run(
-    folder: Path, store: Store, points: int = 51, bits: int = BITS, count: int = 500, data: Path | None = None
+    folder: Path,
+    store: ArrayStore,
+    points: int = 51,
+    bits: int = BITS,
+    count: int = 500,
+    data: Path | None = None,
 ) -> dict[str, Any]:
     """The loss around the weights of a run of `psgd-ref train`: a random plane, and the way to its grid.
 
@@ -107,7 +112,7 @@ def around(
     points: int,
     images: Array,
     labels: Any,
-    store: Store,
+    store: ArrayStore,
     key: dict[str, Any],
 ) -> dict[str, Any]:
     """A filter-normalised random plane around a model, and the way to its grid in w and in y = F(w)."""

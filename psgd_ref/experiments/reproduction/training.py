@@ -9,7 +9,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Dataset, Shift, load_digits
 from psgd_ref.experiments.digits import recipe
-from psgd_ref.experiments.reproduction.store import Arrays
+from psgd_ref.experiments.store.arrays import Arrays
 from psgd_ref.models import mlp
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer

@@ -13,11 +13,11 @@ from typing import Any
 from tqdm import tqdm
 
 from psgd_ref.data import fetch
-from psgd_ref.experiments.shared.identity import canonical, code_version
+from psgd_ref.experiments.store.identity import canonical, code_version
+from psgd_ref.experiments.store.runs import DATABASE, Entry, RunStore
 from psgd_ref.experiments.sweeps.engines import Engine
 from psgd_ref.experiments.sweeps.plan import ENTRY, Run
 from psgd_ref.experiments.sweeps.run import CodeError, Job, Outcome, begun, compute
-from psgd_ref.experiments.sweeps.store import DATABASE, Entry, Store
 from psgd_ref.interop.alone import alone
 from psgd_ref.training.runs.run import read_metrics
 
@@ -77,7 +77,7 @@ def status(runs: Sequence[Run], folder: Path) -> Status:
     """Where the sweep in a folder stands; it may be running, and it may not have begun."""
     entries = {}
     if (folder / DATABASE).exists():
-        with closing(Store(folder)) as store:
+        with closing(RunStore(folder)) as store:
             entries = store.entries(run.identity for run in runs)
     folders = {run.identity: begun(folder / RUNS, run.identity) for run in runs}
     under_way = {
@@ -109,7 +109,7 @@ def run(
     with alone(folder, f"another sweep is running in {folder}; wait for it, or see --status"):
         for name in dict.fromkeys(run.configuration.data for run in runs):
             fetch(name, data_folder)
-        with closing(Store(folder)) as store:
+        with closing(RunStore(folder)) as store:
             if retry:
                 store.forget_failures(run.identity for run in runs)
             _Sweep(runs, folder, store, data_folder, say).to_the_end(engine)
@@ -120,7 +120,7 @@ class _Sweep:
     """A sweep under way."""
 
     def __init__(
-        self, runs: Sequence[Run], folder: Path, store: Store, data_folder: Path | None, say: Say
+        self, runs: Sequence[Run], folder: Path, store: RunStore, data_folder: Path | None, say: Say
     ) -> None:
         self.runs, self.folder, self.store = runs, folder.absolute() / RUNS, store
         self.data_folder = None if data_folder is None else data_folder.absolute()

@@ -31,7 +31,7 @@ from typing import Any
 from psgd_ref.compress import GRIDS
 from psgd_ref.compress.pruning.prune import SCOPES
 from psgd_ref.core.arguments import choice, known, real_number, whole_number
-from psgd_ref.experiments.shared.identity import identity
+from psgd_ref.experiments.store.identity import identity
 from psgd_ref.training.evaluation import SPLITS
 from psgd_ref.training.runs.build import phases
 from psgd_ref.training.runs.configuration import Configuration, configuration, read_toml

@@ -10,7 +10,7 @@ from typing import Any
 
 from psgd_ref.compress import named_grid
 from psgd_ref.data import load
-from psgd_ref.experiments.shared.identity import code_version
+from psgd_ref.experiments.store.identity import code_version
 from psgd_ref.experiments.sweeps.plan import ENTRY, Measure
 from psgd_ref.training import evaluate
 from psgd_ref.training.runs.build import insert_fake_quantizer, model_of
