@@ -28,7 +28,7 @@ LOOKS = 21
 
 @dataclass(frozen=True)
 class Setting:
-    """A line of the figure: how a run differs from PSGD with small batches, noise and smoothing."""
+    """A line of the figure: how a run differs from PSGD with small batches and label smoothing."""
 
     name: str
     discretization: str = "psgd"
@@ -79,7 +79,7 @@ def gathered(job: Job) -> Arrays:
 
 
 def _job(setting: Setting, epochs: int) -> Job:
-    """The demonstration's PSGD → W3 , with ε = 0 as in claim E2 and without decay (claim E4)."""
+    """The demonstration's PSGD → W3, with ε = 0 as in claim E2 and without weight decay (claim E4)."""
     base = next(job for job in demonstrated("convnet", 0, epochs) if job.bits == BITS)
     options = {
         **base.options,

@@ -23,10 +23,20 @@ LANCZOS_STEPS = 80
 
 
 def curvature(model: Model, bits: int, widths: Sequence[int], label_smoothing: float) -> dict[str, Any]:
-    """λ_max of H and of H_Y, and the expansion of the cost of quantization to each of the widths.
+    """λ_max of H and of H_Y, and the expansion of the cost of quantization to each of the bit-widths.
 
-    bits : of the grid that belongs to the warp. Loss with label smoothing on all training images, batch
-    norms with these images' statistics.
+    The loss is that with label smoothing on all training images, batch norms with these images' statistics.
+
+    Parameters
+    ----------
+    model : Model
+        Not modified.
+    bits : int
+        Of the grid that belongs to the warp.
+    widths : sequence of int
+        Bit-widths that the model is quantized to.
+    label_smoothing : float
+        In [0, 1).
     """
     images, labels = train_images(load_digits())
     hessian = Hessian(model, images, labels, label_smoothing)

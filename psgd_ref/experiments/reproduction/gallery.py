@@ -19,7 +19,7 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is run. points : of the loss landscape, along each side of its plane."""
+    """How much is run; `points` are of the loss landscape, along each side of its plane."""
 
     seeds: tuple[int, ...] = tuple(range(5))
     epochs: int = EPOCHS
@@ -60,8 +60,24 @@ OF_RUN = ("landscape_random", "landscape_ways")
 def reproduce(names: Sequence[str], settings: Settings, store: ArrayStore, out: Path) -> dict[str, Path]:
     """Run figures, or take what was run before, and write their files into `out`; returns these by name.
 
-    names : of `FIGURES`, or "all". For each figure NAME.json has its numbers, its captions and the command;
-    each of its pictures is written as PNG and SVG; captions.md shows the pictures in `out` with captions.
+    For each figure NAME.json has its numbers, its captions and the command; each of its pictures is written
+    as PNG and SVG; captions.md shows the pictures in `out` with captions.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of `FIGURES`, or "all".
+    settings : Settings
+        How much is run.
+    store : ArrayStore
+        Of results that are kept between commands.
+    out : Path
+        Folder of the files.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
     """
     for name in names:
         choice("figure", name, (*FIGURES, "all"))
