@@ -12,10 +12,10 @@ from threading import Thread
 import pytest
 
 from psgd_ref.cli import main
+from psgd_ref.experiments.store.runs import Entry, RunStore
 from psgd_ref.experiments.sweeps import run as sweep_run
 from psgd_ref.experiments.sweeps.driver import Status, status
 from psgd_ref.experiments.sweeps.engines import engine
-from psgd_ref.experiments.sweeps.store import Entry, Store
 from psgd_ref.experiments.sweeps.table import summary, table
 from psgd_ref.interop.alone import alone
 from tests.experiments.sweeps.sweeps import FAILING, here, kill, planned, results, swept, worker_at_work
@@ -157,7 +157,7 @@ def test_the_table_gives_mean_and_deviation_over_seeds(tmp_path):
 
 
 def test_the_store_keeps_one_row_a_run(tmp_path):
-    store = Store(tmp_path)
+    store = RunStore(tmp_path)
     store.record(Entry("a", "{}", "code", {"accuracies": []}, seconds=1.5, place="here-1"))
     with pytest.raises(sqlite3.IntegrityError):
         store.record(Entry("a", "{}", "code", error="again"))
