@@ -18,9 +18,9 @@ from psgd_ref.core import Zero
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import Part, Parts
 from psgd_ref.nn import Model, Segment
-from psgd_ref.training.optimizers.position import ScaleByPosition
-from psgd_ref.training.optimizers.refit import EveryStep
-from psgd_ref.training.optimizers.transforms import AddDecay, Momentum, State, Transform
+from psgd_ref.training.optimizers.links.position import ScaleByPosition
+from psgd_ref.training.optimizers.links.refit import EveryStep
+from psgd_ref.training.optimizers.links.transforms import AddDecay, Momentum, State, Transform
 
 
 @dataclass
