@@ -189,10 +189,10 @@ def _cut(x_shape: tuple[int, ...], outputs: int, padding: Pair, padded: int, tal
 
 
 def _best_stack(images: int, squares: int) -> int:
-    """Images that a thread takes at a time: few rows of tiles without a square, all threads as long at work."""
+    """Images that a thread takes at a time: few rows of tiles without a square, all threads equally busy."""
 
     def rows(stack: int) -> int:
-        turns = -(-(-(-images // stack)) // THREADS)
+        turns = up(up(images, stack) // stack, THREADS) // THREADS
         full, rest = divmod(stack * squares, _SQUARES)
         return turns * (full * _SQUARES + up(rest, height_width(sums_shape(2 * LANES))[0]))
 
