@@ -113,6 +113,8 @@ def test_mean_one_strength_keeps_the_effective_rate():
         PSGD(0.1, grid=MinMaxGrid(3), eps=0.02, weight_decay=0.01),
         PSGD(0.1, grid=MinMaxGrid(4, per_channel=True), strength=7.0, momentum=0, cap=True),
         PSGD(0.1, grid=Zero(), strength=2.0, eps=0.1),
+        PSGD(0.1, grid=MSEGrid(3), strength=3.0, refresh="learned", cap=True),
+        PSGD(0.1, grid=MinMaxGrid(2, per_channel=True), strength=3.0, refresh="learned", cap=True),
     ],
 )
 def test_the_fused_step_is_the_chain(optimizer):
@@ -132,6 +134,20 @@ def test_the_fused_step_is_the_chain(optimizer):
         second["step"] += 1
         assert np.allclose(one.w, two.w, rtol=1e-5, atol=1e-5)
         assert all(np.allclose(first[name], second[name], rtol=1e-5, atol=1e-4) for name in second)
+
+
+@pytest.mark.parametrize("refresh", [1, "learned"])
+def test_a_weight_that_somebody_writes_counts_at_the_next_step(refresh):
+    one = mlp((4, 3, 2), seed=1)
+    optimizer = PSGD(0.01, grid=MinMaxGrid(3), refresh=refresh)
+    first = optimizer.init(one)
+    for k in range(3):
+        one.w[2 * k] = 3 - k
+        two, second = one.copy(), {name: value.copy() for name, value in first.items()}
+        one.g[...] = two.g[...] = 1
+        optimizer.update(one, first)
+        optimizer.apply_chain(two, second)
+        assert np.allclose(one.w, two.w, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("grid", [MinMaxGrid(3), MinMaxGrid(3, per_channel=True), Zero()])
