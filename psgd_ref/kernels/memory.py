@@ -25,7 +25,7 @@ _ALIGNMENT = 64
 _FEW = 1 << 15
 # A slab of which nothing was asked for in so many requests is let go when a new one must be made.
 _PATIENCE = 1 << 12
-# Bytes of the first slab; each further one is as large as all before. (What nobody writes to takes no memory.)
+# Bytes of the first slab; each further one is as large as all before. (Untouched, it takes no memory.)
 _FIRST = 1 << 24
 
 
@@ -76,7 +76,9 @@ class _Slab:
 
     def used(self) -> list[_Piece]:
         """The pieces on which arrays live."""
-        return [piece for piece, count in zip(self.pieces, _counts(self.pieces), strict=True) if count != _IDLE]
+        return [
+            piece for piece, count in zip(self.pieces, _counts(self.pieces), strict=True) if count != _IDLE
+        ]
 
 
 @dataclass

@@ -47,7 +47,7 @@ class Parts:
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> "Parts":
-        """The parts, checked; ValueError for broken rows, an unknown refit, or "volume" with a single target."""
+        """The parts, checked; ValueError for broken rows, an unknown refit, "volume" with one target."""
         for part in parts:
             if part.channels < 1 or (part.stop - part.start) % part.channels:
                 raise ValueError(f"a part must be whole rows of its channels; got {part}")
@@ -63,10 +63,16 @@ class Parts:
 
     @cached_property
     def whole(self) -> npt.NDArray[np.int64]:
-        """Start, channels, first slot, levels (−1 for None) and number in `REFITS` of every part: (parts, 5)."""
+        """Start, channels, first slot, levels (−1 for None), number in `REFITS` of every part: (parts, 5)."""
         first = np.cumsum([0] + [part.channels for part in self.parts])
         rows = [
-            (part.start, part.channels, slot, -1 if part.levels is None else part.levels, REFITS.index(part.refit))
+            (
+                part.start,
+                part.channels,
+                slot,
+                -1 if part.levels is None else part.levels,
+                REFITS.index(part.refit),
+            )
             for part, slot in zip(self.parts, first, strict=False)
         ]
         return np.array(rows, np.int64).reshape(-1, 5)

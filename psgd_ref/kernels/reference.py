@@ -260,7 +260,7 @@ def psgd_update(
 
         v ← μ v + s(w) g + κ w + ρ (w − w̄),   w ← w − η v,   w̄ the target nearest to w
 
-    First the Δ of every slot is brought up to w as `Part.refit` says. Modifies `steps`, then w and v in place.
+    First the Δ of every slot is brought up to w as `Part.refit` says. Modifies `steps`, then w and v.
 
     Parameters
     ----------
@@ -299,7 +299,10 @@ def fitted_steps(w: Array, parts: Parts, steps: Array) -> Array:
     """
     fitted = []
     for part, (_, _, first, _, _) in zip(parts.parts, parts.whole, strict=True):
-        rows, before = w[part.start : part.stop].reshape(-1, part.channels), steps[first : first + part.channels]
+        rows, before = (
+            w[part.start : part.stop].reshape(-1, part.channels),
+            steps[first : first + part.channels],
+        )
         largest = np.abs(rows).max(axis=0, initial=0)
         step: Array = before
         if not part.levels:

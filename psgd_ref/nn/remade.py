@@ -1,7 +1,7 @@
 """What a batch norm gives, made a second time from its input instead of being kept for the backward pass."""
 
 from dataclasses import dataclass
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
@@ -43,7 +43,7 @@ class Remade:
 
 
 # What a layer keeps of an array: itself, or what makes it again.
-Kept: TypeAlias = Union[Array, Remade]
+Kept: TypeAlias = Array | Remade
 
 
 def unpacked(kept: Kept) -> Array:

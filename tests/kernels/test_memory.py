@@ -2,6 +2,7 @@
 
 import random
 import threading
+from itertools import pairwise
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def test_arrays_in_use_never_overlap():
             del held[rng.randrange(len(held))]
     assert all(a[0] == a[-1] == step for step, a in held)
     spans = sorted((address(a), address(a) + a.nbytes) for _, a in held)
-    assert all(one[1] <= other[0] for one, other in zip(spans, spans[1:], strict=False))
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
     assert pool.created_bytes < 4 * 61 * 4 * 400_000
 
 

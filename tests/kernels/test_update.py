@@ -57,9 +57,7 @@ def test_update_agrees_with_its_oracle(drawn, seed, momentum, weight_decay, grid
         # From the kernel's Δ, so that its rounding puts no weight nearer to another target.
         wide_steps = steps.astype(float)
         given_parts = Parts.of([replace(part, refit="given") for part in parts.parts])
-        assert reference.psgd_update(
-            *wide, given_parts, wide_steps, 0.1, momentum, weight_decay, grid_decay
-        )
+        assert reference.psgd_update(*wide, given_parts, wide_steps, 0.1, momentum, weight_decay, grid_decay)
         np.testing.assert_allclose(w, wide[0], rtol=1e-5, atol=2e-5 * largest)
         np.testing.assert_allclose(v, wide[2], rtol=1e-5, atol=2e-5 * max(largest, np.abs(wide[2]).max()))
         wide = [a.astype(float) for a in (w, g, v)]
@@ -137,7 +135,11 @@ def test_gradients_that_are_not_finite_come_through(value):
 
 @pytest.mark.parametrize(
     ("part", "message"),
-    [(Part(0, 10, 1, 7, refit="ema"), "refit must be"), (Part(0, 10, 3, 7), "whole rows"), (Part(0, 10, 1, 0, "volume"), "two targets")],
+    [
+        (Part(0, 10, 1, 7, refit="ema"), "refit must be"),
+        (Part(0, 10, 3, 7), "whole rows"),
+        (Part(0, 10, 1, 0, "volume"), "two targets"),
+    ],
 )
 def test_impossible_parts_are_refused(part, message):
     with pytest.raises(ValueError, match=message):
