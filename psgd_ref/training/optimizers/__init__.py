@@ -1,1 +1,1 @@
-"""Optimisers, one class a file: chains of transformations of the gradient (`links`), and PSGD's fused step."""
+"""Optimisers, one class a file: chains of transformations of the gradient (`links`), and the fused step."""
