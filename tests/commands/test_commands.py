@@ -40,7 +40,7 @@ def test_data_check_and_fetch_of_a_built_in_set(capsys, tmp_path):
         (["train", "--out", "{folder}", "--lr", "-1"], "lr must be a finite number >= 0"),
         (["train", "--out", "{folder}", "--config", "{folder}/none.toml"], "none.toml"),
         (["train", "--out", "{folder}", "--model", "lenet"], "model must be mlp"),
-        (["evaluate", "{folder}"], "holds no whole checkpoint"),
+        (["evaluate", "{folder}"], "holds no checkpoint"),
         (["evaluate", "{folder}/x"], "there is no file"),
     ],
 )

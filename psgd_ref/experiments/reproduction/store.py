@@ -1,5 +1,9 @@
 """Results kept between commands, each under the hash of what it depends on."""
 
+import struct
+import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,6 +19,19 @@ from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.kernels.compile import cache_folder
 
 Arrays = dict[str, npt.NDArray[Any]]
+# What a damaged archive makes Python's and NumPy's readers raise; a wrong size can ask for any memory.
+DAMAGED = (
+    zipfile.BadZipFile,
+    struct.error,
+    zlib.error,
+    EOFError,
+    ValueError,
+    KeyError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    OSError,
+)
 
 
 def default_folder() -> Path:
@@ -39,7 +56,7 @@ class Store:
         A result is kept as soon as it is there, so that a killed command loses only what it was at.
         """
         paths = [self._path(function, job) for job in jobs]
-        missing = [(job, path) for job, path in zip(jobs, paths, strict=True) if not path.exists()]
+        missing = [(job, path) for job, path in zip(jobs, paths, strict=True) if not _whole(path)]
         if missing:
             self.folder.mkdir(parents=True, exist_ok=True)
             run_all(partial(_make, function), missing, self.workers, title)
@@ -48,7 +65,7 @@ class Store:
     def one(self, make: Callable[[], Arrays], configuration: Mapping[str, Any]) -> Arrays:
         """make(), or what it gave for the same configuration before; it may use several processes itself."""
         path = self.folder / f"{identity(configuration, make.__module__)}.npz"
-        if not path.exists():
+        if not _whole(path):
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(make(), path)
         return _read(path)
@@ -66,6 +83,23 @@ def _make(function: Callable[[Any], Arrays], missing: tuple[Any, Path]) -> None:
 def _write(arrays: Arrays, path: Path) -> None:
     with whole_file(path) as beside, beside.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def _whole(path: Path) -> bool:
+    """Whether a result is kept and has its checksums; of a damaged one standard error says so."""
+    if not path.exists():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # NumPy by itself reads no further than an array's shape says, and so may miss the checksum.
+            damaged = archive.testzip()
+        if damaged is None:
+            _read(path)
+            return True
+    except DAMAGED as error:
+        damaged = str(error)
+    print(f"{path} is damaged ({' '.join(damaged.split())}) and made again", file=sys.stderr)
+    return False
 
 
 def _read(path: Path) -> Arrays:
