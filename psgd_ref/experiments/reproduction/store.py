@@ -16,7 +16,7 @@ import numpy.typing as npt
 from psgd_ref.experiments.shared.identity import identity
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.interop.whole_file import whole_file
-from psgd_ref.kernels.compile import cache_folder
+from psgd_ref.kernels.compile import USER_CACHE, user_cache
 
 Arrays = dict[str, npt.NDArray[Any]]
 # What a damaged archive makes Python's and NumPy's readers raise; a wrong size can ask for any memory.
@@ -35,8 +35,8 @@ DAMAGED = (
 
 
 def default_folder() -> Path:
-    """`reproduce` in the user's cache, beside the compiled kernels."""
-    return cache_folder().parent / "reproduce"
+    """`reproduce` in the user's cache, beside the compiled kernels; ValueError when there is none."""
+    return (USER_CACHE or user_cache()) / "reproduce"
 
 
 @dataclass(frozen=True)
