@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.commands.data import add_folder
+from psgd_ref.commands.numbers import per_cents, wholes
 
 
 def add(commands: Any) -> None:
@@ -15,11 +16,11 @@ def add(commands: Any) -> None:
     )
     evaluate.add_argument("path", type=Path, metavar="RUN", help="folder of a run, or safetensors file")
     evaluate.add_argument(
-        "--weights", type=_widths, default=[8, 4, 3, 2], help="bits, 2 … 16 (default: 8,4,3,2)"
+        "--weights", type=wholes, default=[8, 4, 3, 2], help="bits, 2 … 16 (default: 8,4,3,2)"
     )
     evaluate.add_argument(
         "--activations",
-        type=_widths,
+        type=wholes,
         default=[],
         help="bits of the layers' inputs, 1 … 16 (default: not quantized)",
     )
@@ -31,7 +32,7 @@ def add(commands: Any) -> None:
     )
     evaluate.add_argument(
         "--sparsity",
-        type=_numbers,
+        type=per_cents,
         default=[],
         help="per cent of the weights to prune by magnitude, as 50,80,90 (default: not pruned)",
     )
@@ -112,11 +113,3 @@ def _evaluate(options: argparse.Namespace) -> int:
     for name, copied in quantized.items():
         print(f"\n{name}, {options.grid}\n\n{report(model, copied)}")
     return 0
-
-
-def _widths(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
-
-
-def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]

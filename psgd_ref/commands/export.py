@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.commands.data import add_folder
+from psgd_ref.commands.numbers import whole
 
 FORMATS = {".onnx": "onnx", ".h": "c"}
 # Images that ranges of activations are measured on, and that the written file is tried on.
@@ -23,9 +24,9 @@ def add(commands: Any) -> None:
     )
     export.add_argument("path", type=Path, metavar="RUN", help="a run's folder, a checkpoint, or safetensors")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .onnx or .h")
-    export.add_argument("--bits", type=int, default=None, help="of the weights, 2 … 8; without it floats")
+    export.add_argument("--bits", type=whole, default=None, help="of the weights, 2 … 8; without it floats")
     export.add_argument(
-        "--activation-bits", type=int, default=None, help="also round the layers' inputs, 1 … 8"
+        "--activation-bits", type=whole, default=None, help="also round the layers' inputs, 1 … 8"
     )
     export.add_argument("--grid", default="min-max", help="min-max, mse or aciq (default: %(default)s)")
     export.add_argument("--per-channel", action="store_true", help="a grid for each output channel")

@@ -234,7 +234,7 @@ def _below(folder: Path, names: set[str], depth: int = DEPTH) -> Iterator[Path]:
 
 
 def _idx_file(place: Path, name: str, inside: bool = False) -> Path | None:
-    """An IDX file: train-images-idx3-ubyte or train-images.idx3-ubyte, .gz or not, or in a folder so called."""
+    """As train-images-idx3-ubyte or train-images.idx3-ubyte, .gz or not, or in a folder so called."""
     for each in (name, name.replace("-idx", ".idx")):
         for path in (place / f"{each}.gz", place / each):
             if path.is_file():

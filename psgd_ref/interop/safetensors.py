@@ -22,10 +22,8 @@ OWN = "psgd_ref."
 MASK = f"{OWN}mask"
 # The format's names of the dtypes that are read. NumPy has no bfloat16: it becomes float32, exactly.
 BFLOAT16 = "BF16"
-DTYPES = {
-    "F64": "<f8", "F32": "<f4", "F16": "<f2", BFLOAT16: "<u2", "BOOL": "?",
-    "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "<i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "<u1",
-}  # fmt: skip
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", BFLOAT16: "<u2", "BOOL": "?"}
+DTYPES |= {f"{sign}{8 * size}": f"<{sign.lower()}{size}" for sign in "IU" for size in (1, 2, 4, 8)}
 
 
 def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
@@ -73,7 +71,7 @@ def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
         raise FileNotFoundError(f"there is no file {path}")
     content = path.read_bytes()
     try:
-        found = dict(deserialize(content))
+        found: dict[str, dict[str, Any]] = dict(deserialize(content))  # type: ignore[no-untyped-call]
         # What `deserialize` has accepted begins with the length of its header, which is JSON.
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError) as error:

@@ -93,7 +93,7 @@ def test_wrappers_in_names_are_ignored_in_any_order(seed):
     load_state_dict(other, {wrapped(name, rng): t for name, t in state_dict(model).items()})
     assert bits(model) == bits(other)
     tensors = state_dict(model)
-    with pytest.raises(ValueError, match="fc.bias is there twice"):
+    with pytest.raises(ValueError, match=r"fc\.bias is there twice"):
         load_state_dict(other, tensors | {"_orig_mod.fc.bias": tensors["fc.bias"]})
 
 

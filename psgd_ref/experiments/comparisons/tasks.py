@@ -49,6 +49,15 @@ def listing() -> str:
     return methods.listing({name: task.methods for name, task in TASKS.items()})
 
 
+def methods() -> list[dict[str, Any]]:
+    """The same as plain values."""
+    return [
+        {"task": name, **asdict(m), "needs": str(m.needs), "activation_needs": str(m.activation_needs)}
+        for name, task in TASKS.items()
+        for m in task.METHODS
+    ]
+
+
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The rows as plain values."""
     return [row.as_json() for row in rows]

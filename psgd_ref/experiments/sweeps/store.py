@@ -50,7 +50,7 @@ class Entry:
 
 
 COLUMNS = ("identity", "configuration", "code", "result", "error", "trace", "seconds", "place")
-# Of SQLite's errors those that are the system's and not the file's: no rights, no space, somebody else's lock.
+# Of SQLite's errors those that are the system's and not the file's: no rights, no space, another's lock.
 SYSTEM = (
     sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_BUSY,
@@ -64,8 +64,8 @@ SYSTEM = (
 class Store:
     """The results in a folder. Creates the file.
 
-    Every method raises ValueError that names the file when it is damaged or not such a file, OSError when the
-    system refuses; the file is then as it was.
+    Every method raises ValueError that names the file when it is damaged or not such a file, OSError when
+    the system refuses; the file is then as it was.
     """
 
     def __init__(self, folder: Path) -> None:
