@@ -68,12 +68,18 @@ def add(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from psgd_ref.compress import named_grid, prune, quantize, report, sparsity_report
+    from psgd_ref.compress.post_training.activations import RULES
     from psgd_ref.compress.post_training.report import layer_reports
+    from psgd_ref.compress.pruning.prune import SCOPES
     from psgd_ref.compress.pruning.sparsity import layer_sparsities
+    from psgd_ref.core.arguments import choice
     from psgd_ref.data import load
     from psgd_ref.training.evaluation import evaluate
     from psgd_ref.training.runs.saved import open_model
 
+    # Also where nothing is pruned and no activation quantized, which would not look at them.
+    choice("--scope", options.scope, SCOPES)
+    choice("--ranges", options.ranges, RULES)
     grid, channels = named_grid(options.grid), options.per_channel
     model, name = open_model(options.path, options.model, options.data)
     # Without images there is still the report.

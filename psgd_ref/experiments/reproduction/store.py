@@ -17,8 +17,11 @@ from psgd_ref.experiments.shared.identity import identity
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.kernels.compile import USER_CACHE, user_cache
+from psgd_ref.training.runs.checkpoint import checksum
 
 Arrays = dict[str, npt.NDArray[Any]]
+# An array beside the result's own.
+CHECKSUM = "psgd_ref.sha256"
 # What a damaged archive makes Python's and NumPy's readers raise; a wrong size can ask for any memory.
 DAMAGED = (
     zipfile.BadZipFile,
@@ -82,7 +85,7 @@ def _make(function: Callable[[Any], Arrays], missing: tuple[Any, Path]) -> None:
 
 def _write(arrays: Arrays, path: Path) -> None:
     with whole_file(path) as beside, beside.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **arrays, **{CHECKSUM: np.array(checksum(arrays, {}))})  # type: ignore[arg-type]
 
 
 def _whole(path: Path) -> bool:
@@ -90,18 +93,17 @@ def _whole(path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
-            # NumPy by itself reads no further than an array's shape says, and so may miss the checksum.
-            damaged = archive.testzip()
-        if damaged is None:
-            _read(path)
-            return True
+        _read(path)
     except DAMAGED as error:
-        damaged = str(error)
-    print(f"{path} is damaged ({' '.join(damaged.split())}) and made again", file=sys.stderr)
-    return False
+        print(f"{path} is damaged ({' '.join(str(error).split())}) and made again", file=sys.stderr)
+        return False
+    return True
 
 
 def _read(path: Path) -> Arrays:
     with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+        arrays = {name: archive[name] for name in archive.files}
+    # Those of the archive's parts do not notice that a part is gone.
+    if str(arrays.pop(CHECKSUM)) != checksum(arrays, {}):
+        raise ValueError("its contents do not have their checksum")
+    return arrays

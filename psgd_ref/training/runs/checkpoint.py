@@ -88,7 +88,7 @@ def save_checkpoint(folder: Path, model: Model, progress: Progress, configuratio
         "largest": progress.largest,
         "configuration": configuration,
     }
-    record["sha256"] = _checksum(tensors, record)
+    record["sha256"] = checksum(tensors, record)
     path = folder / f"checkpoint-{progress.step:08d}.safetensors"
     write(path, tensors, {KEY: json.dumps(record)})
     for old in checkpoints(folder)[:-KEPT]:
@@ -101,7 +101,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     tensors, metadata = read(path)
     try:
         record = json.loads(metadata[KEY])
-        whole = record.pop("sha256") == _checksum(tensors, record)
+        whole = record.pop("sha256") == checksum(tensors, record)
     except (KeyError, ValueError, AttributeError, TypeError):
         raise ValueError(f"{path} is not a checkpoint of psgd_ref") from None
     if not whole:
@@ -139,7 +139,7 @@ def last_whole(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
     return None
 
 
-def _checksum(tensors: Tensors, record: Mapping[str, Any]) -> str:
+def checksum(tensors: Tensors, record: Mapping[str, Any]) -> str:
     """SHA-256 of the record and of every tensor's name, dtype, shape and bytes."""
     digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode())
     for name in sorted(tensors):

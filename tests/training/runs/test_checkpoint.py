@@ -20,7 +20,7 @@ from psgd_ref.training.runs.checkpoint import (
     FIELDS,
     KEY,
     TENSORS,
-    _checksum,
+    checksum,
     checkpoints,
     last_whole,
     read_checkpoint,
@@ -209,7 +209,7 @@ def test_a_checkpoint_that_lacks_a_part_is_refused(name, tmp_path):
     tensors.pop(name, None)
     record.pop(name, None)
     del record["sha256"]
-    record["sha256"] = _checksum(tensors, record)
+    record["sha256"] = checksum(tensors, record)
     write(path, tensors, {KEY: json.dumps(record)})
     with pytest.raises(ValueError, match=rf"{path.name} is a checkpoint without {name}$"):
         read_checkpoint(path)
