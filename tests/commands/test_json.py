@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -106,7 +107,7 @@ def folder(tmp_path_factory):
     from psgd_ref.training.runs.run import train
 
     folder = tmp_path_factory.mktemp("json")
-    train(Configuration(data="moons", epochs=1, batch_size=600), folder / "run", progress=False)
+    train(Configuration(data="moons", epochs=1, batch_size=600), folder / "run", show_progress=False)
     planned(folder, FAILING)
     return folder
 
@@ -130,18 +131,16 @@ def quick(monkeypatch):
             text="no JSON",
         )
 
-    for module, name in (
-        (study, "run"),
-        (search, "search"),
-        (speed, "run"),
-        (growth, "run"),
-        (tasks, "search"),
-    ):
+    for module, name in ((study, "run"), (search, "search"), (speed, "run"), (growth, "run")):
         monkeypatch.setattr(module, name, result)
+    monkeypatch.setattr(study, "table", lambda rows: "no JSON")
     for module in (study, growth, tasks):
         monkeypatch.setattr(module, "save", lambda *args: {"picture": "x.png"})
-    for task in tasks.TASKS.values():
-        monkeypatch.setattr(task, "run", lambda *args: [])
+    for name, task in tasks.TASKS.items():
+        empty = replace(
+            task, run=lambda *args: [], table=lambda rows: "no JSON", search=task.search and result
+        )
+        monkeypatch.setitem(tasks.TASKS, name, empty)
     for name in ("reproduce", "reproduce_run"):
         monkeypatch.setattr(gallery, name, lambda *args: {"fig": "x.png"})
     monkeypatch.setattr(driver, "run", lambda runs, folder, *args: driver.status(runs, folder))

@@ -49,13 +49,9 @@ def listing() -> str:
     return methods.listing({name: task.methods for name, task in TASKS.items()})
 
 
-def methods() -> list[dict[str, Any]]:
+def catalogue() -> list[dict[str, str]]:
     """The same as plain values."""
-    return [
-        {"task": name, **asdict(m), "needs": str(m.needs), "activation_needs": str(m.activation_needs)}
-        for name, task in TASKS.items()
-        for m in task.METHODS
-    ]
+    return methods.catalogue({name: task.methods for name, task in TASKS.items()})
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:

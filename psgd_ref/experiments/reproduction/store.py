@@ -30,6 +30,8 @@ DAMAGED = (
     EOFError,
     ValueError,
     KeyError,
+    TypeError,
+    AttributeError,
     OverflowError,
     MemoryError,
     RuntimeError,
@@ -94,14 +96,15 @@ def _whole(path: Path) -> bool:
         return False
     try:
         _read(path)
-    except DAMAGED as error:
-        print(f"{path} is damaged ({' '.join(str(error).split())}) and made again", file=sys.stderr)
+    except DAMAGED:
+        print(f"{path} is damaged and is made again", file=sys.stderr)
         return False
     return True
 
 
 def _read(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as archive:
+    # Of a file that it opened itself NumPy forgets to close a damaged one.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     # Those of the archive's parts do not notice that a part is gone.
     if str(arrays.pop(CHECKSUM)) != checksum(arrays, {}):

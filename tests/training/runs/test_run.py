@@ -173,7 +173,7 @@ def test_a_damaged_line_of_metrics_is_named_and_the_run_goes_on(damaged, undistu
     with pytest.raises(ValueError, match=rf"{folder / 'metrics.jsonl'}, line 2 is damaged"):
         read_metrics(folder)
     said = []
-    train(CHOSEN, folder, resume=True, say=said.append, progress=False)
+    train(CHOSEN, folder, resume=True, say=said.append, show_progress=False)
     assert len(said) == 1
     assert "line 2 is damaged" in said[0]
     assert "kept as metrics.jsonl.damaged" in said[0]
