@@ -55,7 +55,7 @@ def _run(words: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         return _refused(options.command, error, 2)
     except (ArithmeticError, MemoryError) as error:
-        return _refused(options.command, error or "there is not enough memory", 1)
+        return _refused(options.command, str(error) or "there is not enough memory", 1)
     except KeyboardInterrupt:
         return _refused(options.command, "interrupted", INTERRUPTED)
 

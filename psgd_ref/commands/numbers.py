@@ -29,7 +29,7 @@ def real(text: str) -> float:
     return _read(float, text, "a number")
 
 
-def wholes(text: str) -> list[int]:
+def bit_widths(text: str) -> list[int]:
     """Whole numbers with commas between them."""
     return [_read(int, part, "whole numbers such as 8,4,2", text) for part in text.split(",")]
 

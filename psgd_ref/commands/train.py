@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.commands.data import add_folder
-from psgd_ref.commands.numbers import real, whole, wholes
+from psgd_ref.commands.numbers import real, whole
 
 
 def add(commands: Any, asked_for: bool) -> None:
@@ -116,7 +116,8 @@ def _draw(metrics: list[dict[str, Any]], folder: Path) -> None:
 
 
 def _milestones(text: str) -> list[int]:
-    return wholes(text.strip(",")) if text.strip(",") else []
+    epochs = text.strip(",")
+    return [whole(epoch) for epoch in epochs.split(",")] if epochs else []
 
 
 def _number_or_word(text: str) -> float | str:

@@ -15,7 +15,7 @@ from psgd_ref.compress.post_training.adaround import AdaRound, adaround
 from psgd_ref.compress.post_training.batch_norm import reestimate_batch_norm
 from psgd_ref.compress.post_training.bias_correction import correct_biases
 from psgd_ref.compress.post_training.dfq import dfq
-from psgd_ref.compress.post_training.equalisation import absorb_biases, equalize
+from psgd_ref.compress.post_training.equalization import absorb_biases, equalize
 from psgd_ref.compress.post_training.folding import fold_batch_norms
 from psgd_ref.compress.post_training.lapq import LAPQ, lapq
 from psgd_ref.compress.post_training.quantize import QuantizedModel, quantize, relative_error

@@ -20,38 +20,43 @@ HOMOGENEOUS = (ReLU, MaxPool2d, AvgPool2d, GlobalAvgPool)
 
 
 @dataclass(eq=False)
-class Link:
+class WeightLayer:
     """A layer with a weight, and its neighbours.
 
-    norm     : the batch norm that takes its output directly, or None
-    previous : the link whose output is this one's only input and goes nowhere else, through batch norm,
-               ReLU and pooling alone; None where there is none
-    rectified: whether a ReLU or a pooling stands behind the layer (and its batch norm)
+    Attributes
+    ----------
+    norm
+        The batch norm that takes its output directly, or None.
+    previous
+        The layer whose output is this one's only input and goes nowhere else, through batch norm, ReLU
+        and pooling alone; None where there is none.
+    rectified
+        Whether a ReLU or a pooling stands behind the layer (and its batch norm).
     """
 
     name: str
     layer: Weighted
-    previous: "Link | None"
+    previous: "WeightLayer | None"
     norm: BatchNorm | None = None
     rectified: bool = False
 
 
-def links(model: Model) -> list[Link]:
+def weight_layers(model: Model) -> list[WeightLayer]:
     """All layers with a weight, in forward order."""
-    walk = _Links()
+    walk = _WeightLayers()
     walk.through(model.net, "", None)
     return walk.found
 
 
-class _Links(Walk[Link | None]):
-    """What is known of a signal is the link that it comes from, if nothing else is done to it."""
+class _WeightLayers(Walk[WeightLayer | None]):
+    """What is known of a signal is the layer that it comes from, if nothing else is done to it."""
 
     def __init__(self) -> None:
-        self.found: list[Link] = []
+        self.found: list[WeightLayer] = []
 
-    def leaf(self, layer: Layer, name: str, known: Link | None) -> Link | None:
+    def leaf(self, layer: Layer, name: str, known: WeightLayer | None) -> WeightLayer | None:
         if isinstance(layer, Weighted):
-            self.found.append(Link(name, layer, known))
+            self.found.append(WeightLayer(name, layer, known))
             return self.found[-1]
         if known is None:
             return None
@@ -63,10 +68,10 @@ class _Links(Walk[Link | None]):
             return known
         return None
 
-    def fork(self, known: Link | None) -> None:
+    def fork(self, known: WeightLayer | None) -> None:
         """What goes two ways may not be scaled for one of them."""
         return None
 
-    def join(self, block: Residual, main: Link | None, side: Link | None) -> None:
+    def join(self, block: Residual, main: WeightLayer | None, side: WeightLayer | None) -> None:
         if main is not None and main.norm is None and not main.rectified:
             main.norm, main.rectified = block.norm, True

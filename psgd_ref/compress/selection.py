@@ -20,7 +20,7 @@ def prunable(model: Model) -> tuple[Segment, ...]:
     return tuple(segment for segment in model.segments if segment.role == "weight")
 
 
-def gridded(model: Model) -> tuple[Segment, ...]:
+def quantized_segments(model: Model) -> tuple[Segment, ...]:
     """The segments that are quantized: weights and the linear layers' biases, not batch norms.
 
     The same set is scaled in training and quantized afterwards, as in the official code.
@@ -36,12 +36,16 @@ def layer_name(segment: Segment) -> str:
 def assign(model: Model, grid: Grid | Mapping[str, Grid]) -> list[tuple[Segment, Grid]]:
     """Every quantized segment with its grid: `grid`, but 8 bits in the first and last layer below 4 bits.
 
-    grid : or rules by parameter name, taken as they are; segments without one are left out
     Zero alone is for pruning, so it is a target of what is pruned: weights, not biases.
+
+    Parameters
+    ----------
+    grid
+        Or rules by parameter name, taken as they are; segments without one are left out.
     """
     if isinstance(grid, FixedTargets) and isinstance(grid.targets, Zero):
         return [(segment, grid) for segment in prunable(model)]
-    segments = gridded(model)
+    segments = quantized_segments(model)
     if isinstance(grid, Mapping):
         return [(segment, grid[segment.name]) for segment in segments if segment.name in grid]
     if grid.bits is None or not segments:
@@ -54,5 +58,5 @@ def assign(model: Model, grid: Grid | Mapping[str, Grid]) -> list[tuple[Segment,
 
 def outer_layers(model: Model) -> set[str]:
     """The names of the first and the last layer that are quantized."""
-    segments = gridded(model)
+    segments = quantized_segments(model)
     return {layer_name(segments[0]), layer_name(segments[-1])}

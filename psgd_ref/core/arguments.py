@@ -40,7 +40,7 @@ def real_number(name: str, value: Any, *, positive: bool = False) -> float:
 def below_one(name: str, value: Any) -> float:
     """Return `value` as a float in [0, 1); else ValueError."""
     if real_number(name, value) >= 1:
-        raise ValueError(f"{name} must be a number in [0, 1); got {value!r}")
+        raise ValueError(f"{name} must lie in [0, 1); got {value!r}")
     return float(value)
 
 

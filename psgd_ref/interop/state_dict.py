@@ -26,20 +26,27 @@ def state_dict(model: Model) -> dict[str, Array]:
     Copies, in the dtype of the model (statistics float32). PyTorch's models of the same structure load
     them with `strict=True`; `num_batches_tracked` is not among them and not needed there.
     """
-    tensors = {part.name: _permuted(part.view(model.w), TO_PYTORCH) for part in model.segments}
+    tensors = {segment.name: _permuted(segment.view(model.w), TO_PYTORCH) for segment in model.segments}
     return tensors | {name: buffer.copy() for name, buffer in model.buffers.items()}
 
 
 def load_state_dict(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
     """Copy a state dict in PyTorch's names and layouts into the model. Modifies `model`.
 
-    tensors : every parameter and running statistic of the model, any floating dtype; "module." and
-              "_orig_mod." in names are ignored, and `num_batches_tracked` is passed over
-    Raises ValueError that names the missing, unknown and misshapen tensors, the first five of them, or
-    the one prefix by which all names differ; nothing is loaded then.
+    Parameters
+    ----------
+    tensors
+        Every parameter and running statistic of the model, any floating dtype; "module." and "_orig_mod."
+        in names are ignored, and `num_batches_tracked` is passed over.
+
+    Raises
+    ------
+    ValueError
+        Names the missing, unknown and misshapen tensors, the first five of them, or the one prefix by which
+        all names differ; nothing is loaded then.
     """
     given = _plain_names(tensors)
-    own = {part.name: part.view(model.w) for part in model.segments} | model.buffers
+    own = {segment.name: segment.view(model.w) for segment in model.segments} | model.buffers
     _refuse_prefix(given, own)
     problems = [f"{name}: missing, the model has {_shape(own[name])}" for name in own if name not in given]
     problems += [f"{name}: unknown, {given[name].shape} given" for name in given if name not in own]

@@ -29,8 +29,11 @@ SIZES = {"inputs", "outputs", "features"}
 def describe(layer: Layer, name: str = "") -> Description:
     """The layer and all below it as values that JSON can hold, {"kind": …, its options …}.
 
-    Raises ValueError, with the layer's name, for a kind that is not known here and for a layer that holds a
-    quantizer or another parametrization.
+    Raises
+    ------
+    ValueError
+        Names the layer whose kind is not known here, or that holds a quantizer or another
+        parametrization.
     """
     kind = type(layer).__name__
     if type(layer) not in (known for known, _ in _KINDS.values()):
@@ -44,7 +47,10 @@ def describe(layer: Layer, name: str = "") -> Description:
 def build(description: Any, shapes: Shapes, name: str = "") -> Layer:
     """The layer that `describe` described, with no values yet.
 
-    Raises ValueError for what is no such description, and for sizes that the tensors do not have.
+    Raises
+    ------
+    ValueError
+        For what is no such description, and for sizes that the tensors do not have.
     """
     shown = description.get("kind") if isinstance(description, dict) else description
     if not isinstance(description, dict) or not isinstance(shown, str) or shown not in _KINDS:

@@ -8,14 +8,18 @@ from psgd_ref.training.loop import Epoch, fit
 from psgd_ref.training.objective import CrossEntropy, Objective, Penalized, Penalty
 from psgd_ref.training.optimizers.adam import Adam, PSGDAdam
 from psgd_ref.training.optimizers.optimizer import Optimizer
+from psgd_ref.training.optimizers.parq import PARQ
 from psgd_ref.training.optimizers.proximal_l1 import ProximalL1
+from psgd_ref.training.optimizers.proxquant import ProxQuant
 from psgd_ref.training.optimizers.psgd import PSGD
 from psgd_ref.training.optimizers.qat import QAT
-from psgd_ref.training.optimizers.schedules import constant, cosine, piecewise
+from psgd_ref.training.optimizers.quadratic_pull import QuadraticPull
+from psgd_ref.training.optimizers.schedules import constant, cosine, piecewise, ramp
 from psgd_ref.training.optimizers.sgd import SGD
 from psgd_ref.training.recipe import Recipe
 
 __all__ = [
+    "PARQ",
     "PSGD",
     "QAT",
     "SGD",
@@ -29,7 +33,9 @@ __all__ = [
     "PSGDAdam",
     "Penalized",
     "Penalty",
+    "ProxQuant",
     "ProximalL1",
+    "QuadraticPull",
     "Recipe",
     "accuracy",
     "constant",
@@ -38,4 +44,5 @@ __all__ = [
     "fit",
     "fit_halp",
     "piecewise",
+    "ramp",
 ]

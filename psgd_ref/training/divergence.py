@@ -36,7 +36,9 @@ def check_epoch(model: Model, optimizer: Optimizer, progress: Progress, classes:
     loss is the mean of the epoch's second half; guessing has ln(classes).
     """
     loss = float(np.mean(progress.losses[len(progress.losses) // 2 :]))
-    sizes = {part.name: float(np.abs(model.w[part.span]).max(initial=0.0)) for part in model.segments}
+    sizes = {
+        segment.name: float(np.abs(model.w[segment.span]).max(initial=0.0)) for segment in model.segments
+    }
     name = max(sizes, key=lambda name: sizes[name])
     if loss <= math.log(classes) or sizes[name] <= GROWTH * progress.largest:
         return

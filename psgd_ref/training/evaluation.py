@@ -1,6 +1,6 @@
 """Loss and accuracy of a model, at full precision and quantized."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,15 @@ Batches = Iterable[tuple[Array, npt.NDArray[Any]]]
 def score(model: Model, batches: Batches) -> tuple[float, float]:
     """Mean cross-entropy and fraction of images whose largest logit is their label, in evaluation mode.
 
-    batches : images (N, H, W, C) as the model takes them and their labels (N,)
-    Raises ValueError when there is no image.
+    Parameters
+    ----------
+    batches
+        Images (N, H, W, C) as the model takes them and their labels (N,).
+
+    Raises
+    ------
+    ValueError
+        When there is no image.
     """
     count, right, loss = 0, 0, 0.0
     for images, labels in batches:
@@ -57,13 +64,17 @@ def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> fl
 
 
 def in_order(data: Dataset, split: str) -> Iterator[tuple[Array, npt.NDArray[np.intp]]]:
-    """A part of a data set in batches, normalised one at a time: floats take four times the memory.
+    """A split of a data set in batches, normalised one at a time: floats take four times the memory.
 
-    split : "train", "validation" or "test"; ValueError for another
+    Parameters
+    ----------
+    split
+        "train", "validation" or "test"; ValueError for another.
     """
-    part: Split = getattr(data, choice("split", split, SPLITS))
-    for start in range(0, len(part), BATCH_SIZE):
-        yield data.normalise(part.images[start : start + BATCH_SIZE]), part.labels[start : start + BATCH_SIZE]
+    chosen: Split = getattr(data, choice("split", split, SPLITS))
+    for start in range(0, len(chosen), BATCH_SIZE):
+        batch = slice(start, start + BATCH_SIZE)
+        yield data.normalise(chosen.images[batch]), chosen.labels[batch]
 
 
 def evaluate(
@@ -125,20 +136,60 @@ def evaluate(
     ['full', 'W8', 'W4']
     """
     choice("split", split, SPLITS)
-    model = remove_parametrizations(model)
-    pruned = {f"S{100 * fraction:g}": prune(model, fraction, scope) for fraction in sparsities}
-    subjects: dict[str, Model] = {}
-    for name, whole in {"": model, **pruned}.items():
-        subjects[name] = whole
-        subjects |= {f"{name}W{width}": quantize(whole, width, grid, per_channel) for width in bits}
+    models = variants(model, bits, grid=grid, per_channel=per_channel, sparsities=sparsities, scope=scope)
+    return accuracies(
+        models, data, split=split, reestimate=reestimate, activations=activations, ranges=ranges
+    )
+
+
+def variants(
+    model: Model,
+    bits: Sequence[int] = (),
+    *,
+    grid: Callable[..., Grid] = MinMaxGrid,
+    per_channel: bool = False,
+    sparsities: Sequence[float] = (),
+    scope: str = "global",
+) -> dict[str, Model]:
+    """The models that `evaluate` measures, by name: "full", "W4", "S90", "S90W4"; arguments as there.
+
+    All are copies, without parametrizations. Quantized ones are a `QuantizedModel`.
+
+    Raises
+    ------
+    ValueError
+        For bit-widths or sparsities that are not accepted.
+    """
+    whole = remove_parametrizations(model)
+    pruned = {f"S{100 * fraction:g}": prune(whole, fraction, scope) for fraction in sparsities}
+    found: dict[str, Model] = {}
+    for name, dense in {"": whole, **pruned}.items():
+        found[name or "full"] = dense
+        found |= {f"{name}W{width}": quantize(dense, width, grid, per_channel) for width in bits}
+    return found
+
+
+def accuracies(
+    models: Mapping[str, Model],
+    data: Dataset,
+    *,
+    split: str = "test",
+    reestimate: bool = False,
+    activations: Sequence[int] = (),
+    ranges: str = "max",
+) -> dict[str, float]:
+    """Accuracy of each model, 0 … 1, and with its activations rounded; arguments as in `evaluate`.
+
+    With `reestimate` the models' batch-norm statistics are changed.
+    """
     results: dict[str, float] = {}
-    for name, subject in subjects.items():
+    for name, subject in models.items():
         if reestimate:
             reestimate_batch_norm(subject, data.normalise(data.train.images[:CALIBRATION]))
-        results[name or "full"] = score(subject, in_order(data, split))[1]
+        results[name] = score(subject, in_order(data, split))[1]
         for width in activations:
             observed = data.normalise(data.train.images[:OBSERVED])
             both = subject.copy()
             insert_input_quantizers(both, ranged(subject, observed, width, ranges))
-            results[f"{name}A{width}"] = score(both, in_order(data, split))[1]
+            results[f"{name.removesuffix('full')}A{width}"] = score(both, in_order(data, split))[1]
     return results

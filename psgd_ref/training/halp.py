@@ -35,12 +35,26 @@ def bit_centred_epoch(
     z ← Q(z − η (∇f_i(w̃ + z) − ∇f_i(w̃) + g̃)),   Q(x) = s · clip(⌊x/s + u⌋, −2^(b−1), 2^(b−1) − 1),
     s = ‖g̃‖/(μ (2^(b−1) − 1)), u uniform on [0, 1): unbiased inside the range
 
-    centre, full : w̃ and g̃ = ∇f(w̃), (n,);   gradients : ∇f_i, functions of weights (n,)
-    lr           : rate by the number of inner steps taken, `first` before the first of these
-    bits         : of the offset z, 2 … 16;   mu : μ > 0
-    spans        : slices of w with a scale of their own
     For f of strong convexity μ or more ‖g̃‖/μ bounds the distance to the optimum: the grid covers it.
-    Source: De Sa et al. 2018, option I; a scale for each tensor as in the public code.
+
+    Parameters
+    ----------
+    centre, full
+        w̃ and g̃ = ∇f(w̃), (n,).
+    gradients
+        ∇f_i, functions of weights (n,).
+    lr
+        Rate by the number of inner steps taken, `first` before the first of these.
+    bits
+        Of the offset z, 2 … 16.
+    mu
+        μ > 0.
+    spans
+        Slices of w with a scale of their own.
+
+    Source
+    ------
+    De Sa et al. 2018, option I; a scale for each tensor as in the public code.
     """
     top = 2 ** (whole_number("bits", bits, 2, 16) - 1)
     real_number("mu", mu, positive=True)

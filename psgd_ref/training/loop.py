@@ -25,10 +25,16 @@ from psgd_ref.training.recipe import Recipe
 class Epoch:
     """What one epoch, every training image once, showed.
 
-    rate                : η · mean(s) over all weights, of the last step
-    loss                : mean training loss over the epoch's batches
-    validation_loss     : mean cross-entropy of the validation images
-    validation_accuracy : fraction of validation images classified rightly, 0 … 1
+    Attributes
+    ----------
+    rate
+        η · mean(s) over all weights, of the last step.
+    loss
+        Mean training loss over the epoch's batches.
+    validation_loss
+        Mean cross-entropy of the validation images.
+    validation_accuracy
+        Fraction of validation images classified rightly, 0 … 1.
     """
 
     epoch: int
@@ -159,7 +165,9 @@ def _measure(model: Model, optimizer: Optimizer, data: Dataset, progress: Progre
     # The schedule at the last step taken, not at the next: at the end of a cosine the next has rate 0.
     last = {**progress.state, "step": progress.state["step"] - 1}
     rates = optimizer.effective_rates(model, last)
-    rate = sum(rates[part.name] * (part.stop - part.start) for part in model.segments) / model.w.size
+    rate = (
+        sum(rates[segment.name] * (segment.stop - segment.start) for segment in model.segments) / model.w.size
+    )
     loss, right = score(model, in_order(data, "validation"))
     return Epoch(progress.epoch + 1, rate, float(np.mean(progress.losses)), loss, right)
 
@@ -172,7 +180,8 @@ def _step(
     Raises DivergenceError when the loss or a weight is not finite; the weights are then the last finite ones.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        loss = objective(model, images, labels, int(state["step"]))
+        with optimizer.displaced(model, state):
+            loss = objective(model, images, labels, int(state["step"]))
         if not np.isfinite(loss):
             raise not_finite(model, optimizer, state, None)
         before = model.w.copy()
@@ -180,6 +189,6 @@ def _step(
         finite = np.isfinite(model.w)
         if not finite.all():
             model.w[...] = before
-            lost = next(part.name for part in model.segments if not finite[part.span].all())
+            lost = next(segment.name for segment in model.segments if not finite[segment.span].all())
             raise not_finite(model, optimizer, state, lost)
     return loss

@@ -14,13 +14,22 @@ from psgd_ref.training.optimizers.transforms import State
 class Progress:
     """All that the next step depends on besides the model: saving it with the model saves the run.
 
-    state     : of the optimiser
-    rng       : of batch order and augmentation
-    start     : the weights (n,) at the start of the present epoch
-    largest   : max|w| at the start of the run, what growing weights are compared with
-    epoch     : epochs finished
-    losses    : of the batches done in the present epoch
-    generator : the state of `rng` at the start of the present epoch, from which its batches are drawn again
+    Attributes
+    ----------
+    state
+        Of the optimiser.
+    rng
+        Of batch order and augmentation.
+    start
+        The weights (n,) at the start of the present epoch.
+    largest
+        max|w| at the start of the run, what growing weights are compared with.
+    epoch
+        Epochs finished.
+    losses
+        Of the batches done in the present epoch.
+    generator
+        The state of `rng` at the start of the present epoch, from which its batches are drawn again.
     """
 
     state: State

@@ -23,7 +23,7 @@ COMMANDS = {
     "data fetch": "moons --data-dir {folder}",
     "data check": "moons --data-dir {folder}",
     "train": "--data moons --epochs 1 --batch-size 600 --out {folder}/new",
-    "evaluate": "{folder}/run --weights 4",
+    "evaluate": "{folder}/run --bits 4",
     "export": "{folder}/run --out {folder}/net.h",
     "sweep": "{folder}/sweep.toml --out {folder}/sweep",
     "reproduce": "fig1 --out {folder}/figures --cache {folder}/cache",
@@ -63,7 +63,6 @@ VALUES = {
     "--sparsity": "50",
     "--task": "pruning",
     "--target": "zero",
-    "--weights": "3",
 }
 CHANGED = {
     ("compare", "--bits"): "W3A8",

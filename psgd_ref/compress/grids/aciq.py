@@ -21,8 +21,13 @@ LAWS = ("laplace", "gauss")
 class ACIQGrid(UniformRule):
     """Outermost level α = b·W(3·4^M), b = mean|w − mean w| (Laplace), or α_M·sd(w) (Gauss), M bits.
 
-    bits 2 … 16; law "laplace" (the official default) or "gauss". α is at most max|w|, and max|w| where
-    all weights are equal: a wider range serves nobody. Raises ValueError for other values.
+    bits 2 … 16; law "laplace" (the official default) or "gauss". α is at most max|w|, and max|w| where all
+    weights are equal: a wider range serves nobody.
+
+    Raises
+    ------
+    ValueError
+        For other values.
     """
 
     law: str = "laplace"
@@ -86,7 +91,11 @@ def spread(x: Array, law: str = "laplace") -> float:
 def half_range_clip(x: Array, bits: int, law: str = "laplace") -> float:
     """Top of the unsigned range of values behind a ReLU: max(mean, 0) + α_(M+1)·spread, at most max x.
 
-    All 2^M levels lie on one side, as if there were one bit more. Source: the official code.
+    All 2^M levels lie on one side, as if there were one bit more.
+
+    Source
+    ------
+    The official code.
     """
     x = real_array("x", x).astype(np.float64)
     if x.size == 0:

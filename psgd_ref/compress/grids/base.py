@@ -37,8 +37,12 @@ class Grid(Protocol):
 class UniformRule:
     """What grids with evenly spaced levels share; levels are ±(2^(bits−1) − 1) and all between.
 
-    bits        : 2 … 16
-    per_channel : fit each output channel (last axis) by itself instead of the whole tensor
+    Parameters
+    ----------
+    bits
+        2 … 16.
+    per_channel
+        Fit each output channel (last axis) by itself instead of the whole tensor.
     """
 
     bits: int
@@ -61,7 +65,15 @@ class UniformRule:
 class ClipGrid(UniformRule):
     """The grid whose outermost level is `clip`, whatever the values: one that was chosen elsewhere.
 
-    clip : ≥ 0, in the unit of the weights; bits 2 … 16. Raises ValueError for others.
+    Parameters
+    ----------
+    clip
+        ≥ 0, in the unit of the weights; bits 2 … 16.
+
+    Raises
+    ------
+    ValueError
+        For others.
     """
 
     clip: float = 1.0
@@ -105,7 +117,7 @@ def with_bits(grid: Grid, bits: int) -> Grid:
 
 
 def pieces(w: Array, per_channel: bool) -> Iterator[Array]:
-    """The parts of a tensor that each get targets of their own, as views: itself, or its channels."""
+    """The views of a tensor that each get targets of their own: the tensor, or its channels."""
     if not per_channel or w.ndim < 2:
         yield w
         return

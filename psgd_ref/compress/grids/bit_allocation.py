@@ -30,10 +30,19 @@ def allocated_grids(w: npt.ArrayLike, bits: int, law: str = "laplace") -> list[A
 def allocate_bits(clips: npt.ArrayLike, bits: int, low: int = 2, high: int = 8) -> npt.NDArray[np.intp]:
     """Bits of each channel, `bits` on average, more where the range is wide.
 
-    clips : α of each channel, (C,), ≥ 0; bits in low … high, and so is each channel's result
     A channel gets round(log₂ B_i), B_i = B α_i^(2/3) / Σ α_j^(2/3); the total B is found by bisection, as
-    in the official code (whose low is 0; a symmetric grid with zero needs 2). The mean is the largest
-    that does not exceed `bits`. Raises ValueError for other values.
+    in the official code (whose low is 0; a symmetric grid with zero needs 2). The mean is the largest that
+    does not exceed `bits`.
+
+    Parameters
+    ----------
+    clips
+        α of each channel, (C,), ≥ 0; bits in low … high, and so is each channel's result.
+
+    Raises
+    ------
+    ValueError
+        For other values.
     """
     clips = real_array("clips", clips)
     if clips.ndim != 1 or clips.size == 0 or (clips < 0).any():

@@ -51,9 +51,17 @@ class MSEGrid(UniformRule):
 class PNormGrid(UniformRule):
     """The step Δ that makes Σ |w − Q(w)|^p least: small p clips hard, large p spares the largest weights.
 
-    p > 0, bits 2 … 16; p = 2 is `MSEGrid`. The scan of `MSEGrid`; a tensor of more than 2,048 weights
-    is represented by the middle ones of as many equal groups. Raises ValueError for other values.
-    Source: Nahshan et al. 2020 (LAPQ), the start of its search, where p is in 2 … 4.
+    p > 0, bits 2 … 16; p = 2 is `MSEGrid`. The scan of `MSEGrid`; a tensor of more than 2,048 weights is
+    represented by the middle ones of as many equal groups.
+
+    Raises
+    ------
+    ValueError
+        For other values.
+
+    Source
+    ------
+    Nahshan et al. 2020 (LAPQ), the start of its search, where p is in 2 … 4.
     """
 
     p: float = 2.0

@@ -28,7 +28,10 @@ from psgd_ref.nn import (
 class Signal:
     """A normal variable for each channel, and whether a ReLU has cut it off at zero.
 
-    mean, std : before the ReLU, (channels,)
+    Attributes
+    ----------
+    mean, std
+        Before the ReLU, (channels,).
     """
 
     mean: Array
@@ -62,7 +65,7 @@ def rectified_moments(mean: Array, std: Array) -> tuple[Array, Array]:
 def input_signals(model: Model) -> dict[str, Signal | None]:
     """The signal that enters each layer with a weight, by its name; None if no batch norm precedes the layer.
 
-    Pooling passes a signal on as it is (a maximum raises the mean, an average lowers the standard std).
+    Pooling passes a signal on as it is (a maximum raises the mean, an average lowers the standard deviation).
     """
     walk = _Signals()
     walk.through(model.net, "", None)

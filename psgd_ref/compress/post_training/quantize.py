@@ -18,15 +18,20 @@ CORRECTIONS = ("none", "mean", "mean and std")
 
 
 class QuantizedModel(Model):
-    """A copy of a model whose gridded parameters lie on their grids.
+    """A copy of a model whose parameters lie on the levels of their grids.
 
     What is rounded are the weights that the model computes with: where a quantizer or another layer stands
     before a weight, what it gives, and the copy does without it.
 
-    grid       : one rule for all (8 bits in the first and last layer below 4), or a rule, or one for each
-                 channel, by parameter name; parameters without a rule stay as they are
-    correction : see `quantize`
-    quantized  : the integers of every quantized parameter, by name
+    Parameters
+    ----------
+    grid
+        One rule for all (8 bits in the first and last layer below 4), or a rule, or one for each
+        channel, by parameter name; parameters without a rule stay as they are.
+    correction
+        See `quantize`.
+    quantized
+        The integers of every quantized parameter, by name.
     """
 
     def __init__(self, model: Model, grid: Grid | Assignment, correction: str = "none") -> None:
@@ -37,7 +42,9 @@ class QuantizedModel(Model):
             )
         super().__setstate__(remove_parametrizations(model).__getstate__())
         rules: Assignment = (
-            grid if isinstance(grid, Mapping) else {part.name: rule for part, rule in assign(self, grid)}
+            grid
+            if isinstance(grid, Mapping)
+            else {segment.name: rule for segment, rule in assign(self, grid)}
         )
         self.quantized: dict[str, QuantizedTensor] = {}
         self.round(self, rules, correction)

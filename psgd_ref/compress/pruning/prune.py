@@ -56,11 +56,19 @@ def keep_largest(
 ) -> npt.NDArray[np.bool_]:
     """The mask (n,) that keeps the round(N(1 − sparsity)) weights with the largest scores.
 
-    scores : (n,) in the order of w, larger is better; only those of weights are looked at
     N counts all weights, or those of one layer with scope "layer"; halves are rounded to even. Of equal
-    scores the first is kept, so that the count is exact. What the model's mask prunes already stays
-    pruned. Biases and batch norms are kept. Raises ValueError for a sparsity outside 0 … 1, scores of
-    another shape or NaN.
+    scores the first is kept, so that the count is exact. What the model's mask prunes already stays pruned.
+    Biases and batch norms are kept.
+
+    Parameters
+    ----------
+    scores
+        (n,) in the order of w, larger is better; only those of weights are looked at.
+
+    Raises
+    ------
+    ValueError
+        For a sparsity outside 0 … 1, scores of another shape or NaN.
     """
     if scores.shape != model.w.shape or np.isnan(scores).any():
         raise ValueError(f"scores must be numbers of shape {model.w.shape}; got NaN or shape {scores.shape}")

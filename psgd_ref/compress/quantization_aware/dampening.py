@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer
 from psgd_ref.nn import Model
 
@@ -15,7 +15,11 @@ class Dampening:
     """λ Σ (ŵ − clip(w))² over all weights with a learning quantizer, a `Penalty`; ŵ is held constant.
 
     λ rises from 0 to `strength` along half a cosine in `steps` steps. PSGD's opposite: there the pull is
-    greatest at the thresholds between levels, where weights oscillate. Source: Nagel et al. 2022.
+    greatest at the thresholds between levels, where weights oscillate.
+
+    Source
+    ------
+    Nagel et al. 2022.
     """
 
     strength: float
@@ -24,8 +28,8 @@ class Dampening:
     def __call__(self, model: Model, step: int) -> float:
         factor = self.strength * (1 - math.cos(math.pi * min(step / self.steps, 1.0))) / 2
         total = 0.0
-        for link in links(model):
-            quantizer, weight = link.layer.weight_quantizer, link.layer.weight
+        for each in weight_layers(model):
+            quantizer, weight = each.layer.weight_quantizer, each.layer.weight
             if isinstance(quantizer, FakeQuantizer):
                 rounded, _ = quantizer.forward(weight.value, False)
                 gap = np.clip(weight.value, *quantizer.ends) - rounded

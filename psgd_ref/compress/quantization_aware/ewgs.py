@@ -24,8 +24,12 @@ class EWGS(LearnedRange):
     distance to the level, but where it pulls towards the level and shrinks where it pushes away.
 
     bits 1 … 16; lower l < upper u, both learned (gradients times LSQ's 1/√(N (2^b − 1))); δ ≥ 0, 0 is the
-    straight-through estimator; batched as in `LSQ`. Source: Lee, Kim, Ham 2021; the values keep the range of
-    x, where the paper has [−1, 1] or [0, 1] and a learned factor behind the layer.
+    straight-through estimator; batched as in `LSQ`.
+
+    Source
+    ------
+    Lee, Kim, Ham 2021; the values keep the range of x, where the paper has [−1, 1] or [0, 1] and a learned
+    factor behind the layer.
     """
 
     def __init__(

@@ -81,12 +81,12 @@ def grids(method: Method) -> tuple[str, ...]:
 def warm_ups(run: Run) -> list[Callable[[], None]]:
     """Calls that between them compile the kernels of the run, for `run_all`."""
     model, _ = _start(run)
-    return [partial(_warm_up, run, part) for part in warm_up.parts(model)]
+    return [partial(_warm_up, run, stage) for stage in warm_up.stages(model)]
 
 
-def _warm_up(run: Run, part: str) -> None:
+def _warm_up(run: Run, stage: str) -> None:
     model, optimizer = _start(run)
-    warm_up.rehearse(model, optimizer, recipe.data().train.images.shape[1:], part)
+    warm_up.rehearse(model, optimizer, recipe.data().train.images.shape[1:], stage)
 
 
 def _start(run: Run) -> tuple[Model, Optimizer]:

@@ -75,6 +75,8 @@ def fuse(chain: Sequence[Transform]) -> Fused | None:
     default = [kind for kind in (ScaleByPosition, AddDecay, Momentum) if kind in links]
     if [type(link) for link in chain] != default:
         return None
+    if AddDecay in links and callable(links[AddDecay].weight_decay):
+        return None
     position = links.get(ScaleByPosition)
     if position is not None and not _known(position):
         return None

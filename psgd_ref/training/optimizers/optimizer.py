@@ -1,17 +1,19 @@
 """What every optimiser is: a chain of small transforms, a learning rate, and a move."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
-from psgd_ref.compress.selection import prunable
 from psgd_ref.core.arguments import Array, real_number
-from psgd_ref.core.clustering import soft_threshold
 from psgd_ref.nn import Model
 from psgd_ref.training.optimizers.fused import Fused, fuse
 from psgd_ref.training.optimizers.position import ScaleByPosition
+from psgd_ref.training.optimizers.proximal import Proximal
+from psgd_ref.training.optimizers.pull import PullToTargets
+from psgd_ref.training.optimizers.refit import Fitter
 from psgd_ref.training.optimizers.schedules import Schedule, constant
-from psgd_ref.training.optimizers.transforms import State, Transform
+from psgd_ref.training.optimizers.transforms import State, Transform, schedule_value
 
 
 class Optimizer:
@@ -31,13 +33,19 @@ class Optimizer:
         η, a number ≥ 0 or a schedule from the number of steps taken to η.
     decoupled_decay
         κ of a decay that acts on w by itself, w ← (1 − ηκ) w, beside the move.
-    l1
-        Weights are moved towards 0 by η·l1, but not past it, behind the move (`ProximalL1`).
+    decoupled_pull
+        The same towards the nearest target, w ← w − ηκ(w − w̄), in front of the move.
+    proximal
+        What is done to the weights behind the move, such as `ToTargets`.
+    gradient_at
+        Where the gradient is taken: at w + a (w̄ − w), a in [0, 1] or a schedule; 0 is at the weights.
+        Needs a `ScaleByPosition` or a `PullToTargets`, whose targets are meant.
 
     Raises
     ------
     ValueError
-        For numbers that are not accepted and for two position scales in one chain.
+        For numbers that are not accepted, for two position scales in one chain, and for a `gradient_at`
+        without targets.
 
     Examples
     --------
@@ -50,7 +58,9 @@ class Optimizer:
     schedule: Schedule
     position: ScaleByPosition | None
     decoupled_decay: float
-    l1: float
+    decoupled_pull: PullToTargets | None
+    proximal: Proximal | None
+    gradient_at: float | Schedule
     fused: Fused | None
 
     def __init__(
@@ -58,25 +68,42 @@ class Optimizer:
         chain: Sequence[Transform],
         lr: float | Schedule,
         decoupled_decay: float = 0.0,
-        l1: float = 0.0,
+        *,
+        decoupled_pull: PullToTargets | None = None,
+        proximal: Proximal | None = None,
+        gradient_at: float | Schedule = 0.0,
     ) -> None:
         positions = [link for link in chain if isinstance(link, ScaleByPosition)]
         if len(positions) > 1:
             raise ValueError(f"a chain may hold one ScaleByPosition; got {len(positions)}")
+        targets = [link for link in chain if isinstance(link, ScaleByPosition | PullToTargets)]
+        if not callable(gradient_at) and not 0 <= real_number("gradient_at", gradient_at) <= 1:
+            raise ValueError(f"gradient_at must lie in [0, 1]; got {gradient_at!r}")
+        if gradient_at != 0 and not targets:
+            raise ValueError("gradient_at needs targets to take the gradient at; the chain has none")
         # Not by assignment, which the frozen classes made of this one refuse.
         vars(self).update(
             chain=tuple(chain),
             schedule=lr if callable(lr) else constant(lr),
             position=positions[0] if positions else None,
             decoupled_decay=real_number("weight_decay", decoupled_decay),
-            l1=real_number("l1", l1),
-            fused=fuse(chain) if decoupled_decay == 0 else None,
+            decoupled_pull=decoupled_pull,
+            proximal=proximal,
+            gradient_at=gradient_at,
+            fused=fuse(chain)
+            if decoupled_decay == 0 and decoupled_pull is None and proximal is None
+            else None,
         )
 
     def __repr__(self) -> str:
         links = ", ".join(map(repr, self.chain))
-        extra = {"decoupled_decay": self.decoupled_decay, "l1": self.l1}
-        more = "".join(f", {name}={value}" for name, value in extra.items() if value > 0)
+        extra = {
+            "decoupled_decay": self.decoupled_decay,
+            "decoupled_pull": self.decoupled_pull,
+            "proximal": self.proximal,
+            "gradient_at": self.gradient_at,
+        }
+        more = "".join(f", {name}={value!r}" for name, value in extra.items() if value)
         return f"Optimizer([{links}], lr={self.schedule!r}{more})"
 
     def init(self, model: Model) -> State:
@@ -84,6 +111,9 @@ class Optimizer:
         state: State = {"step": np.zeros((), np.int64)}
         for i, link in enumerate(self.chain):
             state |= {f"{i}.{name}": array for name, array in link.init(model).items()}
+        for name, part in (("pull", self.decoupled_pull), ("proximal", self.proximal)):
+            if part is not None:
+                state |= {f"{name}.{key}": array for key, array in part.init(model).items()}
         return state
 
     def update(self, model: Model, state: State) -> State:
@@ -96,10 +126,6 @@ class Optimizer:
             self.apply_chain(model, state)
         else:
             self.fused.update(model, state, self.rate(state))
-        if self.l1 > 0:
-            for segment in prunable(model):
-                w = model.w[segment.span]
-                model.w[segment.span] = soft_threshold(w, self.rate(state) * self.l1)
         model.apply_mask()
         state["step"] += 1
         return state
@@ -110,12 +136,43 @@ class Optimizer:
         for i, link in enumerate(self.chain):
             u = link.update(u, model, _own(state, i))
         lr = self.rate(state)
+        if self.proximal is not None:
+            self.proximal.before(model, _own(state, "proximal"))
         if self.decoupled_decay > 0:
             model.w *= 1 - lr * self.decoupled_decay
+        if self.decoupled_pull is not None:
+            model.w -= lr * self.decoupled_pull.update(np.zeros_like(u), model, _own(state, "pull"))
         if self.position is None:
             model.w -= lr * u
         else:
             self.position.move(u, model, self.position_state(state), lr)
+        if self.proximal is not None:
+            self.proximal.after(model, _own(state, "proximal"), lr)
+
+    @contextmanager
+    def displaced(self, model: Model, state: State) -> Iterator[None]:
+        """While this lasts the model stands where its gradient is to be taken (`gradient_at`).
+
+        Modifies model.w, and puts it back at the end to the bit.
+        """
+        at = schedule_value("gradient_at", self.gradient_at, state)
+        if at == 0:
+            yield
+            return
+        kept = model.w.copy()
+        i, link = next(
+            (i, link)
+            for i, link in enumerate(self.chain)
+            if isinstance(link, ScaleByPosition | PullToTargets)
+        )
+        fitter = Fitter(model, link.grid)
+        views = zip(fitter.views(model.w), link.refit.targets(fitter, _own(state, i)), strict=True)
+        for w, targets in list(views):
+            w[...] += at * (targets.nearest(w) - w)
+        try:
+            yield
+        finally:
+            model.w[...] = kept
 
     def rate(self, state: State) -> float:
         """η of the next step."""
@@ -131,10 +188,12 @@ class Optimizer:
             scale = np.ones_like(model.w)
         else:
             scale = self.position.scale(model, self.position_state(state))
-        return {part.name: self.rate(state) * float(scale[part.span].mean()) for part in model.segments}
+        return {
+            segment.name: self.rate(state) * float(scale[segment.span].mean()) for segment in model.segments
+        }
 
 
-def _own(state: State, link: int) -> State:
+def _own(state: State, link: int | str) -> State:
     """The arrays of one link of the chain by their own names, and the number of steps."""
     prefix = f"{link}."
     own = {name.removeprefix(prefix): a for name, a in state.items() if name.startswith(prefix)}

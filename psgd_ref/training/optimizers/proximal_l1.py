@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from psgd_ref.core.arguments import real_number
 from psgd_ref.training.optimizers.optimizer import Optimizer
+from psgd_ref.training.optimizers.proximal import ToZero
 from psgd_ref.training.optimizers.schedules import Schedule
 from psgd_ref.training.optimizers.transforms import decay_links, momentum_links
 
@@ -39,4 +40,5 @@ class ProximalL1(Optimizer):
 
     def __post_init__(self) -> None:
         chain = [*decay_links(self.weight_decay), *momentum_links(self.momentum)]
-        super().__init__(chain, self.lr, l1=real_number("penalty", self.penalty) / (1 - self.momentum))
+        penalty = real_number("penalty", self.penalty) / (1 - self.momentum)
+        super().__init__(chain, self.lr, proximal=ToZero(penalty) if penalty > 0 else None)

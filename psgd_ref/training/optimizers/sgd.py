@@ -18,7 +18,7 @@ class SGD(Optimizer):
     momentum
         μ in [0, 1).
     weight_decay
-        κ ≥ 0.
+        κ ≥ 0, or a schedule.
 
     Raises
     ------
@@ -34,7 +34,7 @@ class SGD(Optimizer):
 
     lr: float | Schedule = 0.1
     momentum: float = 0.9
-    weight_decay: float = 1e-4
+    weight_decay: float | Schedule = 1e-4
 
     def __post_init__(self) -> None:
         super().__init__([*decay_links(self.weight_decay), *momentum_links(self.momentum)], self.lr)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, below_one, real_number
 from psgd_ref.nn import Model
+from psgd_ref.training.optimizers.schedules import Schedule
 
 State = dict[str, npt.NDArray[Any]]
 
@@ -35,15 +36,18 @@ class Transform(Protocol):
 
 @dataclass(frozen=True)
 class AddDecay:
-    """u + κ w: weight decay. Behind the position scale it is unscaled, before it scaled (claim E4)."""
+    """u + κ w: weight decay. Behind the position scale it is unscaled, before it scaled (claim E4).
 
-    weight_decay: float
+    weight_decay : κ, a number ≥ 0 or a schedule
+    """
+
+    weight_decay: float | Schedule
 
     def init(self, model: Model) -> State:
         return {}
 
     def update(self, u: Array, model: Model, state: State) -> Array:
-        return u + self.weight_decay * model.w
+        return u + schedule_value("weight_decay", self.weight_decay, state) * model.w
 
 
 @dataclass(frozen=True)
@@ -89,9 +93,16 @@ class ScaleByAdam:
         return np.asarray(m / (1 - self.beta1**count) / corrected)
 
 
-def decay_links(weight_decay: float) -> list[Transform]:
-    """The link that adds κ w, none for κ = 0; ValueError unless κ is a number ≥ 0."""
-    return [AddDecay(weight_decay)] if real_number("weight_decay", weight_decay) > 0 else []
+def decay_links(weight_decay: float | Schedule) -> list[Transform]:
+    """The link that adds κ w, none for κ = 0; ValueError unless κ is a schedule or a number ≥ 0."""
+    if callable(weight_decay) or real_number("weight_decay", weight_decay) > 0:
+        return [AddDecay(weight_decay)]
+    return []
+
+
+def schedule_value(name: str, value: float | Schedule, state: State) -> float:
+    """What an option is at the next step: itself, or its schedule's value; ValueError unless that is ≥ 0."""
+    return real_number(name, value(int(state["step"]))) if callable(value) else value
 
 
 def momentum_links(momentum: float) -> list[Transform]:

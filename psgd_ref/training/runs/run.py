@@ -53,13 +53,27 @@ def train(
 ) -> Run:
     """Train in `folder`, from the start or from its last whole checkpoint. Creates the folder.
 
-    resume      : go on with the run in the folder; where there is none, start it
-    data_folder : where downloaded data sets live (see `psgd_ref.data.data_folder`)
-    say         : told what a person should know, such as a damaged checkpoint
     Writes config.toml, metrics.jsonl (a line for each epoch) and checkpoints (each epoch's end; the last
     two stay). Ctrl-C ends the run after the present step and saves it. However it is interrupted, the
-    weights after resuming are bit for bit those of an undisturbed run. Raises ValueError for a folder of
-    another configuration or with a run in it and no `resume`; DivergenceError; OSError.
+    weights after resuming are bit for bit those of an undisturbed run.
+
+    Parameters
+    ----------
+    resume
+        Go on with the run in the folder; where there is none, start it.
+    data_folder
+        Where downloaded data sets live (see `psgd_ref.data.data_folder`).
+    say
+        Told what a person should know, such as a damaged checkpoint.
+
+    Raises
+    ------
+    ValueError
+        For a folder of another configuration or with a run in it and no `resume`.
+    DivergenceError
+        When training diverges; what was saved before stays.
+    OSError
+        When the folder cannot be written.
     """
     record = folder / CONFIGURATION
     if record.exists() and not resume:
@@ -209,7 +223,7 @@ def _measured(
     phase: Phase, c: Configuration, data: Dataset, model: Model, before: Array, epoch: Epoch
 ) -> dict[str, Any]:
     """The metrics of an epoch that began with the weights `before`; accuracies and fractions 0 … 1."""
-    place = positions(model, before, grid_rule(c))
+    found = positions(model, before, grid_rule(c))
     rounded = quantize(model, c.bits, named_grid(c.grid))
     return {
         "epoch": epoch.epoch,
@@ -219,8 +233,8 @@ def _measured(
         "validation_accuracy": epoch.validation_accuracy,
         f"validation_accuracy_W{c.bits}": score(rounded, in_order(data, "validation"))[1],
         "effective_rate": epoch.rate,
-        "mean_distance": place.distance,
-        "moved": place.moved,
+        "mean_distance": found.distance,
+        "moved": found.moved,
     }
 
 

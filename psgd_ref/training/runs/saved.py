@@ -27,7 +27,10 @@ def open_saved(
 ) -> tuple[Model, Dataset]:
     """The model as `open_model` gives it, and the data set it was trained on.
 
-    folder : where downloaded data sets live
+    Parameters
+    ----------
+    folder
+        Where downloaded data sets live.
     """
     network, name = open_model(path, model, data, say)
     return network, load(name, folder)
@@ -41,9 +44,17 @@ def open_model(
 ) -> tuple[Model, str]:
     """The model of the last whole checkpoint in a folder, or of a file, and the name of its data set.
 
-    model, data : names, for a file that does not say itself what it is; they win over what it says
-    say         : told which damaged checkpoints were passed over for an older one
-    Raises ValueError for what is no run and no safetensors file, and when a name is missing.
+    Parameters
+    ----------
+    model, data
+        Names, for a file without metadata; they win over what it says.
+    say
+        Told which damaged checkpoints were passed over for an older one.
+
+    Raises
+    ------
+    ValueError
+        For what is no run and no safetensors file, and when a name is missing.
     """
     found = _checkpoint(path, say)
     options = {} if found is None else found.configuration

@@ -13,7 +13,7 @@ from psgd_ref.compress import (
     insert_input_quantizers,
     quantize,
 )
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.post_training.activations import (
     BATCH_SIZE,
     RANGES,
@@ -111,16 +111,16 @@ def test_observation_sees_what_each_layer_is_given():
     assert np.allclose(seen["a"].mean, x.mean((0, 1, 2)))
     hidden = x @ model.segment("a.weight").view(model.w)[0, 0]
     assert np.allclose(seen["b"].mean, hidden.mean((0, 1, 2)))
-    assert all(link.layer.input_quantizer is None for link in links(model))
+    assert all(each.layer.input_quantizer is None for each in weight_layers(model))
 
 
 def test_observation_leaves_held_quantizers_in_place():
     model, images = trained_like("convnet")
     insert_input_quantizers(model, calibrated(model, images, 1))
-    held = [link.layer.input_quantizer for link in links(model)]
+    held = [each.layer.input_quantizer for each in weight_layers(model)]
     expected = model.forward(images)
     seen = observe(model, images)
-    assert [link.layer.input_quantizer for link in links(model)] == held
+    assert [each.layer.input_quantizer for each in weight_layers(model)] == held
     assert np.array_equal(model.forward(images), expected)
     assert seen["fc"].largest > 0
 
@@ -144,7 +144,7 @@ def test_range_rules():
 def test_data_free_ranges_are_those_of_the_batch_norms():
     model, _ = trained_like("convnet")
     tops = {name: layer.top for name, layer in from_batch_norms(model, 8, stds=4).items()}
-    norm = links(model)[0].norm
+    norm = weight_layers(model)[0].norm
     assert tops["conv2"] == pytest.approx((norm.bias.value + 4 * np.abs(norm.weight.value)).max())
     assert from_batch_norms(trained_like("mlp")[0], 8) == {}
 
@@ -153,7 +153,7 @@ def test_data_free_ranges_of_a_residual_network_count_both_summands():
     """β + n|γ| behind a batch norm alone; behind a sum, the root of the summed variances instead of |γ|."""
     model, images = trained_like("resnet")
     tops = {name: layer.top for name, layer in from_batch_norms(model, 8, stds=6).items()}
-    norms = {link.name: link.norm for link in links(model)}
+    norms = {each.name: each.norm for each in weight_layers(model)}
 
     def moments(norm):
         return norm.bias.value, np.abs(norm.weight.value)
@@ -191,7 +191,7 @@ class Doubling(Layer):
 def test_quantizers_of_weights_and_inputs_train_in_the_flat_vector():
     model = convnet(widths=(3, 2), seed=0, dtype=np.float64)
     plain, w = model.copy(), model.w.copy()
-    layer = links(model)[1].layer
+    layer = weight_layers(model)[1].layer
     layer.input_quantizer, layer.weight_quantizer = Doubling(), Doubling()
     model.lay_out_again()
     assert model.w.size == w.size + 2

@@ -112,10 +112,10 @@ def test_the_cost_is_its_formula_and_its_gradient():
     for segment in logits:
         segment.view(model.w)[...] = rng.normal(0, 2, segment.shape)
     expected = 0.0
-    for link, q in fake_quantizers(model):
+    for each, q in fake_quantizers(model):
         p4, p8 = hard_concrete.probability_on(q.gates.value)[0]
         kept = hard_concrete.probability_on(q.prune.value)[0].mean() if q.channels else 1.0
-        expected += 0.05 * cost.macs[link.name] / 3456 * kept * (2 + 4 * p4 + 8 * p4 * p8)
+        expected += 0.05 * cost.macs[each.name] / 3456 * kept * (2 + 4 * p4 + 8 * p4 * p8)
     model.g[...] = 0
     assert cost(model, 0) == pytest.approx(expected, rel=1e-5)
     gradient, h = model.g.copy(), 1e-2

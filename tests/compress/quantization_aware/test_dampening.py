@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.quantization_aware.dampening import Dampening
 from psgd_ref.compress.quantization_aware.fake_quantizer import insert_fake_quantizers
 from psgd_ref.compress.quantization_aware.lsq import LSQ
@@ -22,11 +22,11 @@ def test_value_and_gradient():
     model.g[...] = 0
     assert penalty(model, 0) == 0
     value = penalty(model, 100)
-    layer = links(model)[0].layer
+    layer = weight_layers(model)[0].layer
     w, step = layer.weight.value, float(layer.weight_quantizer.step.value)
     # The first layer has 8 bits; nothing of it is beyond its range of 128 steps.
     gap = w - np.rint(w / step) * step
-    inner = links(model)[1].layer
+    inner = weight_layers(model)[1].layer
     v = inner.weight.value
     s = float(inner.weight_quantizer.step.value)
     other = np.clip(v, -128 * s, 127 * s) - np.clip(np.rint(v / s), -128, 127) * s
@@ -49,7 +49,7 @@ def oscillating(strength):
     model = mlp((64, 16, 16, 10), seed=0)
     fit(model, SGD(0.1), DATA, epochs=3, batch_size=50)
     insert_fake_quantizers(model, LSQ, 2)
-    layer = links(model)[1].layer
+    layer = weight_layers(model)[1].layer
     optimizer, steps = SGD(0.03), 200
     objective, state = Penalized(CrossEntropy(), [Dampening(strength, steps)]), optimizer.init(model)
     rng = np.random.default_rng(0)

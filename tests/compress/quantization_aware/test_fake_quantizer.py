@@ -25,7 +25,7 @@ METHODS = [LSQ, LSQPlus, DSQ, EWGS, BayesianBits]
 def test_outer_layers_and_the_image_keep_their_bits():
     model = convnet(widths=(4, 4, 4), seed=0)
     insert_fake_quantizers(model, LSQ, 2, 2, IMAGES)
-    bits = [(link.name, quantizer.bits) for link, quantizer in fake_quantizers(model)]
+    bits = [(each.name, quantizer.bits) for each, quantizer in fake_quantizers(model)]
     assert bits == [
         ("conv1", 8),
         ("conv2", 2),

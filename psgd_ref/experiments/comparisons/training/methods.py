@@ -184,12 +184,12 @@ def bit_operations(model: Model) -> float:
     macs = multiplications(model, data.normalise(data.train.images[:1])[0])
     weights, inputs = dict.fromkeys(macs, 32.0), dict.fromkeys(macs, 32.0)
     inputs[next(iter(macs))] = 8.0
-    for link, quantizer in fake_quantizers(model):
+    for each, quantizer in fake_quantizers(model):
         bits = float(quantizer.bits)
         if isinstance(quantizer, BayesianBits):
             gates, kept = quantizer.open_gates()
             bits = quantizer.widths[int(np.cumprod(gates).sum())] * float(kept.mean())
-        (weights if quantizer is link.layer.weight_quantizer else inputs)[link.name] = bits
+        (weights if quantizer is each.layer.weight_quantizer else inputs)[each.name] = bits
     return sum(macs[name] * weights[name] * inputs[name] for name in macs) / sum(macs.values())
 
 

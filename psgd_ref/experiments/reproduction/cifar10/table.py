@@ -1,7 +1,7 @@
 """The table `cifar10`: SGD and PSGD on CIFAR-10 at the paper's size, rounded with and without calibration."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -82,6 +82,16 @@ class Result:
             "sources": [asdict(source) for source in self.sources],
             "problems": self.problems,
         }
+
+    @staticmethod
+    def read(record: Mapping[str, Any]) -> "Result":
+        """The result that `as_json` wrote."""
+        return Result(
+            Recipe(**{**record["recipe"], "seeds": tuple(record["recipe"]["seeds"])}),
+            [Row.read(row) for row in record["rows"]],
+            [Source(**source) for source in record["sources"]],
+            record["problems"],
+        )
 
 
 def run(recipe: Recipe, folder: Path, engine: Engine, data_folder: Path | None = None) -> Result:
