@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pooch
@@ -133,6 +133,10 @@ def entries(folder: str | os.PathLike[str] | None = None) -> list[Entry]:
         size = sum(remote.size for remote in source.files) / 1e6
         place = source.find(data_folder(folder))
         found.append(Entry(source.name, source.classes, source.shape, *source.counts, size, place))
+    by_name = {entry.name: entry for entry in found}
+    for name, (whole, count) in HALVED.items():
+        shape, _ = image_shape(name)
+        found.append(replace(by_name[whole], name=name, shape=shape, train=count + VALIDATION))
     return found
 
 
@@ -158,7 +162,7 @@ def check(name: str, folder: str | os.PathLike[str] | None = None) -> Check:
     choice("data set", name, NAMES)
     if name in BUILT_IN:
         return Check(BUILT_IN[name](), None, [], own=False)
-    source, base = SOURCES[name], data_folder(folder)
+    source, base = SOURCES[HALVED[name][0] if name in HALVED else name], data_folder(folder)
     place = source.find(base)
     if place is None:
         raise FileNotFoundError(f"{name} is not in {base}; `psgd-ref data fetch {name}` downloads it")

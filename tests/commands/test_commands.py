@@ -45,10 +45,13 @@ def test_data_check_and_fetch_of_a_built_in_set(capsys, tmp_path):
         (["evaluate", "{folder}/x"], "there is no file"),
         (
             ["evaluate", "{folder}", "--bits", "4x"],
-            "--bits: must be whole numbers, as 8,4,3; got '4x'",
+            "--bits: must be whole numbers such as 8,4,2; got '4x'",
         ),
-        (["evaluate", "{folder}", "--activation-bits", ""], "must be whole numbers, as 8,4,3; got ''"),
-        (["evaluate", "{folder}", "--sparsity", "half"], "must be numbers, as 50,80,97.5; got 'half'"),
+        (["evaluate", "{folder}", "--activation-bits", ""], "must be whole numbers such as 8,4,2; got ''"),
+        (
+            ["evaluate", "{folder}", "--sparsity", "half"],
+            "must be per cent in 0..100 such as 50,80,90; got 'half'",
+        ),
         (["evaluate", "{folder}", "--weights", "4"], "unrecognized arguments: --weights 4"),
         (
             ["evaluate", "{folder}", "--split", "all"],
