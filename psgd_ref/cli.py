@@ -45,19 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str]) -> int:
-    options = _parser(words).parse_args(words)
+    command = next((word for word in words if not word.startswith("-")), "")
     try:
-        with interruptible(options.command):
+        # Declaring the options of a command can import much, and be interrupted.
+        with interruptible(command):
+            options = _parser(words).parse_args(words)
             status: int = options.run(options)
             return status
     except BrokenPipeError:
         raise
     except (ValueError, OSError) as error:
-        return _refused(options.command, error, 2)
+        return _refused(command, error, 2)
     except (ArithmeticError, MemoryError) as error:
-        return _refused(options.command, str(error) or "there is not enough memory", 1)
+        return _refused(command, str(error) or "there is not enough memory", 1)
     except KeyboardInterrupt:
-        return _refused(options.command, "interrupted", INTERRUPTED)
+        return _refused(command, "interrupted", INTERRUPTED)
 
 
 def _refused(command: str, error: object, status: int) -> int:

@@ -13,6 +13,8 @@ import pytest
 
 from psgd_ref.experiments.reproduction.store import Store as KeptResults
 from psgd_ref.experiments.sweeps.store import Entry, Store
+from psgd_ref.interop import save_safetensors
+from psgd_ref.interop.model_file import load_model, save
 from psgd_ref.interop.safetensors import read
 from psgd_ref.models import mlp
 from psgd_ref.training import SGD
@@ -165,14 +167,23 @@ class Weights(Kind):
     checked = False
 
     def written(self):
-        from psgd_ref.interop import save_safetensors
-
         save_safetensors(mlp((2, 6, 2)), self.folder / "w.safetensors")
         return self.folder / "w.safetensors"
 
     def answer(self):
         tensors, _ = read(self.path)
         return tensors
+
+
+class ModelFile(Kind):
+    checked = False
+
+    def written(self):
+        save(mlp((2, 6, 2)), self.folder / "model.safetensors")
+        return self.folder / "model.safetensors"
+
+    def answer(self):
+        return load_model(self.path)
 
 
 class PackedImages(Kind):
@@ -217,6 +228,7 @@ KINDS = [
     KeptResult,
     Options,
     Weights,
+    ModelFile,
     PackedImages,
     UnpackedImages,
     Archive,

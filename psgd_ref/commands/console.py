@@ -16,7 +16,7 @@ INTERRUPTED = 128 + 2
 # As of a program that the system ended for writing where nobody reads: 128 + SIGPIPE.
 CLOSED_PIPE = 128 + 13
 # Seconds from Ctrl-C until the process ends by itself, should something have swallowed the interrupt.
-PATIENCE = 1.5
+PATIENCE = 1.0
 
 
 class Parser(argparse.ArgumentParser):
