@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,7 @@ def _bench(options: argparse.Namespace) -> int:
     if options.growth is not None:
         return _growth(options)
     if options.list:
-        print("\n".join(case.name for case in bench.select(options.only)))
-        return 0
+        return _names([case.name for case in bench.select(options.only)], options.json)
     if options.compile:
         from psgd_ref.experiments.benchmark import compiling
 
@@ -89,8 +89,7 @@ def _growth(options: argparse.Namespace) -> int:
 
     axes = growth.select(options.only)
     if options.list:
-        print("\n".join(axes))
-        return 0
+        return _names(axes, options.json)
     # A folder that cannot be made is found out before minutes of work, not after.
     options.growth.mkdir(parents=True, exist_ok=True)
     result = growth.run(axes)
@@ -100,4 +99,9 @@ def _growth(options: argparse.Namespace) -> int:
     else:
         print("\n".join(f"{name}: {path}" for name, path in paths.items()))
         print(result.table())
+    return 0
+
+
+def _names(names: Iterable[str], as_json: bool) -> int:
+    print(json.dumps(list(names), ensure_ascii=False) if as_json else "\n".join(names))
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.commands.data import add_folder
-from psgd_ref.commands.numbers import count, seed
+from psgd_ref.commands.numbers import count, seed, whole
 
 NAMES = ("fig1", "fig2", "fig3", "fig4", "landscape", "clustering", "all")
 TABLE = "table-cifar10"
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         "--run", dest="folder", type=Path, metavar="RUN", help="landscape of a folder of `psgd-ref train`"
     )
     reproduce.add_argument(
-        "--bits", type=int, default=3, help="of the grid, with --run, 2 … 16 (default: %(default)s)"
+        "--bits", type=whole, default=3, help="of the grid, with --run, 2 … 16 (default: %(default)s)"
     )
     reproduce.add_argument(
         "--images", type=count, default=500, help="training images, with --run (default: %(default)s)"

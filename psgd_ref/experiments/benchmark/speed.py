@@ -144,7 +144,9 @@ class Side:
             [sys.executable, "-m", f"{__package__}.{name}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
+            # Ctrl-C is this process's business, which ends that one.
+            start_new_session=True,
             env=os.environ
             | dict.fromkeys(THREAD_VARIABLES, str(threads))
             | (KEEP if keep_memory else {})
@@ -152,7 +154,7 @@ class Side:
         )
 
     def ask(self, **request: Any) -> dict[str, float]:
-        """The answer to one request. Raises RuntimeError if the process has ended."""
+        """The answer to one request. Raises ChildProcessError if the process has ended."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -162,7 +164,7 @@ class Side:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise RuntimeError(f"the {self.name} side of the benchmark ended with {self.process.wait()}")
+            raise ChildProcessError(f"the {self.name} side of the benchmark ended with {self.process.wait()}")
         answer: dict[str, float] = json.loads(line)
         return answer
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,10 +128,15 @@ def _caption_all(out: Path) -> None:
     order = {name: i for i, name in enumerate([*FIGURES, "landscape_run"])}
     found = [path for path in out.glob("*.json") if path.stem in order]
     for path in sorted(found, key=lambda path: order[path.stem]):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        for title, text in record["captions"].items():
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            captions, command = dict(record["captions"]), record["command"]
+        except (ValueError, KeyError, TypeError):
+            print(f"{path} is damaged and left out of captions.md", file=sys.stderr)
+            continue
+        for title, text in captions.items():
             lines += [f"## {title}", "", f"![{title}]({title}.png)", "", text, ""]
-        lines += [f"`{record['command']}` · [{path.name}]({path.name})", ""]
+        lines += [f"`{command}` · [{path.name}]({path.name})", ""]
     write_text(out / "captions.md", "\n".join(lines))
 
 

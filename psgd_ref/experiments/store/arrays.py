@@ -1,5 +1,9 @@
 """Named arrays, an npz file for each result, kept between commands."""
 
+import struct
+import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -12,14 +16,32 @@ import numpy.typing as npt
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.experiments.store.identity import identity
 from psgd_ref.interop.whole_file import whole_file
-from psgd_ref.kernels.compile import cache_folder
+from psgd_ref.kernels.compile import USER_CACHE, user_cache
+from psgd_ref.training.runs.checkpoint import checksum
 
 Arrays = dict[str, npt.NDArray[Any]]
+# An array beside the result's own.
+CHECKSUM = "psgd_ref.sha256"
+# What a damaged archive makes Python's and NumPy's readers raise; a wrong size can ask for any memory.
+DAMAGED = (
+    zipfile.BadZipFile,
+    struct.error,
+    zlib.error,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    OSError,
+)
 
 
 def default_folder() -> Path:
-    """`reproduce` in the user's cache, beside the compiled kernels."""
-    return cache_folder().parent / "reproduce"
+    """`reproduce` in the user's cache, beside the compiled kernels; ValueError when there is none."""
+    return (USER_CACHE or user_cache()) / "reproduce"
 
 
 @dataclass(frozen=True)
@@ -57,7 +79,7 @@ class ArrayStore:
             The arrays of each job.
         """
         paths = [self._path(function, job) for job in jobs]
-        missing = [(job, path) for job, path in zip(jobs, paths, strict=True) if not path.exists()]
+        missing = [(job, path) for job, path in zip(jobs, paths, strict=True) if not _whole(path)]
         if missing:
             self.folder.mkdir(parents=True, exist_ok=True)
             run_all(partial(_make, function), missing, self.workers, title)
@@ -74,7 +96,7 @@ class ArrayStore:
             All that its result depends on beside the code, as in `identity`.
         """
         path = self.folder / f"{identity(configuration, make.__module__)}.npz"
-        if not path.exists():
+        if not _whole(path):
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(make(), path)
         return _read(path)
@@ -91,9 +113,26 @@ def _make(function: Callable[[Any], Arrays], missing: tuple[Any, Path]) -> None:
 
 def _write(arrays: Arrays, path: Path) -> None:
     with whole_file(path) as beside, beside.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **arrays, **{CHECKSUM: np.array(checksum(arrays, {}))})  # type: ignore[arg-type]
+
+
+def _whole(path: Path) -> bool:
+    """Whether a result is kept and has its checksums; of a damaged one standard error says so."""
+    if not path.exists():
+        return False
+    try:
+        _read(path)
+    except DAMAGED:
+        print(f"{path} is damaged and is made again", file=sys.stderr)
+        return False
+    return True
 
 
 def _read(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    # Of a file that it opened itself NumPy forgets to close a damaged one.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    # Those of the archive's parts do not notice that a part is gone.
+    if str(arrays.pop(CHECKSUM)) != checksum(arrays, {}):
+        raise ValueError("its contents do not have their checksum")
+    return arrays

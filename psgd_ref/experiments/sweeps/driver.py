@@ -19,7 +19,7 @@ from psgd_ref.experiments.sweeps.engines import Engine
 from psgd_ref.experiments.sweeps.plan import ENTRY, Run
 from psgd_ref.experiments.sweeps.run import CodeError, Job, Outcome, begun, compute
 from psgd_ref.interop.alone import alone
-from psgd_ref.training.runs.run import read_metrics
+from psgd_ref.training.runs.run import whole_metrics
 
 RUNS = "runs"
 # So often in a row may all workers be lost without a run that ends, before the sweep stops.
@@ -87,7 +87,7 @@ def status(runs: Sequence[Run], folder: Path) -> Status:
             entries = store.entries(run.identity for run in runs)
     folders = {run.identity: begun(folder / RUNS, run.identity) for run in runs}
     under_way = {
-        identity: len(read_metrics(found[0]))
+        identity: len(whole_metrics(found[0])[0])
         for identity, found in folders.items()
         if found and identity not in entries
     }

@@ -16,7 +16,7 @@ from psgd_ref.training import evaluate
 from psgd_ref.training.runs.build import insert_fake_quantizer, model_of
 from psgd_ref.training.runs.checkpoint import read_checkpoint
 from psgd_ref.training.runs.configuration import Configuration
-from psgd_ref.training.runs.run import read_metrics, train
+from psgd_ref.training.runs.run import train, whole_metrics
 
 # So much of an identity names a folder; 64 bits do not meet by chance.
 NAME = 16
@@ -116,7 +116,7 @@ def claim(runs: Path, identity: str) -> Path:
 def begun(runs: Path, identity: str) -> list[Path]:
     """Folders of a run that a process has begun and not ended, the one that came farthest first."""
     found = runs.glob(f"{identity[:NAME]}.*")
-    return sorted(found, key=lambda folder: len(read_metrics(folder)), reverse=True)
+    return sorted(found, key=lambda folder: len(whole_metrics(folder)[0]), reverse=True)
 
 
 def ended(runs: Path, identity: str) -> Path:
