@@ -146,7 +146,8 @@ def moving_grid(subject: Subject, trial: Trial) -> None:
         w, rng = start(seed, n, unit)
         first = setting_of(w, levels, per_gap)
         low, high = subject.formulas.target_interval(w, first.targets)
-        velocity: Array = np.zeros(n)
+        # As earlier steps may have left it.
+        velocity: Array = 0.999 / first.strength * rng.choice([-1.0, 1.0, 0.0], n) * (m > 0)
         for _ in range(6):
             setting = setting_of(w, levels, per_gap)
             g = (1 - m) * 0.999 / setting.strength * rng.choice([-1.0, 1.0, rng.uniform(-1, 1)], n)

@@ -187,7 +187,10 @@ def gathering(subject: Subject, trial: Trial) -> None:
             away = -np.sign(w - home) if worst else rng.choice([-1.0, 1.0, rng.uniform(-1, 1)], w.shape)
             w = subject.decayed_to_grid(w, most * away, 1.0, setting.warp, pull)
             bound = factor**k * first
-            trial.at_most(np.abs(w - home) / setting.unit, bound / setting.unit, noise / setting.unit, "d_K")
+            d = np.abs(w - home)
+            trial.at_most(d / setting.unit, bound / setting.unit, noise / setting.unit, "d_K")
+            if worst:
+                trial.within((d - bound) / setting.unit, noise / setting.unit, "the worst attains it")
 
     @trial.holds(seed=seeds, n=st.integers(1, 6), step=powers(-2, 2))
     def rounding_costs(seed: int, n: int, step: float) -> None:
