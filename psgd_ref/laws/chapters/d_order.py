@@ -23,6 +23,14 @@ _one = placed(setups(_several, eps="zero", cap=False), size=1, beyond=0.0)
 _inside = placed(setups(_several, eps="zero", cap=False), beyond=0.0)
 
 
+def _leaves(trial: Trial, w: Array, box: tuple[Array, Array], setting: Setting) -> None:
+    low, high = box
+    error = 8 * rounding.UNIT * np.abs(w) + rounding.TINY
+    trial.at_most(
+        np.maximum(low - w, w - high) / setting.unit, 0.0, error / setting.unit, "w stays in its box"
+    )
+
+
 @claim(
     "D8",
     "The barrier and the order of averaging",
@@ -35,13 +43,6 @@ _inside = placed(setups(_several, eps="zero", cap=False), beyond=0.0)
 def order(subject: Subject, trial: Trial) -> None:
     """Both averages behind which the scale stands, at the limit of ηλ|u|; and before which it stands."""
 
-    def leaves(w: Array, box: tuple[Array, Array], setting: Setting) -> None:
-        low, high = box
-        error = 8 * rounding.UNIT * np.abs(w) + rounding.TINY
-        trial.at_most(
-            np.maximum(low - w, w - high) / setting.unit, 0.0, error / setting.unit, "w stays in its box"
-        )
-
     @trial.holds(at=_anywhere, m=st.sampled_from([0.0, 0.5, 0.9, 0.99]), seed=seeds, steps=st.integers(1, 8))
     def momentum_after(at: Placed, m: float, seed: int, steps: int) -> None:
         setting, w, rng = at.setting, at.w, np.random.default_rng(seed)
@@ -51,7 +52,7 @@ def order(subject: Subject, trial: Trial) -> None:
         for _ in range(steps):
             g = (1 - m) * limit * rng.choice([-1.0, 1.0, rng.uniform(-1, 1)], w.shape)
             w, velocity = subject.averaged(w, velocity, g, 1.0, setting.warp, m, "after")
-            leaves(w, box, setting)
+            _leaves(trial, w, box, setting)
 
     @trial.holds(at=_anywhere, seed=seeds, steps=st.integers(1, 8))
     def adam_after(at: Placed, seed: int, steps: int) -> None:
@@ -62,7 +63,7 @@ def order(subject: Subject, trial: Trial) -> None:
             g = 10.0 ** rng.uniform(-2, 1) * rng.choice([-1.0, 1.0], w.shape) / setting.strength
             lr = 0.999 / (LONGEST * setting.strength)
             w, moments = subject.adapted(w, moments, g, lr, setting.warp, "after")
-            leaves(w, box, setting)
+            _leaves(trial, w, box, setting)
 
     @trial.refutes(at=_one)
     def momentum_before(at: Placed) -> None:
@@ -72,7 +73,7 @@ def order(subject: Subject, trial: Trial) -> None:
         for _ in range(12):
             g = np.full_like(w, 0.09 / setting.strength)  # the average stays below 0.9/λ
             w, velocity = subject.averaged(w, velocity, g, 1.0, setting.warp, 0.9, "before")
-            leaves(w, box, setting)
+            _leaves(trial, w, box, setting)
 
     @trial.refutes(at=_one)
     def adam_before(at: Placed) -> None:
@@ -84,7 +85,7 @@ def order(subject: Subject, trial: Trial) -> None:
             g = np.full_like(w, 1 / setting.strength)
             lr = 0.999 / (LONGEST * setting.strength)
             w, moments = subject.adapted(w, moments, g, lr, setting.warp, "before")
-            leaves(w, box, setting)
+            _leaves(trial, w, box, setting)
 
     @trial.holds(at=_inside, seed=seeds, a=powers(-3, 3))
     def adam_divides_it_out(at: Placed, seed: int, a: float) -> None:
@@ -109,6 +110,33 @@ def order(subject: Subject, trial: Trial) -> None:
         trial.within(ends[1] - ends[0], error, "before Adam λ has no effect")
 
 
+_numbers: dict[str, Any] = {
+    "seed": seeds,
+    "n": st.integers(1, 6),
+    "levels": st.sampled_from([1, 3, 7, 127]),
+    "unit": powers(-4, 4),
+    "per_gap": powers(-2, 2),
+}
+
+
+def _start(seed: int, n: int, unit: float) -> tuple[Array, np.random.Generator]:
+    """Weights below `unit` but for one of that size."""
+    rng = np.random.default_rng(seed)
+    w = unit * rng.uniform(-0.9, 0.9, n)
+    w[rng.integers(n)] = unit * rng.choice([-1.0, 1.0])
+    return w, rng
+
+
+def _following(w: Array, levels: int, per_gap: float, eps: float = 0.0) -> Setting:
+    """The setting of the moment: the grid that the largest weight gives."""
+    grid = max_range_grid(w, levels)
+    return Setting(grid, eps * grid.step, per_gap / grid.step)
+
+
+def _stands(trial: Trial, w: Array, unit: float) -> None:
+    trial.within(np.abs(w).max() / unit - 1, 32 * rounding.UNIT, "the largest weight, and Δ, stand still")
+
+
 @claim(
     "D9",
     "The grid that follows the largest weight",
@@ -120,48 +148,28 @@ def order(subject: Subject, trial: Trial) -> None:
 )
 def moving_grid(subject: Subject, trial: Trial) -> None:
     """Runs on the grid of the moment, under gradients at the limit; the two that move it are found."""
-    numbers: dict[str, Any] = {
-        "seed": seeds,
-        "n": st.integers(1, 6),
-        "levels": st.sampled_from([1, 3, 7, 127]),
-        "unit": powers(-4, 4),
-        "per_gap": powers(-2, 2),
-    }
 
-    def start(seed: int, n: int, unit: float) -> tuple[Array, np.random.Generator]:
-        rng = np.random.default_rng(seed)
-        w = unit * rng.uniform(-0.9, 0.9, n)
-        w[rng.integers(n)] = unit * rng.choice([-1.0, 1.0])
-        return w, rng
-
-    def setting_of(w: Array, levels: int, per_gap: float, eps: float = 0.0) -> Setting:
-        grid = max_range_grid(w, levels)
-        return Setting(grid, eps * grid.step, per_gap / grid.step)
-
-    def stands(w: Array, unit: float) -> None:
-        trial.within(np.abs(w).max() / unit - 1, 32 * rounding.UNIT, "the largest weight, and Δ, stand still")
-
-    @trial.holds(m=st.sampled_from([0.0, 0.9]), **numbers)
+    @trial.holds(m=st.sampled_from([0.0, 0.9]), **_numbers)
     def still(seed: int, n: int, levels: int, unit: float, per_gap: float, m: float) -> None:
-        w, rng = start(seed, n, unit)
-        first = setting_of(w, levels, per_gap)
+        w, rng = _start(seed, n, unit)
+        first = _following(w, levels, per_gap)
         low, high = subject.formulas.target_interval(w, first.targets)
         # As earlier steps may have left it.
         velocity: Array = 0.999 / first.strength * rng.choice([-1.0, 1.0, 0.0], n) * (m > 0)
         for _ in range(6):
-            setting = setting_of(w, levels, per_gap)
+            setting = _following(w, levels, per_gap)
             g = (1 - m) * 0.999 / setting.strength * rng.choice([-1.0, 1.0, rng.uniform(-1, 1)], n)
             w, velocity = subject.averaged(w, velocity, g, 1.0, setting.warp, m, "after")
-            stands(w, unit)
+            _stands(trial, w, unit)
             outside = np.maximum(low - w, w - high)
             trial.at_most(outside / unit, 0.0, 32 * rounding.UNIT, "no weight leaves its interval")
 
-    @trial.holds(shrink=powers(-4, -0.5), **numbers)
+    @trial.holds(shrink=powers(-4, -0.5), **_numbers)
     def decay(seed: int, n: int, levels: int, unit: float, per_gap: float, shrink: float) -> None:
-        w, rng = start(seed, n, unit)
+        w, rng = _start(seed, n, unit)
         largest = int(np.abs(w).argmax())
         for k in range(1, 7):
-            setting = setting_of(w, levels, per_gap)
+            setting = _following(w, levels, per_gap)
             g = 0.5 / setting.strength * rng.uniform(-1, 1, n)
             w = subject.decayed(w, g, 1.0, setting.warp, shrink)
             if int(np.abs(w).argmax()) != largest:
@@ -169,23 +177,23 @@ def moving_grid(subject: Subject, trial: Trial) -> None:
             ratio = np.abs(w).max() / unit / (1 - shrink) ** k
             trial.within(ratio - 1, 64 * rounding.UNIT, "unscaled decay makes it (1−ηκ)^k Δ₀")
 
-    @trial.refutes(**numbers)
+    @trial.refutes(**_numbers)
     def with_eps(seed: int, n: int, levels: int, unit: float, per_gap: float) -> None:
         """With ε > 0, too, the grid stands still."""
-        w, _ = start(seed, n, unit)
-        setting = setting_of(w, levels, per_gap, eps=0.1)
-        stands(subject.psgd_step(w, np.full(n, 0.5 / setting.strength), 1.0, setting.warp), unit)
+        w, _ = _start(seed, n, unit)
+        setting = _following(w, levels, per_gap, eps=0.1)
+        _stands(trial, subject.psgd_step(w, np.full(n, 0.5 / setting.strength), 1.0, setting.warp), unit)
 
-    @trial.refutes(**numbers)
+    @trial.refutes(**_numbers)
     def with_momentum_of_scaled(seed: int, n: int, levels: int, unit: float, per_gap: float) -> None:
         """With momentum of the scaled gradient, too, the grid stands still."""
-        w, rng = start(seed, n, unit)
+        w, rng = _start(seed, n, unit)
         velocity: Array = np.zeros(n)
         for _ in range(12):
-            setting = setting_of(w, levels, per_gap)
+            setting = _following(w, levels, per_gap)
             g = np.full(n, -0.09 / setting.strength) * rng.choice([-1.0, 1.0], n)
             w, velocity = subject.averaged(w, velocity, g, 1.0, setting.warp, 0.9, "before")
-            stands(w, unit)
+            _stands(trial, w, unit)
 
 
 @claim(

@@ -45,13 +45,12 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 )
 def grid_decay(subject: Subject, trial: Trial) -> None:
     """The step against PSGD on the penalised loss, its jump at walls, and where it holds a weight."""
-    formulas = subject.formulas
 
     @trial.holds(push=pushes(setups()), pull=st.floats(0, 2))
     def penalised(push: Push, pull: float) -> None:
         w, g, lr, warp = push.w, push.g, push.lr, push.setting.warp
         decay = pull / lr
-        slope = formulas.grid_decay_slope(w, warp, decay)
+        slope = subject.formulas.grid_decay_slope(w, warp, decay)
         there = subject.psgd_step(w, g + slope, lr, warp)
         d = np.abs(w - push.setting.targets.nearest(w))
         error = rounding.in_step(warp, w, g, lr) + rounding.in_step(warp, w, slope, lr)
@@ -71,8 +70,12 @@ def grid_decay(subject: Subject, trial: Trial) -> None:
         near, far = nearest + 0.8 * d * side, at.w
         middle, half = (near + far) / 2, (far - near) / 2
         mesh = middle[:, None] + half[:, None] * _NODES
-        area = (formulas.grid_decay_slope(mesh.ravel(), warp, decay).reshape(mesh.shape) @ _WEIGHTS) * half
-        rise = formulas.grid_decay_penalty(far, warp, decay) - formulas.grid_decay_penalty(near, warp, decay)
+        area = (
+            subject.formulas.grid_decay_slope(mesh.ravel(), warp, decay).reshape(mesh.shape) @ _WEIGHTS
+        ) * half
+        rise = subject.formulas.grid_decay_penalty(far, warp, decay) - subject.formulas.grid_decay_penalty(
+            near, warp, decay
+        )
         error = 1e-8 * np.abs(area) + 1e-13 * decay / warp.strength * d
         trial.within(np.where(clear, rise - area, 0.0), error, "P rises by the integral of its slope")
 
@@ -98,7 +101,7 @@ def grid_decay(subject: Subject, trial: Trial) -> None:
         setting = Setting(targets, 0.0, per_gap / unit)
         g = (1 if up else -1) * ratio * pull / setting.strength
         found = max(_factor(subject, setting, g, pull, side, 2.0**-20 * unit) for side in (-1.0, 1.0))
-        expected = formulas.hold_factor(g, 1.0, setting.strength, pull)
+        expected = subject.formulas.hold_factor(g, 1.0, setting.strength, pull)
         trial.within(found - expected, 1e-9 * (1 + expected), "in the end d is multiplied by b, or by √(ab)")
         a, b = 1 - pull * (1 + ratio), 1 - pull * (1 - ratio)
         if abs(expected - 1) > 1e-9:
@@ -125,7 +128,7 @@ def grid_decay(subject: Subject, trial: Trial) -> None:
         setting = Setting(UniformGrid(step), eps * step, 1 / step)
         side = 1.0 if up else -1.0
         push = share * pull * 0.5 / (0.5 + eps)  # λ|g| as a share of κh/(h + ε)
-        d = formulas.hold_distance(-side * push * step, setting.eps, 1 / step, pull)
+        d = subject.formulas.hold_distance(-side * push * step, setting.eps, 1 / step, pull)
         trial.at_most(d, share * step / 2, 1e-12 * step, "d is less than half the gap")
         w = k * step + side * d * np.array([1.0, 0.5])
         after = subject.decayed_to_grid(w, np.full(2, -side * push * step), 1.0, setting.warp, pull)
@@ -167,7 +170,6 @@ def _factor(subject: Subject, setting: Setting, g: float, decay: float, side: fl
 )
 def gathering(subject: Subject, trial: Trial) -> None:
     """Runs under the worst gradients allowed, what rounding then costs, and noise of unequal variances."""
-    formulas = subject.formulas
 
     @trial.holds(
         at=placed(setups(uniform_grids(), eps="zero", cap=None), beyond=0.0),
@@ -179,7 +181,7 @@ def gathering(subject: Subject, trial: Trial) -> None:
     def geometric(at: Placed, pull: float, share: float, worst: bool, seed: int) -> None:
         setting, w, rng = at.setting, at.w, np.random.default_rng(seed)
         most = share * pull / setting.strength
-        factor = formulas.gathering_factor(most, 1.0, setting.strength, pull)
+        factor = subject.formulas.gathering_factor(most, 1.0, setting.strength, pull)
         home = setting.targets.nearest(w)
         first = np.abs(w - home)
         noise = 32 * rounding.UNIT * (np.abs(w) + setting.unit) + rounding.TINY
@@ -198,11 +200,11 @@ def gathering(subject: Subject, trial: Trial) -> None:
         q = UniformGrid(step).nearest(w) - w
         for loss in (Quadratic(seed, n, step), Logistic(seed, n, step)):
             g = loss.gradient(w)
-            bound = formulas.rounding_bound(q, float(np.abs(g).max()), loss.smoothness)
+            bound = subject.formulas.rounding_bound(q, float(np.abs(g).max()), loss.smoothness)
             noise = 1e-13 * (loss.value(w) + np.abs(g).sum() * np.abs(w).max() + loss.smoothness * step**2)
             cost = loss.value(w + q) - loss.value(w)
             trial.at_most(cost, bound, noise, "rounding costs at most G‖q‖₁ + (β/2)‖q‖²")
-        corner = formulas.rounding_bound(np.array([-step]), 2.0, 3.0)
+        corner = subject.formulas.rounding_bound(np.array([-step]), 2.0, 3.0)
         trial.within(
             corner / (2 * step + 1.5 * step**2) - 1, 1e-12, "the bound itself: attained in one dimension"
         )
@@ -218,6 +220,6 @@ def gathering(subject: Subject, trial: Trial) -> None:
         for signs in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
             after = subject.psgd_step(w, deviations * np.array(signs), 1.0, setting.warp)
             moved = moved + np.log(np.abs(after / w)) / 4
-        expected = [formulas.log_distance_drift(1.0, setting.strength, v) for v in deviations**2]
+        expected = [subject.formulas.log_distance_drift(1.0, setting.strength, v) for v in deviations**2]
         error = (ratio * size) ** 4 + 64 * rounding.UNIT / share
         trial.within(moved - np.array(expected), error, "each weight drifts at the rate of its own variance")

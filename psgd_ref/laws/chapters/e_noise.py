@@ -74,6 +74,23 @@ def noise_as_decay(subject: Subject, trial: Trial) -> None:
         trial.within(found / (4 * lr * variance / step) - 1, 1e-12, "under λ* the threshold is 4ηv/Δ")
 
 
+POWERS = {"psgd": 2.0, "warp": 1.5, "mirror": 1.0}
+
+
+def _remaining(q: float, eps: float) -> Callable[[Array], Array]:
+    """−τ′(x), 0 ≤ x ≤ 1, in units of 1/(η²vλ²) and gaps: 2 s^(q−2) ∫₀^x s^(−q), s = d + ε."""
+
+    def area(d: Array) -> Array:
+        return np.asarray(np.log1p(d / eps) if q == 1 else ((d + eps) ** (1 - q) - eps ** (1 - q)) / (1 - q))
+
+    def slope(x: Array) -> Array:
+        d = np.minimum(x, 1 - x)
+        whole = np.where(x <= 0.5, area(d), 2 * area(np.array(0.5)) - area(d))
+        return np.asarray(2 * (d + eps) ** (q - 2) * whole)
+
+    return slope
+
+
 @claim(
     "E8",
     "How long to the next target",
@@ -91,29 +108,12 @@ def noise_as_decay(subject: Subject, trial: Trial) -> None:
 )
 def escape(subject: Subject, trial: Trial) -> None:
     """The mean remaining time τ(w) by quadrature: every step takes one off its mean (Dynkin's formula)."""
-    steps = {"psgd": subject.psgd_step, "warp": subject.warped_step, "mirror": subject.mirror_step}
-    powers_of_s = {"psgd": 2.0, "warp": 1.5, "mirror": 1.0}
-
-    def remaining(q: float, eps: float) -> Callable[[Array], Array]:
-        """−τ′(x), 0 ≤ x ≤ 1, in units of 1/(η²vλ²) and gaps: 2 s^(q−2) ∫₀^x s^(−q), s = d + ε."""
-
-        def area(d: Array) -> Array:
-            return np.asarray(
-                np.log1p(d / eps) if q == 1 else ((d + eps) ** (1 - q) - eps ** (1 - q)) / (1 - q)
-            )
-
-        def slope(x: Array) -> Array:
-            d = np.minimum(x, 1 - x)
-            whole = np.where(x <= 0.5, area(d), 2 * area(np.array(0.5)) - area(d))
-            return np.asarray(2 * (d + eps) ** (q - 2) * whole)
-
-        return slope
 
     @trial.holds(step=powers(-3, 3), per_gap=powers(-2, 2), lr=powers(-3, 1), eps=powers(-3, 0.5))
     def closed_form(step: float, per_gap: float, lr: float, eps: float) -> None:
         args = (step, eps * step, per_gap / step, lr, 2.0)
-        for name, q in powers_of_s.items():
-            slope = remaining(q, eps)
+        for name, q in POWERS.items():
+            slope = _remaining(q, eps)
             kinks = [0.5, min(eps, 0.4), 1 - min(eps, 0.4)]
             time = quad(lambda x, f=slope: float(f(np.array(x))), 0, 1, points=kinks, limit=200)[0]
             time *= step**2 / (2.0 * (lr * per_gap) ** 2)
@@ -143,14 +143,15 @@ def escape(subject: Subject, trial: Trial) -> None:
         x = 1 - share if far else share
         values, chances = NOISES["normal"]
         noise = size / (lr * setting.strength) * values
+        steps = {"psgd": subject.psgd_step, "warp": subject.warped_step, "mirror": subject.mirror_step}
         for name, one in steps.items():
             after = one(np.full(len(noise), (k + x) * step), noise, lr, setting.warp) / step - k
             half = (after - x) / 2
             mesh = x + half[:, None] * (1 + _NODES)
-            fall = (remaining(powers_of_s[name], eps)(mesh) @ _WEIGHTS) * half
+            fall = (_remaining(POWERS[name], eps)(mesh) @ _WEIGHTS) * half
             less = float(chances @ fall) / size**2
             # Fourth order in the step; rounding of places, in units of one step's share of the time.
-            slope = float(remaining(powers_of_s[name], eps)(np.array(x)))
+            slope = float(_remaining(POWERS[name], eps)(np.array(x)))
             error = 60 * size**2 + 64 * rounding.UNIT * (1 + abs(k)) * slope / size**2
             trial.within(less - 1, error, f"{name}: a step takes one off the mean time that remains")
 

@@ -39,6 +39,23 @@ def lengths(w: Array) -> Array:
     return np.array([np.abs(f).sum() for f in filters(w)])
 
 
+_numbers: dict[str, Any] = {
+    "seed": seeds,
+    "unit": powers(-4, 4),
+    "strength": powers(-2, 2),
+    "share": st.floats(0.05, 1),
+}
+
+
+def _start(seed: int, unit: float) -> tuple[np.random.Generator, Array]:
+    rng = np.random.default_rng(seed)
+    return rng, unit * rng.standard_normal(sum(SIZES)) * 10 ** rng.uniform(-1, 1)
+
+
+def _kept(trial: Trial, w: Array, expected: Array, statement: str) -> None:
+    trial.within(lengths(w) / expected - 1, 256 * rounding.UNIT, statement)
+
+
 @claim(
     "I1",
     "Batch norm keeps the L1 norm",
@@ -58,23 +75,10 @@ def lengths(w: Array) -> Array:
 )
 def l1_norm(subject: Subject, trial: Trial) -> None:
     """Runs over random batches, at the limit ηλ|g| = 1, with momentum and with decay; other targets."""
-    numbers: dict[str, Any] = {
-        "seed": seeds,
-        "unit": powers(-4, 4),
-        "strength": powers(-2, 2),
-        "share": st.floats(0.05, 1),
-    }
 
-    def start(seed: int, unit: float) -> tuple[np.random.Generator, Array]:
-        rng = np.random.default_rng(seed)
-        return rng, unit * rng.standard_normal(sum(SIZES)) * 10 ** rng.uniform(-1, 1)
-
-    def kept(w: Array, expected: Array, statement: str) -> None:
-        trial.within(lengths(w) / expected - 1, 256 * rounding.UNIT, statement)
-
-    @trial.holds(**numbers)
+    @trial.holds(**_numbers)
     def steps(seed: int, unit: float, strength: float, share: float) -> None:
-        rng, w = start(seed, unit)
+        rng, w = _start(seed, unit)
         first, warp = lengths(w), Setting(Zero(), 0.0, strength).warp
         for _ in range(8):
             g = gradient(w, rng.standard_normal(w.size))
@@ -87,11 +91,11 @@ def l1_norm(subject: Subject, trial: Trial) -> None:
             fall = 1 - lengths(mirror) / lengths(w)
             trial.at_most(fall, 0.0, 256 * rounding.UNIT, "a mirror step does not make it smaller")
             w = subject.psgd_step(w, g, lr, warp)
-            kept(w, first, "PSGD keeps the L1 norm of every filter")
+            _kept(trial, w, first, "PSGD keeps the L1 norm of every filter")
 
-    @trial.holds(m=st.sampled_from([0.5, 0.9]), **numbers)
+    @trial.holds(m=st.sampled_from([0.5, 0.9]), **_numbers)
     def momentum(seed: int, unit: float, strength: float, share: float, m: float) -> None:
-        rng, w = start(seed, unit)
+        rng, w = _start(seed, unit)
         first, warp, velocity = lengths(w), Setting(Zero(), 0.0, strength).warp, np.zeros_like(w)
         # One rate for the whole run: the velocity carries it.
         lr = 0.1 * share / (strength * np.abs(gradient(w, rng.standard_normal(w.size))).max())
@@ -101,18 +105,18 @@ def l1_norm(subject: Subject, trial: Trial) -> None:
             if (np.sign(after) != np.sign(w)).any():
                 break
             w = after
-            kept(w, first, "momentum of the scaled gradient keeps it while no sign changes")
+            _kept(trial, w, first, "momentum of the scaled gradient keeps it while no sign changes")
 
-    @trial.holds(pull=st.floats(0.01, 0.9), **numbers)
+    @trial.holds(pull=st.floats(0.01, 0.9), **_numbers)
     def decay(seed: int, unit: float, strength: float, share: float, pull: float) -> None:
-        rng, w = start(seed, unit)
+        rng, w = _start(seed, unit)
         expected, warp = lengths(w), Setting(Zero(), 0.0, strength).warp
         for _ in range(4):
             g = gradient(w, rng.standard_normal(w.size))
             lr = share * (1 - pull) / (strength * np.abs(g).max())
             w = subject.decayed(w, g, lr, warp, pull / lr)
             expected = (1 - pull) * expected
-            kept(w, expected, "unscaled decay makes it (1−ηκ) of what it was")
+            _kept(trial, w, expected, "unscaled decay makes it (1−ηκ) of what it was")
 
     @trial.holds(at=_with_eps)
     def invariant(at: Placed) -> None:
@@ -148,6 +152,28 @@ def l1_norm(subject: Subject, trial: Trial) -> None:
             trial.at_most(abs(moved.sum()), second.sum(), noise, "a step changes Σ V by O(η²)")
 
 
+_scaled: dict[str, Any] = {
+    "seed": seeds,
+    "a": st.sampled_from([0.25, 0.5, 3.0, 4.0]),
+    "levels": st.sampled_from([1, 3, 7]),
+    "eps": st.sampled_from([0.0, 0.01, 0.3]),
+}
+
+
+def _run(subject: Subject, seed: int, a: float, levels: int, eps: float, fixed: bool) -> Array:
+    """Six steps from a·w₀ at the rate 0.05a², divided by a."""
+    rng = np.random.default_rng(seed)
+    w: Array = a * rng.standard_normal(sum(SIZES))
+    grid = max_range_grid(w / a, levels)
+    for _ in range(6):
+        grid = grid if fixed else max_range_grid(w, levels)
+        strength = float(subject.formulas.volume_strength(grid, eps * grid.step))
+        setting = Setting(grid, eps * grid.step, strength)
+        g = gradient(w, rng.standard_normal(w.size))
+        w = subject.psgd_step(w, g, a**2 * 0.05, setting.warp)
+    return w / a
+
+
 @claim(
     "I2",
     "A grid that follows the weights keeps scale invariance",
@@ -159,34 +185,16 @@ def l1_norm(subject: Subject, trial: Trial) -> None:
 )
 def scale_invariance(subject: Subject, trial: Trial) -> None:
     """Two runs over the same batches, from w₀ and from a·w₀; on a fixed grid they part."""
-    numbers: dict[str, Any] = {
-        "seed": seeds,
-        "a": st.sampled_from([0.25, 0.5, 3.0, 4.0]),
-        "levels": st.sampled_from([1, 3, 7]),
-        "eps": st.sampled_from([0.0, 0.01, 0.3]),
-    }
 
-    def run(seed: int, a: float, levels: int, eps: float, fixed: bool) -> Array:
-        rng = np.random.default_rng(seed)
-        w: Array = a * rng.standard_normal(sum(SIZES))
-        grid = max_range_grid(w / a, levels)
-        for _ in range(6):
-            grid = grid if fixed else max_range_grid(w, levels)
-            strength = float(subject.formulas.volume_strength(grid, eps * grid.step))
-            setting = Setting(grid, eps * grid.step, strength)
-            g = gradient(w, rng.standard_normal(w.size))
-            w = subject.psgd_step(w, g, a**2 * 0.05, setting.warp)
-        return w / a
-
-    @trial.holds(**numbers)
+    @trial.holds(**_scaled)
     def follows(seed: int, a: float, levels: int, eps: float) -> None:
-        one, scaled = (run(seed, factor, levels, eps, fixed=False) for factor in (1.0, a))
+        one, scaled = (_run(subject, seed, factor, levels, eps, fixed=False) for factor in (1.0, a))
         trial.within(
             scaled - one, 1e-9 * np.abs(one).max(), "a times the weights, a² times the rate: the same run"
         )
 
-    @trial.refutes(**numbers)
+    @trial.refutes(**_scaled)
     def fixed_grid(seed: int, a: float, levels: int, eps: float) -> None:
         """On a fixed grid, too, the two runs are the same."""
-        one, scaled = (run(seed, factor, levels, eps, fixed=True) for factor in (1.0, a))
+        one, scaled = (_run(subject, seed, factor, levels, eps, fixed=True) for factor in (1.0, a))
         trial.within(scaled - one, 1e-6 * np.abs(one).max(), "the same run")
