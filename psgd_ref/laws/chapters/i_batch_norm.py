@@ -43,7 +43,7 @@ _numbers: dict[str, Any] = {
     "seed": seeds,
     "unit": powers(-4, 4),
     "strength": powers(-2, 2),
-    "share": st.floats(0.05, 1),
+    "share": st.one_of(st.just(1.0), st.floats(0.05, 1)),
 }
 
 
@@ -157,17 +157,21 @@ _scaled: dict[str, Any] = {
     "a": st.sampled_from([0.25, 0.5, 3.0, 4.0]),
     "levels": st.sampled_from([1, 3, 7]),
     "eps": st.sampled_from([0.0, 0.01, 0.3]),
+    "per_gap": st.sampled_from([None, 0.5, 8.0]),
 }
 
 
-def _run(subject: Subject, seed: int, a: float, levels: int, eps: float, fixed: bool) -> Array:
-    """Six steps from a·w₀ at the rate 0.05a², divided by a."""
+def _run(
+    subject: Subject, seed: int, a: float, levels: int, eps: float, per_gap: float | None, fixed: bool
+) -> Array:
+    """Six steps from a·w₀ at the rate 0.05a², divided by a; λ is λ* or `per_gap`/Δ."""
     rng = np.random.default_rng(seed)
     w: Array = a * rng.standard_normal(sum(SIZES))
     grid = max_range_grid(w / a, levels)
     for _ in range(6):
         grid = grid if fixed else max_range_grid(w, levels)
-        strength = float(subject.formulas.volume_strength(grid, eps * grid.step))
+        volume = float(subject.formulas.volume_strength(grid, eps * grid.step))
+        strength = volume if per_gap is None else per_gap / grid.step
         setting = Setting(grid, eps * grid.step, strength)
         g = gradient(w, rng.standard_normal(w.size))
         w = subject.psgd_step(w, g, a**2 * 0.05, setting.warp)
@@ -187,14 +191,14 @@ def scale_invariance(subject: Subject, trial: Trial) -> None:
     """Two runs over the same batches, from w₀ and from a·w₀; on a fixed grid they part."""
 
     @trial.holds(**_scaled)
-    def follows(seed: int, a: float, levels: int, eps: float) -> None:
-        one, scaled = (_run(subject, seed, factor, levels, eps, fixed=False) for factor in (1.0, a))
+    def follows(seed: int, a: float, levels: int, eps: float, per_gap: float | None) -> None:
+        one, scaled = (_run(subject, seed, factor, levels, eps, per_gap, fixed=False) for factor in (1.0, a))
         trial.within(
             scaled - one, 1e-9 * np.abs(one).max(), "a times the weights, a² times the rate: the same run"
         )
 
     @trial.refutes(**_scaled)
-    def fixed_grid(seed: int, a: float, levels: int, eps: float) -> None:
+    def fixed_grid(seed: int, a: float, levels: int, eps: float, per_gap: float | None) -> None:
         """On a fixed grid, too, the two runs are the same."""
-        one, scaled = (_run(subject, seed, factor, levels, eps, fixed=True) for factor in (1.0, a))
+        one, scaled = (_run(subject, seed, factor, levels, eps, per_gap, fixed=True) for factor in (1.0, a))
         trial.within(scaled - one, 1e-6 * np.abs(one).max(), "the same run")
