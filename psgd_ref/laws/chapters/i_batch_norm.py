@@ -76,7 +76,7 @@ def _kept(trial: Trial, w: Array, expected: Array, statement: str) -> None:
 def l1_norm(subject: Subject, trial: Trial) -> None:
     """Runs over random batches, at the limit ηλ|g| = 1, with momentum and with decay; other targets."""
 
-    @trial.holds(**_numbers)
+    @trial.holds(cost=2, **_numbers)
     def steps(seed: int, unit: float, strength: float, share: float) -> None:
         rng, w = _start(seed, unit)
         first, warp = lengths(w), Setting(Zero(), 0.0, strength).warp
@@ -93,7 +93,7 @@ def l1_norm(subject: Subject, trial: Trial) -> None:
             w = subject.psgd_step(w, g, lr, warp)
             _kept(trial, w, first, "PSGD keeps the L1 norm of every filter")
 
-    @trial.holds(m=st.sampled_from([0.5, 0.9]), **_numbers)
+    @trial.holds(cost=2, m=st.sampled_from([0.5, 0.9]), **_numbers)
     def momentum(seed: int, unit: float, strength: float, share: float, m: float) -> None:
         rng, w = _start(seed, unit)
         first, warp, velocity = lengths(w), Setting(Zero(), 0.0, strength).warp, np.zeros_like(w)
@@ -107,7 +107,7 @@ def l1_norm(subject: Subject, trial: Trial) -> None:
             w = after
             _kept(trial, w, first, "momentum of the scaled gradient keeps it while no sign changes")
 
-    @trial.holds(pull=st.floats(0.01, 0.9), **_numbers)
+    @trial.holds(cost=2, pull=st.floats(0.01, 0.9), **_numbers)
     def decay(seed: int, unit: float, strength: float, share: float, pull: float) -> None:
         rng, w = _start(seed, unit)
         expected, warp = lengths(w), Setting(Zero(), 0.0, strength).warp
