@@ -7,18 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from psgd_ref.core import (
-    averaging,
-    bounds,
-    clustering,
-    curvature,
-    escape,
-    grid_decay,
-    invariant,
-    noise,
-    reparametrisation,
-    scale,
-)
+from psgd_ref.core import bounds, clustering, curvature, reparametrisation, scale
+from psgd_ref.core.dynamics import averaging, escape, grid_decay, invariant, noise
 from psgd_ref.laws import LEDGER, Formulas, Subject, Trial, check, ledger_table, reference, register
 from psgd_ref.laws.ledger import claim
 from psgd_ref.laws.methods.subject import _registered

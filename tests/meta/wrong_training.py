@@ -4,17 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from psgd_ref.core import (
-    averaging,
-    bounds,
-    clustering,
-    escape,
-    grid_decay,
-    noise,
-    position_scale,
-    psgd_step,
-    warped_step,
-)
+from psgd_ref.core import bounds, clustering, position_scale, psgd_step, warped_step
+from psgd_ref.core.dynamics import averaging, escape, grid_decay, noise
 from tests.meta.wrong import (
     RIGHT,
     _step,

@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.core.averaging import Moments
-from psgd_ref.core.moving_grid import max_range_grid
+from psgd_ref.core.dynamics.averaging import Moments
 from psgd_ref.laws.drawing import rounding
+from psgd_ref.laws.drawing.following import max_range_grid
 from psgd_ref.laws.drawing.losses import Logistic, Quadratic
 from psgd_ref.laws.drawing.strategies import Placed, Setting, placed, powers, seeds, setups, target_sets
 from psgd_ref.laws.ledger import claim

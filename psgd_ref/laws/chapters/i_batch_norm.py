@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from psgd_ref.core import UniformGrid, Zero
 from psgd_ref.core.arguments import Array
-from psgd_ref.core.moving_grid import max_range_grid
 from psgd_ref.laws.drawing import rounding
+from psgd_ref.laws.drawing.following import max_range_grid
 from psgd_ref.laws.drawing.strategies import Placed, Setting, placed, powers, seeds, setups, target_sets
 from psgd_ref.laws.ledger import claim
 from psgd_ref.laws.methods.subject import Subject

@@ -8,15 +8,10 @@ from typing import Any
 from psgd_ref.core import (
     Targets,
     Warp,
-    averaging,
     bounds,
     clustering,
     curvature,
-    escape,
-    grid_decay,
-    invariant,
     mirror_step,
-    noise,
     position_scale,
     psgd_step,
     reparametrisation,
@@ -24,7 +19,8 @@ from psgd_ref.core import (
     warped_step,
 )
 from psgd_ref.core.arguments import Array
-from psgd_ref.core.averaging import Moments
+from psgd_ref.core.dynamics import averaging, escape, grid_decay, invariant, noise
+from psgd_ref.core.dynamics.averaging import Moments
 from psgd_ref.laws.methods.protocols import Quantizer
 from psgd_ref.laws.trial import Calls
 
@@ -107,8 +103,8 @@ class Subject:
     Parts that only some methods have; None likewise:
     decayed_step : (w, g, lr, warp, κ) → new w, a step of PSGD with weight decay κ to zero (claim E4)
     grid_decayed_step : the same with weight decay κ to the nearest target (claims E5, E6, D10)
-    momentum_step : (w, velocity, g, lr, warp, m, order) → new w and velocity, as in `core.averaging`; the
-                   scale stands "before" the average or "after" it (claims D8, D9, F4, I1)
+    momentum_step : (w, velocity, g, lr, warp, m, order) → new w and velocity, the scale "before" the average
+                   or "after" it, as in `core.dynamics.averaging` (claims D8, D9, F4, I1)
     adam_step    : (w, moments, g, lr, warp, order) → new w and moments, with Adam's ε 0 (claim D8)
     quantizer    : targets → object with `levels`, `scale` and `codes` (claim H1), see `protocols`
     prune        : (w, sparsity) → w with that share of zeros (claim G3)
@@ -155,7 +151,7 @@ class Subject:
     def averaged(
         self, w: Array, velocity: Array, g: Array, lr: float, warp: Warp, momentum: float, order: str
     ) -> tuple[Array, Array]:
-        """A step with momentum: the subject's own, or its step within `core.averaging`."""
+        """A step with momentum: the subject's own, or its step within `core.dynamics.averaging`."""
         if self.momentum_step is not None:
             return self.momentum_step(w, velocity, g, lr, warp, momentum, order)
         return averaging.momentum_step(w, velocity, g, lr, warp, momentum, order, step=self.psgd_step)
@@ -163,7 +159,7 @@ class Subject:
     def adapted(
         self, w: Array, moments: Moments, g: Array, lr: float, warp: Warp, order: str
     ) -> tuple[Array, Moments]:
-        """A step of Adam, its ε 0: the subject's own, or its step within `core.averaging`."""
+        """A step of Adam, its ε 0: the subject's own, or its step within `core.dynamics.averaging`."""
         if self.adam_step is not None:
             return self.adam_step(w, moments, g, lr, warp, order)
         return averaging.adam_step(w, moments, g, lr, warp, order, step=self.psgd_step)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from psgd_ref.core import FiniteTargets, UniformGrid, Warp, Zero
-from psgd_ref.core import grid_decay as gd
+from psgd_ref.core.dynamics import grid_decay as gd
 
 few = settings(deadline=None, derandomize=True, max_examples=30, database=None)
 

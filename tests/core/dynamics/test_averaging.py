@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from psgd_ref.core import UniformGrid, Warp
-from psgd_ref.core.averaging import Moments, adam_step, largest_stable_momentum_step, momentum_step
+from psgd_ref.core.dynamics.averaging import Moments, adam_step, largest_stable_momentum_step, momentum_step
 
 warp = Warp(UniformGrid(1.0), strength=2.0)
 

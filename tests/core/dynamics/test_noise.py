@@ -1,4 +1,4 @@
-"""Escape, equivalent decay, bias, batch norm's invariant and the moving grid: by hand and by integral."""
+"""Escape, equivalent decay, bias and batch norm's invariant: by hand and by integral."""
 
 import numpy as np
 import pytest
@@ -7,10 +7,9 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from psgd_ref.core import FiniteTargets, UniformGrid, Warp, Zero
-from psgd_ref.core.escape import effective_diffusion, escape_time
-from psgd_ref.core.invariant import filter_invariant
-from psgd_ref.core.moving_grid import max_range_grid
-from psgd_ref.core.noise import noise_bias, noise_decay
+from psgd_ref.core.dynamics.escape import effective_diffusion, escape_time
+from psgd_ref.core.dynamics.invariant import filter_invariant
+from psgd_ref.core.dynamics.noise import noise_bias, noise_decay
 
 few = settings(deadline=None, derandomize=True, max_examples=30, database=None)
 
@@ -51,11 +50,3 @@ def test_invariant_at_zero_eps():
     assert filter_invariant([-1.0, 0.5], Warp(Zero(), strength=2.0)).tolist() == [0.5, 0.25]
     with pytest.raises(ValueError, match="eps must be > 0 where there are targets other than zero"):
         filter_invariant([0.1], Warp(UniformGrid(1.0)))
-
-
-def test_max_range_grid():
-    assert max_range_grid([0.3, -1.5], 3) == UniformGrid(0.5, 3)
-    with pytest.raises(ValueError, match="w must hold a weight other than 0"):
-        max_range_grid([0.0, 0.0], 3)
-    with pytest.raises(ValueError, match="levels must be a whole number >= 1"):
-        max_range_grid([1.0], 0)
