@@ -9,11 +9,10 @@
 # onnxruntime, NaN elsewhere, though the ONNX Cast has saturate=1 by default.
 #
 # Output seen:
-#   value              0.0        -3.0       inf
-#   ml_dtypes          nan        nan        nan
-#   torch              2^-127     4          nan
-#   onnx reference     2^-127     4          nan
-#   onnxruntime        2^-127     2^-127     2^127
+#   ml_dtypes: ['nan', 'nan', 'nan', '2^0', '2^3']
+#   torch: ['2^-127', '2^2', 'nan', '2^0', '2^3']
+#   onnx reference: ['2^-127', '2^2', 'nan', '2^0', '2^3']
+#   onnxruntime: ['2^-127', '2^-127', '2^127', '2^0', '2^3']
 #
 # Why it matters: the scale of an all-zero block is 0 before the cast: one library turns the whole
 # block to NaN, the others keep it at 0 only because the codes are 0. A negative scale (of a

@@ -8,12 +8,12 @@
 # and gives NaN with saturate=0. Inside the range all agree.
 #
 # Output seen:
-#   values             [464.0, 465.0, 1000.0, inf]
-#   torch              [448.0, 448.0, 448.0, 448.0]
-#   ml_dtypes          [448.0, nan, nan, nan]
-#   jax                [448.0, nan, nan, nan]
-#   onnx, saturate 1   [448.0, 448.0, 448.0, 448.0]
-#   onnx, saturate 0   [448.0, nan, nan, nan]
+#   values [464.0, 465.0, 1000.0, inf]
+#   torch: [448.0, 448.0, 448.0, 448.0]
+#   ml_dtypes: [448.0, nan, nan, nan]
+#   jax: [448.0, nan, nan, nan]
+#   onnx, saturate 1: [448.0, 448.0, 448.0, 448.0]
+#   onnx, saturate 0: [448.0, nan, nan, nan]
 #
 # Why it matters: a scale that is one unit too small shows up as NaN in one framework and as a
 # silent clip in the other; a test that looks for NaN in PyTorch sees none. Infinities in the input

@@ -9,9 +9,17 @@
 # an array of the full shape is exact in eager mode.
 #
 # Output seen:
-#   quotients of 4000 that differ from NumPy, step 0.3: 843
-#   codes that differ (all on ties): 224
-#   full-shape divisor, eager: 0 quotients
+#   eager: quotients that differ: 843
+#   eager: codes that differ: 224
+#   eager: is x * (1 / step): True
+#   jit, constant step: quotients that differ: 843
+#   jit, constant step: codes that differ: 224
+#   jit, constant step: is x * (1 / step): True
+#   jit, step as argument: quotients that differ: 843
+#   jit, step as argument: codes that differ: 224
+#   jit, step as argument: is x * (1 / step): True
+#   full-shape divisor, eager: 0
+#   step 0.25 is exact: True
 #
 # Why it matters: weights that lie halfway between two levels (frequent after rounding to a finer
 # grid) get other codes in JAX than in NumPy, ONNX or PyTorch; bit-for-bit tests across frameworks

@@ -9,7 +9,15 @@
 # are.
 #
 # Output seen:
-#   AUTO
+#   adam, 100 steps: [0.0, 0.0, 0.0, 0.0]
+#   amsgrad, 100 steps: [0.0, 0.0, 0.0, 0.0]
+#   rmsprop, 100 steps: [0.0, 0.0, 0.0, 0.0]
+#   adafactor, 100 steps: [0.0, 0.0, 0.0, 0.0]
+#   yogi, 1 step: [-2.8e-05, -2.8e-05, -2.8e-05, -2.8e-05]
+#     the zero weight moves by: -2.8e-05
+#   yogi, 100 steps: [-0.00016, -0.00016, -0.00016, -0.00016]
+#     further still: True
+#   yogi under optax.masked: [0.0, 0.0, 0.0, 0.0]
 #
 # Why it matters: a frozen or masked layer, a pruned weight or a dead channel does not stay where it
 # is: weights that lie on a grid leave it, zeros become small negatives, and sparsity is lost in the
