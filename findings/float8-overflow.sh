@@ -27,7 +27,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check torch==2.13.0 ml_dtypes==0.6.0 jax==0.10.2 onnx==1.23.2 numpy==2.4.6
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
+    torch==2.13.0 ml_dtypes==0.6.0 jax==0.10.2 onnx==1.23.2 numpy==2.4.6
 
 cd "$folder"
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'

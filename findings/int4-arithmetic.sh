@@ -10,12 +10,17 @@
 # is right, jnp.convolve is float32, and jnp.sum raises.
 #
 # Output seen:
-#   NumPy mean of [7, 7, 7, 7]        -1 (int4)
-#   NumPy a @ a, a eight sevens       -120 (int8), true 392
-#   NumPy tensordot(a, a, 1)          -8 (int4)
-#   JAX clip(a, -100, 100)            4 (int4)
-#   JAX dot(a, a)                     -8 (int4)
-#   JAX mean(a)                       7.0 (float32)
+#   NumPy mean of four sevens: -1 (int4)
+#   NumPy a @ a: -120 (int8)
+#   NumPy tensordot(a, a, 1): -8 (int4)
+#   NumPy -a: -7 (int8)
+#   JAX clip(b, -100, 100): 4 (int4)
+#   JAX clip(b, -8, 7): 7 (int4)
+#   JAX dot(b, b): -8 (int4)
+#   JAX mean(b): 7.0 (float32)
+#   JAX convolve(b, b): 49.0 (float32)
+#   JAX sum(b): Invalid integer data type 'V'.
+#   JAX sum(b) raises: True
 #
 # Why it matters: statistics of codes (histograms, means, checks like "no code beyond ±7") on int4
 # arrays are wrong in silence, in each library by another rule.
@@ -28,7 +33,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check ml_dtypes==0.6.0 jax==0.10.2 jaxlib==0.10.2 numpy==2.4.6
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
+    ml_dtypes==0.6.0 jax==0.10.2 jaxlib==0.10.2 numpy==2.4.6
 
 cd "$folder"
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'

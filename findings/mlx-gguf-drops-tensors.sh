@@ -23,7 +23,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check 'mlx[cpu]==0.32.4' gguf==0.19.0 numpy==2.4.6
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
+    'mlx[cpu]==0.32.4' gguf==0.19.0 numpy==2.4.6
 
 cd "$folder"
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'
@@ -59,7 +60,8 @@ def loaded(*kinds, values=weights):
     return mx.load("weights.gguf")
 
 
-expect("F32, F16, F32", sorted(loaded(Kind.F32, Kind.F16, Kind.F32)), ["layer0", "layer1", "layer2"])
+names = sorted(loaded(Kind.F32, Kind.F16, Kind.F32))
+expect("F32, F16, F32", names, ["layer0", "layer1", "layer2"])
 for kind in (Kind.TQ1_0, Kind.TQ2_0, Kind.MXFP4):
     names = sorted(loaded(Kind.F32, kind, Kind.F32, Kind.F16))
     stored = [tensor.name for tensor in gguf.GGUFReader("weights.gguf").tensors]

@@ -12,7 +12,36 @@
 # weight shared by a MatMul and a Gemm(transB=1).
 #
 # Output seen:
-#   AUTO
+#   Gemm (8, 8), scales along axis 0: onnxruntime right
+#     as expected: right
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
+#   Gemm (8, 8), scales along axis 1: onnxruntime wrong by 1.09
+#     as expected: wrong
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
+#   Gemm (8, 16), scales along axis 1: onnxruntime right
+#     as expected: right
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
+#   MatMul (8, 8), scales along axis 1: onnxruntime right
+#     as expected: right
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
+#   MatMul (8, 8), scales along axis 0: onnxruntime wrong by 0.81
+#     as expected: wrong
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
+#   MatMul (8, 16), scales along axis 0: onnxruntime fails while running
+#     as expected: fails
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
+#   Conv (8, 8, 3, 3), scales along axis 0: onnxruntime right
+#     as expected: right
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
+#   Conv (8, 8, 3, 3), scales along axis 1: onnxruntime wrong by 1.40
+#     as expected: wrong
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
+#   Conv (8, 16, 3, 3), scales along axis 1: onnxruntime fails while running
+#     as expected: fails
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
+#   shared weight, quantize_static(per_channel=True, reduce_range=True): onnxruntime wrong by 0.44
+#     wrong: wrong
+#     OpenVINO, onnxruntime at the basic level: ['right', 'right']
 #
 # Why it matters: per-input-channel scales come from equalization and from scales folded through a
 # transposed or shared (tied) weight. Everything loads, shapes fit, and the numbers are noise.
@@ -26,7 +55,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check onnx==1.23.2 onnxruntime==1.31.1 openvino==2026.4.1 numpy==2.4.6
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
+    onnx==1.23.2 onnxruntime==1.31.1 openvino==2026.4.1 numpy==2.4.6
 
 cd "$folder"
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'

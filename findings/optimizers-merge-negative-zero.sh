@@ -29,7 +29,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check onnxslim==0.1.98 onnxoptimizer==0.4.2 onnxsim==0.8.1 onnxscript==0.7.2 onnx==1.23.2 onnxruntime==1.31.1 numpy==2.4.6
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
+    onnxslim==0.1.98 onnxoptimizer==0.4.2 onnxsim==0.8.1 onnxscript==0.7.2 onnx==1.23.2 onnxruntime==1.31.1 numpy==2.4.6
 
 cd "$folder"
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'

@@ -23,7 +23,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 "${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check torchao==0.18.0 torch==2.13.0 numpy==2.4.6
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check \
+    torchao==0.18.0 torch==2.13.0 numpy==2.4.6
 
 cd "$folder"
 "$folder/venv/bin/python" -W ignore - <<'PYTHON'
@@ -39,12 +40,8 @@ def expect(what, seen, wanted):
         raise SystemExit(f"behaviour changed: {what}: expected {wanted}")
 
 
-import logging
-
 import torch
-
-logging.disable(logging.WARNING)
-from torchao.prototype.parq import (  # noqa: E402
+from torchao.prototype.parq import (
     LSBQuantizer,
     MaxUnifQuantizer,
     TernaryUnifQuantizer,
