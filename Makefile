@@ -5,7 +5,7 @@ SHELL := /bin/bash
 NOTEBOOKS = $(wildcard theory/*.ipynb notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deep check notebooks lab reproduce bench lock clean
+.PHONY: help setup demo test test-deep test-floors check notebooks lab reproduce bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,11 @@ test: .venv/installed-test ## run the tests (under five minutes on two cores)
 
 test-deep: .venv/installed-test ## every law with random seeds and 5,000 examples (hours, not minutes)
 	$(BIN)/psgd-ref verify --examples 5000 --seed random
+
+test-floors: ## run the tests with the lowest versions that pyproject.toml allows, in an environment of their own
+	test -x .venv-floors/bin/python || $(PYTHON) -m venv .venv-floors
+	.venv-floors/bin/python -m pip install --quiet --disable-pip-version-check --editable . $$($(PYTHON) tests/floors.py test)
+	.venv-floors/bin/pytest -n 2 --dist worksteal
 
 check: .venv/installed-dev ## lint, format, types, directions of import
 	$(BIN)/ruff check
@@ -49,7 +54,7 @@ lock: .venv/installed-dev .venv/installed-notebooks ## write the versions that t
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
 clean: ## remove .venv and everything that was made
-	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis out dist
+	rm -rf .venv .venv-floors .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis out dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

@@ -8,36 +8,67 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from psgd_ref import __version__
-from psgd_ref.commands import bench, check, compare, data, evaluate, reproduce, sweep, train
+from psgd_ref.commands import bench, check, compare, data, evaluate, export, reproduce, sweep, train
+from psgd_ref.commands.console import (
+    CLOSED_PIPE,
+    INTERRUPTED,
+    Parser,
+    drop_output,
+    interruptible,
+    one_line,
+    print_in_any_encoding,
+)
 from psgd_ref.commands.numbers import count, seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `psgd-ref` and return its exit status.
 
-    0 on success, 1 when a claim or a run fails, 2 on bad input, 130 when interrupted; bad input is
-    answered in one line that says what was given and what is accepted.
+    0 on success, 1 when a claim or a run fails, 2 on bad input, 130 when interrupted, 141 when nobody
+    reads what is printed; bad input is answered in one line that says what was given and what is accepted.
     """
+    print_in_any_encoding()
     words = sys.argv[1:] if arguments is None else arguments
-    options = _parser(words).parse_args(words)
     try:
-        status: int = options.run(options)
+        try:
+            return _run(words)
+        finally:
+            # What is printed at exit only would find out too late that nobody reads.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+        return CLOSED_PIPE
+    except OSError as error:
+        drop_output()
+        return _refused("output", error, 2)
+
+
+def _run(words: Sequence[str]) -> int:
+    command = next((word for word in words if not word.startswith("-")), "")
+    try:
+        # Declaring the options of a command can import much, and be interrupted.
+        with interruptible(command):
+            options = _parser(words).parse_args(words)
+            status: int = options.run(options)
+            return status
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
-        print(f"psgd-ref {options.command}: {error}", file=sys.stderr)
-        return 2
-    except ArithmeticError as error:
-        print(f"psgd-ref {options.command}: {error}", file=sys.stderr)
-        return 1
+        return _refused(command, error, 2)
+    except (ArithmeticError, MemoryError) as error:
+        return _refused(command, str(error) or "there is not enough memory", 1)
     except KeyboardInterrupt:
-        print(f"psgd-ref {options.command}: interrupted", file=sys.stderr)
-        return 130
+        return _refused(command, "interrupted", INTERRUPTED)
+
+
+def _refused(command: str, error: object, status: int) -> int:
+    print(f"psgd-ref {command}: {one_line(error)}", file=sys.stderr)
     return status
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="psgd-ref", description="The reference for position-based scaled gradient descent."
-    )
+    parser = Parser(prog="psgd-ref", description="The reference for position-based scaled gradient descent.")
     parser.add_argument("--version", action="version", version=f"psgd_ref {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -62,6 +93,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     data.add(commands)
     train.add(commands, asked_for="train" in words)
     evaluate.add(commands)
+    export.add(commands)
     sweep.add(commands)
     reproduce.add(commands)
 
@@ -82,48 +114,36 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments.digits import (
-        search as demo_search,
-    )
-    from psgd_ref.experiments.digits import (
-        study as demo,
-    )
+    from psgd_ref.experiments.digits import search, study
 
     # A folder that cannot be made is found out before minutes of work, not after.
     options.out.mkdir(parents=True, exist_ok=True)
     if options.search:
-        record = demo_search.search(options.workers)
+        record = search.search(options.workers)
         print(json.dumps(record.as_json(), indent=2) if options.json else record.table())
         print(f"search: {record.save(options.out)}", file=sys.stderr)
         return 0
-    result = demo.run(range(options.seed, options.seed + options.seeds), options.workers)
-    paths = demo.save(result, options.out)
-    print(json.dumps(result.as_json(), indent=2) if options.json else result.table())
+    result = study.run(range(options.seed, options.seed + options.seeds), options.workers)
+    paths = study.save(result, options.out)
+    print(json.dumps(result.as_json(), indent=2) if options.json else study.table(result.rows))
     print("\n".join(f"{name}: {path}" for name, path in paths.items()), file=sys.stderr)
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from psgd_ref.compress.grids import aciq, adaptivfloat
-    from psgd_ref.compress.pruning.prune import prune_array
-    from psgd_ref.compress.quantization_aware import bayesian_bits, lsq
-    from psgd_ref.laws import register
     from psgd_ref.laws.verify import verify
 
-    # Methods of claims G3 and H2 that live above the mathematics, which the laws must not import.
-    register(
-        laplace_clip=aciq.laplace_clip,
-        adaptive_magnitudes=adaptivfloat.magnitudes,
-        nested_rounding=bayesian_bits.nested_rounding,
-        step_gradient=lsq.step_gradient,
-        prune=prune_array,
-    )
     return verify(options.claim, options.examples, options.seed, options.json)
 
 
 def _seed_or_random(text: str) -> int:
     # A number in either case, so that the summary can say how to repeat the run.
-    return secrets.randbelow(2**32) if text == "random" else seed(text)
+    if text == "random":
+        return secrets.randbelow(2**32)
+    try:
+        return seed(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}; or random") from None
 
 
 if __name__ == "__main__":

@@ -53,3 +53,7 @@ def test_commands_are_understood(page, capsys):
         with pytest.raises(SystemExit, match="0") if "--help" in words else nullcontext():
             parser(words).parse_args([word for word in words if word != "…"])
         capsys.readouterr()
+
+
+def test_the_readme_is_read_in_five_minutes():
+    assert len(README.splitlines()) <= 120

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pooch
@@ -15,7 +15,7 @@ from psgd_ref.data.moons import load_moons
 from psgd_ref.data.signals import load_signals
 from psgd_ref.data.source import Source
 from psgd_ref.data.sources import SOURCES
-from psgd_ref.data.split import hold_out
+from psgd_ref.data.split import halved, hold_out
 
 # Made or embedded: no file, no network.
 BUILT_IN: dict[str, Callable[[], Dataset]] = {
@@ -23,28 +23,52 @@ BUILT_IN: dict[str, Callable[[], Dataset]] = {
     "moons": load_moons,
     "signals": load_signals,
 }
-NAMES = (*BUILT_IN, *SOURCES)
+# Of a downloaded set: its images averaged over 2 × 2 pixels, and the first so many of its training images.
+HALVED = {"cifar10-16": ("cifar10", 12000)}
+NAMES = (*BUILT_IN, *SOURCES, *HALVED)
 # Training images of a downloaded set that are kept for validation.
 VALIDATION = 5000
 
 
 def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
-    """Where downloaded sets live: the given folder, else PSGD_REF_DATA, else `data` in the user's cache."""
+    """Where downloaded sets live: the given folder, else PSGD_REF_DATA, else `data` in the user's cache.
+
+    Raises ValueError that names PSGD_REF_DATA when none is given and there is no home folder.
+    """
     chosen = folder or os.environ.get("PSGD_REF_DATA")
-    return Path(chosen) if chosen else Path(pooch.os_cache("psgd_ref")) / "data"
+    if chosen:
+        return Path(chosen)
+    try:
+        cache = Path(pooch.os_cache("psgd_ref"))
+    except RuntimeError:
+        cache = Path()
+    # Without a home folder some versions give a folder that is called ~, and some refuse.
+    if not cache.is_absolute():
+        raise ValueError("there is no home folder; say with PSGD_REF_DATA where data sets live")
+    return cache / "data"
 
 
 def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
-    """The data set of that name: digits, moons, signals, mnist, fashion-mnist, cifar10 or cifar100.
+    """The data set of that name: digits, moons, signals, mnist, fashion-mnist, cifar10, cifar100, cifar10-16.
 
     folder : where downloaded sets live (see `data_folder`). What lies there in its canonical layout is
              used as it is; only what is missing is fetched.
     5,000 of the training images of a downloaded set become its validation images.
     Raises ValueError for another name and for malformed files; errors of fetching as `download`.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> digits = pr.load("digits")
+    >>> digits.classes, digits.test.images.shape[1:]
+    (10, (8, 8, 1))
     """
     choice("data set", name, NAMES)
     if name in BUILT_IN:
         return BUILT_IN[name]()
+    if name in HALVED:
+        whole, count = HALVED[name]
+        return halved(name, load(whole, folder), count)
     source = SOURCES[name]
     train, test = source.read(_present(source, data_folder(folder)))
     return hold_out(name, source.classes, train, test, VALIDATION)
@@ -59,6 +83,9 @@ def image_shape(name: str) -> tuple[tuple[int, ...], int]:
     if name in BUILT_IN:
         data = BUILT_IN[name]()
         return data.train.images.shape[1:], data.classes
+    if name in HALVED:
+        (height, width, channels), classes = image_shape(HALVED[name][0])
+        return (height // 2, width // 2, channels), classes
     return SOURCES[name].shape, SOURCES[name].classes
 
 
@@ -68,6 +95,7 @@ def fetch(name: str, folder: str | os.PathLike[str] | None = None) -> Path | Non
     Raises ValueError for another name and for a wrong checksum, ConnectionError when no mirror answers.
     """
     choice("data set", name, NAMES)
+    name = HALVED[name][0] if name in HALVED else name
     return None if name in BUILT_IN else _present(SOURCES[name], data_folder(folder))
 
 
@@ -105,6 +133,10 @@ def entries(folder: str | os.PathLike[str] | None = None) -> list[Entry]:
         size = sum(remote.size for remote in source.files) / 1e6
         place = source.find(data_folder(folder))
         found.append(Entry(source.name, source.classes, source.shape, *source.counts, size, place))
+    by_name = {entry.name: entry for entry in found}
+    for name, (whole, count) in HALVED.items():
+        shape, _ = image_shape(name)
+        found.append(replace(by_name[whole], name=name, shape=shape, train=count + VALIDATION))
     return found
 
 
@@ -112,8 +144,8 @@ def entries(folder: str | os.PathLike[str] | None = None) -> list[Entry]:
 class Check:
     """What a check found.
 
-    published : files that have their published checksum
-    own       : whether some files are in another form (unpacked, or made by somebody) that has none
+    published : files that have their published checksum, packed or unpacked
+    own       : whether some files are in a form that has none, such as CIFAR's batches unpacked
     """
 
     data: Dataset
@@ -130,18 +162,11 @@ def check(name: str, folder: str | os.PathLike[str] | None = None) -> Check:
     choice("data set", name, NAMES)
     if name in BUILT_IN:
         return Check(BUILT_IN[name](), None, [], own=False)
-    source, base = SOURCES[name], data_folder(folder)
+    source, base = SOURCES[HALVED[name][0] if name in HALVED else name], data_folder(folder)
     place = source.find(base)
     if place is None:
         raise FileNotFoundError(f"{name} is not in {base}; `psgd-ref data fetch {name}` downloads it")
-    published = []
-    for remote in source.files:
-        path = place / remote.name if place.is_dir() else place
-        if not path.exists():
-            continue
-        if (found := pooch.file_hash(str(path))) != remote.sha256:
-            raise ValueError(f"{path} has SHA-256 {found}; {remote.sha256} is published")
-        published.append(remote.name)
+    published = source.published(place)
     return Check(load(name, folder), place, published, own=len(published) < len(source.files))
 
 

@@ -28,6 +28,15 @@ class Dataset:
 
     mean, deviation : per channel (C,), of the training images, in units of the stored pixels
     Choices are made on `validation` alone; `test` is looked at once, at the end.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> digits = pr.load("digits")
+    >>> isinstance(digits, pr.Dataset)
+    True
+    >>> digits.normalise(digits.test.images[:5]).shape
+    (5, 8, 8, 1)
     """
 
     name: str

@@ -21,6 +21,24 @@ def hold_out(name: str, classes: int, train: Split, test: Split, validation: int
     return Dataset(name, classes, rest, held_out, test, mean, deviation)
 
 
+def halved(name: str, data: Dataset, count: int) -> Dataset:
+    """The data set at half its size: means of 2 × 2 pixels, halves rounded to even, of the first `count`
+    training images and of all others. Height and width must be even.
+    """
+    train, validation, test = (
+        Split(_averaged(part.images[:last]), part.labels[:last])
+        for part, last in ((data.train, count), (data.validation, None), (data.test, None))
+    )
+    return Dataset(name, data.classes, train, validation, test, *channel_statistics(train.images))
+
+
+def _averaged(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    count, height, width, channels = images.shape
+    quarters = images.reshape(count, height // 2, 2, width // 2, 2, channels)
+    means: npt.NDArray[np.uint8] = np.rint(quarters.mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+    return means
+
+
 def channel_statistics(images: npt.NDArray[np.uint8]) -> tuple[Array, Array]:
     """Mean and standard deviation of each channel (C,) float32, exact sums of whole numbers before rounding.
 

@@ -1,6 +1,6 @@
-"""What the walkthroughs train, and the stored results that they read.
+"""What the notebooks train, and the stored results that they read.
 
-They train the demonstration's network by its recipe on the digits, in fewer epochs.
+They train the demonstration's network on the digits by its recipe, in fewer epochs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from psgd_ref.experiments.digits import study as demo
-from psgd_ref.experiments.shared.rows import cell, markdown
-from psgd_ref.models import convnet
+from psgd_ref.experiments.digits import recipe
+from psgd_ref.experiments.shared.tables import cell, markdown
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
 
@@ -20,37 +19,56 @@ Rule = Callable[[int], Optimizer]
 
 
 def train(rule: Rule, epochs: int, seed: int = 0, start: Model | None = None) -> Model:
-    """A model trained on the digits with the demonstration's recipe.
+    """A model trained on the digits by the demonstration's recipe.
 
-    rule : `sgd()`, `psgd(bits)` or any function from the number of steps to an optimiser
-    seed : of the initial weights and the order of images
-    start: a model to train on from; it is copied. By default a fresh one
+    Parameters
+    ----------
+    rule : callable
+        `sgd()`, `psgd(bits)` or any function from the number of steps to an optimiser.
+    epochs : int
+        Of training.
+    seed : int
+        Of the initial weights and the order of images.
+    start : Model, optional
+        A model to go on from, which is copied; by default a fresh one.
     """
-    model = convnet(widths=demo.CHANNELS, seed=seed) if start is None else start.copy()
-    demo.fit_digits(model, rule(demo.steps(epochs)), epochs, seed)
+    model = recipe.network(seed) if start is None else start.copy()
+    recipe.fit_digits(model, rule(recipe.steps(epochs)), epochs, seed)
     return model
 
 
 def sgd(**changes: Any) -> Rule:
-    """SGD with the options that the demonstration's search chose; changes: options of `SGD`."""
-    options = {**demo.chosen_options()["SGD"], **changes}
-    return partial(demo.Method("SGD", None).optimizer, options)
+    """SGD with the options that the demonstration's search chose, but for `changes`."""
+    options = {**recipe.chosen_options()[recipe.BASELINE.name], **changes}
+    return partial(recipe.optimizer, None, options)
 
 
 def psgd(bits: int, **changes: Any) -> Rule:
-    """PSGD towards the min-max grid of b bits, options chosen by the same search for 3 bits.
+    """PSGD towards the min-max grid, with the options that the same search chose for 3 bits.
 
-    bits : 2 … 16; changes: options of `PSGD` but the grid
+    Parameters
+    ----------
+    bits : int
+        Of the grid, 2 … 16.
+    **changes
+        Options of `PSGD` but the grid.
     """
-    options = {**demo.chosen_options()["PSGD → W3"], **changes}
-    return partial(demo.Method("PSGD", bits).optimizer, options)
+    options = {**recipe.chosen_options()[recipe.PSGD_W3.name], **changes}
+    return partial(recipe.optimizer, bits, options)
 
 
 def stored(name: str) -> str:
     """The text of a stored result: a checkout's file in `notebooks`, else the installed package's copy.
 
-    name : path below `notebooks`, as "compare/pruning/rows.json"
-    Raises FileNotFoundError where it is not stored.
+    Parameters
+    ----------
+    name : str
+        Path below `notebooks`, as "compare/pruning/rows.json".
+
+    Raises
+    ------
+    FileNotFoundError
+        Where it is not stored.
     """
     folder = PACKAGE / "stored"
     path = (folder if folder.exists() else PACKAGE.parent / "notebooks") / name
@@ -62,8 +80,14 @@ def stored(name: str) -> str:
 def pivot(rows: Sequence[Mapping[str, Any]], lines: Sequence[str], column: str) -> str:
     """Stored rows of a comparison as a Markdown table: accuracies in per cent, mean ± standard deviation.
 
-    rows   : of `rows.json`, as `psgd-ref compare` writes it, those that shall be shown
-    lines  : the fields that name a line;   column : the field that names a column
+    Parameters
+    ----------
+    rows : sequence of mappings
+        Of `rows.json`, as `psgd-ref compare` writes it: those that shall be shown.
+    lines : sequence of str
+        The fields that name a line.
+    column : str
+        The field that names a column.
     """
     columns = list(dict.fromkeys(row[column] for row in rows))
     table: dict[tuple[str, ...], dict[Any, str]] = {}

@@ -62,7 +62,7 @@ def test_one_step_at_alpha_2_is_warped_gradient_descent(lr, strength, seed):
     step = SGD(lr * strength / 4, momentum=0, weight_decay=0)
     step.update(theta, step.init(theta))
     model.loss_and_grad(x, y)
-    warped = PSGD(lr, momentum=0, weight_decay=0, grid=Zero(), strength=strength, step="warp")
+    warped = PSGD(lr, momentum=0, weight_decay=0, grid=Zero(), strength=strength, discretization="warp")
     warped.update(model, warped.init(model))
     folded = remove_parametrizations(theta)
     for part in prunable(model):

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from psgd_ref.data import Split, check, data_folder, load, load_digits, load_moons, load_signals
+from psgd_ref.data import Split, check, data_folder, entries, load, load_digits, load_moons, load_signals
+from psgd_ref.data.catalogue import HALVED, image_shape
 from psgd_ref.data.signals import templates
 from psgd_ref.data.sources import SOURCES
 from psgd_ref.data.split import channel_statistics, hold_out
@@ -32,6 +33,18 @@ def test_a_set_that_is_there_is_loaded_without_a_network(small, tmp_path, monkey
     monkeypatch.setenv("PSGD_REF_DATA", str(tmp_path))
     assert data_folder() == tmp_path
     assert len(load("cifar10").test) == len(data.test)
+
+
+def test_a_halved_set_is_listed_checked_and_fetched_as_the_whole_one(small, tmp_path, monkeypatch):
+    monkeypatch.setattr("psgd_ref.data.catalogue.HALVED", {"cifar10-16": ("cifar10", 9)})
+    with pytest.raises(FileNotFoundError, match="cifar10-16 is not in"):
+        check("cifar10-16", tmp_path)
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(small["cifar-10-binary.tar.gz"])
+    data = check("cifar10-16", tmp_path).data
+    entry = next(entry for entry in entries(tmp_path) if entry.name == "cifar10-16")
+    assert entry.shape == data.train.images.shape[1:] == (16, 16, 3)
+    assert (entry.train, entry.test) == (len(data.train) + len(data.validation), len(data.test))
+    assert entry.place == tmp_path / "cifar-10-binary.tar.gz"
 
 
 def test_check_refuses_a_wrong_checksum_and_an_absent_set(small, tmp_path):
@@ -93,3 +106,17 @@ def test_templates_differ():
     assert np.abs(curves).max(axis=1) == pytest.approx(np.ones(10))
     gaps = np.abs(curves[:, None] - curves).max(axis=2) + 9 * np.eye(10)
     assert gaps.min() > 0.3
+
+
+def test_half_the_size_is_the_mean_of_four_pixels_of_the_first_images(small, tmp_path, monkeypatch):
+    for name, content in small.items():
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.setitem(HALVED, "cifar10-16", ("cifar10", 7))
+    whole, half = load("cifar10", tmp_path), load("cifar10-16", tmp_path)
+    assert half.train.images.shape == (7, 16, 16, 3)
+    assert (len(half.validation), len(half.test)) == (len(whole.validation), len(whole.test))
+    block = whole.train.images[3, 4:6, 8:10, 1].astype(float)
+    assert half.train.images[3, 2, 4, 1] == round(block.mean())
+    assert np.array_equal(half.train.labels, whole.train.labels[:7])
+    assert np.allclose(half.mean, half.train.images.mean((0, 1, 2)), rtol=1e-5)
+    assert image_shape("cifar10-16") == ((16, 16, 3), 10)

@@ -48,5 +48,5 @@ def test_shift_moves_every_image_whole():
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="data set must be one of"):
         load("imagenet")
-    with pytest.raises(ValueError, match="batch must be a whole number >= 1; got 0"):
+    with pytest.raises(ValueError, match="batch_size must be a whole number >= 1; got 0"):
         next(DATA.batches(np.random.default_rng(0), 0))

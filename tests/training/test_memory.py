@@ -12,12 +12,12 @@ import numpy as np
 from psgd_ref.compress import MinMaxGrid
 from psgd_ref.models import resnet
 from psgd_ref.training import PSGD
-from psgd_ref.training.evaluation import BATCH
+from psgd_ref.training.evaluation import BATCH_SIZE
 model, optimizer = resnet(32), PSGD(0.1, grid=MinMaxGrid(4))
 state = optimizer.init(model)
 model.loss_and_grad(np.ones((128, 32, 32, 3), np.float32), np.zeros(128, int))
 optimizer.update(model, state)
-model.forward(np.ones((BATCH, 32, 32, 3), np.float32))
+model.forward(np.ones((BATCH_SIZE, 32, 32, 3), np.float32))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 MIB = 2**10

@@ -6,21 +6,25 @@ import numpy as np
 
 from psgd_ref.compress import quantize
 from psgd_ref.data import load_digits
-from psgd_ref.experiments.reproduction.store import Arrays
 from psgd_ref.experiments.reproduction.training import Job, restored, train, weights
+from psgd_ref.experiments.shared.precision import FULL, Precision
+from psgd_ref.experiments.store.arrays import Arrays
 from psgd_ref.training import evaluate
 
 WIDTHS = (8, 4, 3, 2)
 
 
 def ended(job: Job) -> Arrays:
-    """A run's weights, and by width (0: full precision) its test error 0 … 1 and the error of its weights.
+    """A run's weights, and by bit-width (0: full precision) its test error and the error of its weights.
 
-    squared  : mean of (w − w̄)² over all weights that are rounded, in the unit of w²
-    relative : the same in units of their mean square
+    Returns
+    -------
+    dict of arrays
+        The weights, and by bit-width `error`, 0 … 1, `squared`, the mean of (w − w̄)² over all weights that
+        are rounded, in the unit of w², and `relative`, the same in units of their mean square.
     """
     model, _ = train(job)
-    accuracy = evaluate(model, load_digits(), WIDTHS, "test", reestimate=True)
+    accuracy = evaluate(model, load_digits(), WIDTHS, reestimate=True)
     squared, relative = [0.0], [0.0]
     for bits in WIDTHS:
         rounded = quantize(model, bits)
@@ -29,8 +33,8 @@ def ended(job: Job) -> Arrays:
         after = np.concatenate([rounded.w[span] for span in spans])
         squared.append(float(np.mean((before - after) ** 2)))
         relative.append(squared[-1] / float(np.mean(before**2)))
-    columns = ["full", *(f"W{bits}" for bits in WIDTHS)]
-    errors = [1 - accuracy[column] for column in columns]
+    precisions = (FULL, *(Precision(bits) for bits in WIDTHS))
+    errors = [1 - accuracy[precision.label] for precision in precisions]
     return {
         **weights(model),
         "widths": np.array([0, *WIDTHS]),

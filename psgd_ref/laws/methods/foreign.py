@@ -1,6 +1,7 @@
 """From anybody's method to a subject: which parts it has, and how each is called."""
 
 import contextlib
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 
 from psgd_ref.core import FiniteTargets, Targets, UniformGrid, Warp, Zero
 from psgd_ref.core.arguments import Array
-from psgd_ref.laws.methods.calling import BadResultError, Call, WarpMaker, decay_option, parameters
+from psgd_ref.laws.methods.calling import TARGET, BadResultError, Call, WarpMaker, decay_option, parameters
 from psgd_ref.laws.methods.load import load, reference_to
 from psgd_ref.laws.methods.protocols import Invertible, Quantizer, value_of
 from psgd_ref.laws.methods.subject import Subject
@@ -38,7 +39,8 @@ def as_subject(thing: Any) -> Subject:
     """The subject that a method makes, by its structure; see `protocols` for what is looked for.
 
     thing : a function or callable object; a class with `inverse` (a warp) or `codes` (a quantizer); or an
-            object with attributes named as the parts (`scale`, `step`, `warped_step`, `nearest`, …)
+            object with attributes named as the parts (`scale`, `step`, `warped_step`, `nearest`, …), or a
+            class with static or class methods of these names
 
     A scaling rule brings the step w − η s(w) ⊙ g with it, a warp the step in the warped space, a quantizer
     the nearest target. Raises ValueError for a thing that is no such method, or that cannot be called.
@@ -49,7 +51,10 @@ def as_subject(thing: Any) -> Subject:
     functions = _parts(thing, name)
     parts = {part: _counted(_wrap(part, function, name), calls) for part, function in functions.items()}
     if "psgd_step" in functions and decay_option(functions["psgd_step"]):
-        parts["decayed_step"] = _counted(Call(functions["psgd_step"], name).decayed_step, calls)
+        step = Call(functions["psgd_step"], name)
+        parts["decayed_step"] = _counted(step.decayed_step, calls)
+        if TARGET in step.takes:
+            parts["grid_decayed_step"] = _counted(step.grid_decayed_step, calls)
     derived = _derived(parts)
     address = reference_to(thing)
     tested: dict[str, Any] = {**derived, **parts}
@@ -74,6 +79,9 @@ def _parts(thing: Any, name: str) -> dict[str, Any]:
             return {"warp": thing}
         if hasattr(thing, "codes"):
             return {"quantizer": thing}
+        own = {part: getattr(thing, key) for key, part in NAMES.items() if _needs_no_object(thing, key)}
+        if own:
+            return own
         what = "an optimiser class" if hasattr(thing, "step") else "a class"
         raise ValueError(
             f"{name} is {what}; give a function step(w, g, lr, …) or s(w, targets, …), or a class "
@@ -87,6 +95,11 @@ def _parts(thing: Any, name: str) -> dict[str, Any]:
     if not callable(thing):
         raise ValueError(f"{name} is neither callable nor has it a part of these names: {', '.join(NAMES)}")
     return {_kind(thing, name): thing}
+
+
+def _needs_no_object(kind: type, key: str) -> bool:
+    """Whether a class has a static or class method of that name, as `PSGD.psgd_step`."""
+    return isinstance(inspect.getattr_static(kind, key, None), classmethod | staticmethod)
 
 
 def _kind(function: Callable[..., Any], name: str) -> str:

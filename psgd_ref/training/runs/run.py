@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -26,6 +27,7 @@ from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.loop import Epoch, train_epochs
 from psgd_ref.training.runs.position_metrics import positions
 from psgd_ref.training.progress import Progress
+from psgd_ref.training.recipe import Recipe
 
 CONFIGURATION, METRICS = "config.toml", "metrics.jsonl"
 Say = Callable[[str], None]
@@ -47,16 +49,31 @@ def train(
     resume: bool = False,
     data_folder: Path | None = None,
     say: Say = print,
-    progress: bool | None = None,
+    show_progress: bool | None = None,
 ) -> Run:
     """Train in `folder`, from the start or from its last whole checkpoint. Creates the folder.
 
-    data_folder : where downloaded data sets live (see `psgd_ref.data.data_folder`)
-    say         : told what a person should know, such as a damaged checkpoint
     Writes config.toml, metrics.jsonl (a line for each epoch) and checkpoints (each epoch's end; the last
     two stay). Ctrl-C ends the run after the present step and saves it. However it is interrupted, the
-    weights after resuming are bit for bit those of an undisturbed run. Raises ValueError for a folder of
-    another configuration or with a run in it and no `resume`; DivergenceError; OSError.
+    weights after resuming are bit for bit those of an undisturbed run.
+
+    Parameters
+    ----------
+    resume
+        Go on with the run in the folder; where there is none, start it.
+    data_folder
+        Where downloaded data sets live (see `psgd_ref.data.data_folder`).
+    say
+        Told what a person should know, such as a damaged checkpoint.
+
+    Raises
+    ------
+    ValueError
+        For a folder of another configuration or with a run in it and no `resume`.
+    DivergenceError
+        When training diverges; what was saved before stays.
+    OSError
+        When the folder cannot be written.
     """
     record = folder / CONFIGURATION
     if record.exists() and not resume:
@@ -65,47 +82,84 @@ def train(
     data = load(configuration.data, data_folder)
     model = model_of(configuration, data)
     plan = phases(configuration, -(-len(data.train) // configuration.batch_size))
-    stand = _restored(configuration, folder, model, say)
-    if stand is None:
-        stand = _first(configuration, data, model, plan[0])
+    progress = _restored(configuration, folder, model, say)
+    if progress is None:
+        progress = _first(configuration, data, model, plan[0])
         write_text(record, configuration.as_toml())
-        save_checkpoint(folder, model, stand, configuration.as_dict())
-    write_text(
-        folder / METRICS, _lines(line for line in read_metrics(folder) if line["epoch"] <= stand.epoch)
-    )
+        save_checkpoint(folder, model, progress, configuration.as_dict())
+    _trim_metrics(folder, progress.epoch, say)
     with _stop_on_interrupt() as stopped:
         for phase in plan:
-            if stand.epoch < phase.last and not stopped():
-                _enter(phase, model, stand)
-                _continue(phase, configuration, folder, data, model, stand, stopped, progress)
+            if progress.epoch < phase.last and not stopped():
+                _enter(phase, model, progress)
+                _continue(phase, configuration, folder, data, model, progress, stopped, show_progress)
         if stopped():
-            save_checkpoint(folder, model, stand, configuration.as_dict())
+            save_checkpoint(folder, model, progress, configuration.as_dict())
     return Run(
         read_metrics(folder),
         checkpoints(folder)[-1],
-        stand.step,
-        interrupted=stand.epoch < configuration.epochs,
+        progress.step,
+        interrupted=progress.epoch < configuration.epochs,
     )
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The metrics of a run, a dictionary for each epoch; a line that was cut off is left out."""
+    """The metrics of a run, a dictionary for each epoch; a line that was cut off is left out.
+
+    Raises ValueError that names the file and the first line that is damaged.
+    """
+    lines, problems = whole_metrics(folder)
+    if problems:
+        raise ValueError(problems[0])
+    return lines
+
+
+def whole_metrics(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The lines of a run's metrics that are whole, and what is wrong with the others."""
     path = folder / METRICS
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
+    content = path.read_bytes() if path.exists() else b""
+    lines: list[dict[str, Any]] = []
+    problems = []
     # What stands behind the last newline was being written when the run was killed.
-    return [json.loads(line) for line in lines[:-1]]
+    for number, text in enumerate(content.split(b"\n")[:-1], start=1):
+        try:
+            line = json.loads(text.decode())
+        except ValueError:
+            line = None
+        epoch = line.get("epoch") if isinstance(line, dict) else None
+        if isinstance(epoch, int) and epoch > (lines[-1]["epoch"] if lines else 0):
+            lines.append(line)
+        else:
+            problems.append(f"{path}, line {number} is damaged: the metrics of an epoch are accepted")
+    return lines, problems
+
+
+def _trim_metrics(folder: Path, epochs: int, say: Say) -> None:
+    """Leave the lines of the first epochs, which a checkpoint continues; a damaged file is kept aside."""
+    path = folder / METRICS
+    lines, problems = whole_metrics(folder)
+    if problems:
+        aside = _free(path.with_name(f"{METRICS}.damaged"))
+        path.replace(aside)
+        say(f"{problems[0]}; the file is kept as {aside.name}, and its whole lines are used")
+    write_text(path, _lines(line for line in lines if line["epoch"] <= epochs))
+
+
+def _free(path: Path) -> Path:
+    """The path, or the first of path.1, path.2, … that nothing has yet."""
+    names = (path.with_name(f"{path.name}.{k}" if k else path.name) for k in count())
+    return next(name for name in names if not name.exists())
 
 
 def _restored(configuration: Configuration, folder: Path, model: Model, say: Say) -> Progress | None:
-    found, problems = last_whole(folder)
-    for problem in problems:
-        say(f"{problem}; the one before is used")
+    found = last_whole(folder, say)
     if found is None:
-        if problems:
-            raise ValueError(f"{folder} has no whole checkpoint: {'; '.join(problems)}")
         return None
     # An option that the record lacks is younger than the record, which stands for its default.
-    recorded = options(found.configuration).as_dict()
+    try:
+        recorded = options(found.configuration).as_dict()
+    except ValueError as error:
+        raise ValueError(f"{found.path}: {error}") from None
     refuse_other(configuration.as_dict(), recorded, found.path)
     insert_fake_quantizer(configuration, model)
     return found.restore(model)
@@ -128,11 +182,11 @@ def _pruned(c: Configuration, data: Dataset, model: Model) -> Model:
     return snip(model, images, data.train.labels[: c.batch_size], c.sparsity / 100)
 
 
-def _enter(phase: Phase, model: Model, stand: Progress) -> None:
+def _enter(phase: Phase, model: Model, progress: Progress) -> None:
     """At the first step of a phase its optimiser begins with a state of its own; steps are counted on."""
-    if stand.epoch == phase.first - 1 and not stand.losses:
-        step = stand.state["step"]
-        stand.state = {**phase.optimizer.init(model), "step": step}
+    if progress.epoch == phase.first - 1 and not progress.losses:
+        step = progress.state["step"]
+        progress.state = {**phase.optimizer.init(model), "step": step}
 
 
 def _continue(
@@ -141,28 +195,35 @@ def _continue(
     folder: Path,
     data: Dataset,
     model: Model,
-    stand: Progress,
+    progress: Progress,
     stopped: Callable[[], bool],
-    progress: bool | None,
+    show_progress: bool | None,
 ) -> None:
     """Train to the end of a phase; metrics first, checkpoint second, so that no epoch lacks its line."""
-    c, begun, before = configuration, perf_counter(), stand.start
-    augment = RECIPES[c.augment]
+    c, begun, before = configuration, perf_counter(), progress.start
+    recipe = Recipe(c.batch_size, c.label_smoothing, RECIPES[c.augment])
     for epoch in train_epochs(
-        model, phase.optimizer, data, stand, phase.last, c.batch_size, c.label_smoothing, augment, stopped, progress
+        model,
+        phase.optimizer,
+        data,
+        progress,
+        phase.last,
+        recipe,
+        stop=stopped,
+        show_progress=show_progress,
     ):
         line = _measured(phase, c, data, model, before, epoch)
-        line |= {"step": stand.step, "seconds": round(perf_counter() - begun, 3)}
+        line |= {"step": progress.step, "seconds": round(perf_counter() - begun, 3)}
         _append(folder / METRICS, line)
-        save_checkpoint(folder, model, stand, c.as_dict())
-        begun, before = perf_counter(), stand.start
+        save_checkpoint(folder, model, progress, c.as_dict())
+        begun, before = perf_counter(), progress.start
 
 
 def _measured(
     phase: Phase, c: Configuration, data: Dataset, model: Model, before: Array, epoch: Epoch
 ) -> dict[str, Any]:
-    """The metrics of an epoch that began with the weights `before`; accuracies and shares 0 … 1."""
-    place = positions(model, before, grid_rule(c))
+    """The metrics of an epoch that began with the weights `before`; accuracies and fractions 0 … 1."""
+    found = positions(model, before, grid_rule(c))
     rounded = quantize(model, c.bits, named_grid(c.grid))
     return {
         "epoch": epoch.epoch,
@@ -172,8 +233,8 @@ def _measured(
         "validation_accuracy": epoch.validation_accuracy,
         f"validation_accuracy_W{c.bits}": score(rounded, in_order(data, "validation"))[1],
         "effective_rate": epoch.rate,
-        "mean_distance": place.distance,
-        "moved": place.moved,
+        "mean_distance": found.distance,
+        "moved": found.moved,
     }
 
 

@@ -59,7 +59,10 @@ def test_what_the_model_knew_is_forgotten():
 def test_bad_input_is_refused():
     for call, message in (
         (lambda: reestimate_batch_norm(convnet(), np.zeros((0, 8, 8, 1), np.float32)), "empty"),
-        (lambda: reestimate_batch_norm(convnet(), np.zeros((1, 8, 8, 1), np.float32), 0), "batch must be"),
+        (
+            lambda: reestimate_batch_norm(convnet(), np.zeros((1, 8, 8, 1), np.float32), 0),
+            "batch_size must be",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             call()

@@ -78,7 +78,7 @@ def test_pruning_again_only_takes_more():
     [
         lambda: SGD(0.1, 0.9, 0.01),
         lambda: PSGD(0.1, 0.9, 0.01, MinMaxGrid(3)),
-        lambda: PSGD(0.1, 0.9, 0.01, MSEGrid(3), eps=0.1, step="warp"),
+        lambda: PSGD(0.1, 0.9, 0.01, MSEGrid(3), eps=0.1, discretization="warp"),
         lambda: PSGD(0.1, 0.9, 0.01, WideZeroGrid(3)),
         lambda: Adam(0.1, weight_decay=0.1),
         lambda: ProximalL1(0.1),

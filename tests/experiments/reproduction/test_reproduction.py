@@ -10,7 +10,7 @@ from psgd_ref.analysis import toy
 from psgd_ref.commands.reproduce import NAMES
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.reproduction import clustering, curvature, fig2, gallery, training
-from psgd_ref.experiments.reproduction.store import Store
+from psgd_ref.experiments.store.arrays import ArrayStore
 from psgd_ref.figures.paper import fig2 as drawing
 from psgd_ref.nn.functional import cross_entropy
 from tests.command import run
@@ -26,7 +26,7 @@ def squares(job):
 
 
 def test_the_store_runs_what_is_missing_and_reads_the_rest(tmp_path, monkeypatch):
-    from psgd_ref.experiments.reproduction import store as module
+    from psgd_ref.experiments.store import arrays as module
 
     asked = []
 
@@ -35,7 +35,7 @@ def test_the_store_runs_what_is_missing_and_reads_the_rest(tmp_path, monkeypatch
         return [function(job) for job in jobs]
 
     monkeypatch.setattr(module, "run_all", here)
-    store = Store(tmp_path)
+    store = ArrayStore(tmp_path)
     assert [int(a["square"]) for a in store.all(squares, [Number(2), Number(3)], "")] == [4, 9]
     assert [int(a["square"]) for a in store.all(squares, [Number(3), Number(5)], "")] == [9, 25]
     assert asked == [2, 1]
@@ -139,7 +139,7 @@ def test_fig1_and_fig3_from_the_command_line(capsys, tmp_path):
     from psgd_ref.training import evaluate
 
     model = training.restored(job, kept)
-    accuracy = evaluate(model, load_digits(), (3,), "test", reestimate=True)
+    accuracy = evaluate(model, load_digits(), (3,), reestimate=True)
     assert 1 - accuracy["W3"] == pytest.approx(record["methods"][job.name]["error"][0][3], rel=1e-5)
     for name in ("fig1.png", "fig1.svg", "fig3.png", "fig3.json", "captions.md"):
         assert (tmp_path / "out" / name).stat().st_size > 0

@@ -12,7 +12,7 @@ from psgd_ref.training.runs.run import read_metrics
 TEXT = """
 data = "moons"
 epochs = 15
-batch = 200
+batch_size = 200
 lr = 0.05
 seed = [0, 1]
 [evaluate]
@@ -23,7 +23,7 @@ grids = ["min-max", "mse"]
 FAILING = """
 data = "moons"
 epochs = 1
-batch = 600
+batch_size = 600
 lr = [0.1, 1e30]
 [evaluate]
 bits = 3

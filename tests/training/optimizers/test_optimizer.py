@@ -6,7 +6,7 @@ import pytest
 from psgd_ref.compress import MinMaxGrid, MSEGrid
 from psgd_ref.core import UniformGrid, Warp, Zero, mirror_step, psgd_step, warped_step
 from psgd_ref.models import mlp
-from psgd_ref.training import PSGD, SGD, Adam, constant, cosine, piecewise
+from psgd_ref.training import PSGD, QAT, SGD, Adam, PSGDAdam, constant, cosine, piecewise, ramp
 
 RNG = np.random.default_rng(0)
 
@@ -39,7 +39,7 @@ def expected(model, step, bits, lr, **warp):
 def test_one_plain_step_is_the_step_of_core(bits, name, step, options):
     model = model_with_gradient()
     want = expected(model, step, bits, 0.05, **options)
-    optimizer = PSGD(0.05, momentum=0, weight_decay=0, grid=MinMaxGrid(bits), step=name, **options)
+    optimizer = PSGD(0.05, momentum=0, weight_decay=0, grid=MinMaxGrid(bits), discretization=name, **options)
     optimizer.update(model, optimizer.init(model))
     assert np.allclose(model.w, want, rtol=1e-12, atol=1e-14)
 
@@ -113,6 +113,12 @@ def test_mean_one_strength_keeps_the_effective_rate():
         PSGD(0.1, grid=MinMaxGrid(3), eps=0.02, weight_decay=0.01),
         PSGD(0.1, grid=MinMaxGrid(4, per_channel=True), strength=7.0, momentum=0, cap=True),
         PSGD(0.1, grid=Zero(), strength=2.0, eps=0.1),
+        PSGD(0.1, grid=MSEGrid(3), strength=3.0, refresh="learned", cap=True),
+        PSGD(0.1, grid=MinMaxGrid(2, per_channel=True), strength=3.0, refresh="learned", cap=True),
+        PSGD(0.1, grid=MinMaxGrid(3), weight_decay=0.3, decay_target="grid", eps=0.01),
+        PSGD(0.1, 0.5, ramp(0.5, 3), MSEGrid(2), refresh="learned", cap=True, decay_target="grid"),
+        PSGD(0.1, 0.5, 0.2, MinMaxGrid(2, True), refresh="learned", cap=True, decay_target="grid"),
+        SGD(0.1, 0.9, ramp(0.1, 2)),
     ],
 )
 def test_the_fused_step_is_the_chain(optimizer):
@@ -130,8 +136,23 @@ def test_the_fused_step_is_the_chain(optimizer):
         optimizer.update(one, first)
         optimizer.apply_chain(two, second)
         second["step"] += 1
-        assert np.allclose(one.w, two.w, rtol=1e-5, atol=1e-5)
-        assert all(np.allclose(first[name], second[name], rtol=1e-5, atol=1e-4) for name in second)
+        # A learned Δ has 24 bits here and 53 in the chain: times code 127 and λ* = 8/Δ that is some 1e-5.
+        assert np.allclose(one.w, two.w, rtol=1e-5, atol=3e-5)
+        assert all(np.allclose(first[name], second[name], rtol=1e-5, atol=3e-4) for name in second)
+
+
+@pytest.mark.parametrize("refresh", [1, "learned"])
+def test_a_weight_that_somebody_writes_counts_at_the_next_step(refresh):
+    one = mlp((4, 3, 2), seed=1)
+    optimizer = PSGD(0.01, grid=MinMaxGrid(3), refresh=refresh)
+    first = optimizer.init(one)
+    for k in range(3):
+        one.w[2 * k] = 3 - k
+        two, second = one.copy(), {name: value.copy() for name, value in first.items()}
+        one.g[...] = two.g[...] = 1
+        optimizer.update(one, first)
+        optimizer.apply_chain(two, second)
+        assert np.allclose(one.w, two.w, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("grid", [MinMaxGrid(3), MinMaxGrid(3, per_channel=True), Zero()])
@@ -184,7 +205,7 @@ def test_refresh_every_k_steps_keeps_the_grid_between():
         # Unscaled, the largest weight would never move: it is a target of its own grid.
         model.w *= 1.01
         optimizer.update(model, state)
-        steps.append(optimizer.position.targets(model, state)[0].step)
+        steps.append(optimizer.position.targets(model, optimizer.position_state(state))[0].step)
     assert steps[0] == steps[1] == steps[2] != steps[3] == steps[4] == steps[5] != steps[6]
 
 
@@ -192,10 +213,12 @@ def test_ema_refresh_averages_the_step():
     model = model_with_gradient()
     optimizer = PSGD(0.0, grid=MinMaxGrid(4), refresh="ema")
     state = optimizer.init(model)
-    before = optimizer.position.targets(model, state)[0].step
+    before = optimizer.position.targets(model, optimizer.position_state(state))[0].step
     model.w *= 2
     optimizer.update(model, state)
-    assert optimizer.position.targets(model, state)[0].step == pytest.approx(1.1 * before)
+    assert optimizer.position.targets(model, optimizer.position_state(state))[0].step == pytest.approx(
+        1.1 * before
+    )
 
 
 def test_per_channel_targets_scale_each_channel_by_its_own_grid():
@@ -238,6 +261,14 @@ def test_schedules():
         (lambda: SGD(momentum=1.0), r"\[0, 1\)"),
         (lambda: SGD(weight_decay=float("nan")), "weight_decay"),
         (PSGD, "needs a grid"),
+        (lambda: PSGD(grid="min-max"), "grid must be a rule such as .*; got 'min-max'"),
+        (lambda: PSGD(grid=MinMaxGrid), "grid must be a rule such as .*; got MinMaxGrid"),
+        (lambda: PSGD(grid=4.0), "got 4.0"),
+        (lambda: PSGD(grid=True), "got True"),
+        (lambda: PSGD(grid=1), r"bits must be a whole number in 2\.\.16; got 1"),
+        (lambda: PSGD(grid={"fc1.weight": 4.5}), "got 4.5"),
+        (lambda: PSGDAdam(grid=Zero), "got Zero"),
+        (lambda: QAT(grid="mse"), "got 'mse'"),
         (lambda: PSGD(grid=MinMaxGrid(4), eps=-1), "eps"),
         (lambda: PSGD(grid=MinMaxGrid(4), strength="strong"), "volume, mean-one"),
         (lambda: PSGD(grid=MinMaxGrid(4), strength=-1.0), "strength"),

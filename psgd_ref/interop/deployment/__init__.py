@@ -1,0 +1,1 @@
+"""Integers out: a quantized network as ONNX, packed, or as a C header, and the emulation of each."""
