@@ -32,6 +32,18 @@ def add(commands: Any) -> None:
         metavar="FOLDER",
         help="measure growth instead, on one thread, some two minutes; picture (PNG, SVG) and numbers (JSON)",
     )
+    bench.add_argument(
+        "--against",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="BUILD",
+        help="other builds of this package to time in the same run: wheels or checkouts",
+    )
+    bench.add_argument(
+        "--peers", action="store_true", help="time torch.compile and JAX too, where they are installed"
+    )
+    bench.add_argument("--compile", action="store_true", help="say instead what compiling each kernel costs")
     bench.add_argument("--turns", type=count, default=5, help="turns of each side (default: %(default)s)")
     bench.add_argument(
         "--threads", type=count, default=None, help="threads of each side (default: one for each core)"
@@ -53,9 +65,21 @@ def _bench(options: argparse.Namespace) -> int:
         return _growth(options)
     if options.list:
         return _names([case.name for case in bench.select(options.only)], options.json)
-    if not bench.has_torch():
-        print("PyTorch is not installed (pip install 'psgd_ref[compare]'): our side alone", file=sys.stderr)
-    result = bench.run(options.only, options.turns, options.threads, options.keep_memory)
+    if options.compile:
+        from psgd_ref.experiments.benchmark import compiling
+
+        print(compiling.report())
+        return 0
+    if not bench.has("torch"):
+        print("PyTorch is not installed (pip install 'psgd_ref[compare]'): it takes no part", file=sys.stderr)
+    result = bench.run(
+        options.only,
+        options.turns,
+        options.threads,
+        options.keep_memory,
+        options.peers,
+        options.against,
+    )
     print(json.dumps(result.as_json(), indent=1) if options.json else result.table())
     return 0
 

@@ -72,7 +72,7 @@ def add(commands: Any) -> None:
 
 def _reproduce(options: argparse.Namespace) -> int:
     from psgd_ref.experiments.reproduction.gallery import Settings, reproduce, reproduce_run
-    from psgd_ref.experiments.reproduction.store import Store, default_folder
+    from psgd_ref.experiments.store.arrays import ArrayStore, default_folder
 
     if options.points < 3:
         raise ValueError(f"--points must be a whole number >= 3; got {options.points}")
@@ -84,7 +84,7 @@ def _reproduce(options: argparse.Namespace) -> int:
         raise ValueError(f"--status goes with {TABLE} alone; got {' '.join(options.figures)}")
     # A folder that cannot be made is found out before minutes of work, not after.
     options.out.mkdir(parents=True, exist_ok=True)
-    store = Store(options.cache or default_folder(), options.workers)
+    store = ArrayStore(options.cache or default_folder(), options.workers)
     if options.folder is not None:
         if options.figures != ["landscape"]:
             raise ValueError(f"--run goes with landscape alone; got {' '.join(options.figures)}")

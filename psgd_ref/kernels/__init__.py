@@ -73,7 +73,6 @@ if BACKEND == "reference":
         linear_backward,
         max_pool2d,
         max_pool2d_backward,
-        min_max_steps,
         nested_round,
         nested_round_backward,
         psgd_update,
@@ -104,7 +103,6 @@ else:
     linear_backward = _choose(_linear.linear_backward, reference.linear_backward)
     max_pool2d = _choose(pool.max_pool2d, reference.max_pool2d)
     max_pool2d_backward = _choose(pool.max_pool2d_backward, reference.max_pool2d_backward)
-    min_max_steps = _choose(update.min_max_steps, reference.min_max_steps)
     nested_round = _choose(_fake.nested_round, reference.nested_round)
     nested_round_backward = _choose(_fake.nested_round_backward, reference.nested_round_backward)
     psgd_update = _choose(update.psgd_update, reference.psgd_update)
@@ -132,7 +130,6 @@ __all__ = [
     "linear_backward",
     "max_pool2d",
     "max_pool2d_backward",
-    "min_max_steps",
     "nested_round",
     "nested_round_backward",
     "psgd_update",

@@ -144,6 +144,14 @@ def strict(function: Function) -> Compiled:
     return _compiled(function, no_cpython_wrapper=True, fastmath=False)
 
 
+def reordering(function: Function) -> Compiled:
+    """As `kernel`, for functions that only kernels call, whose sums may be taken in any order.
+
+    So that several are taken at once, as many as the CPU has lanes for; NaN and ±inf stay.
+    """
+    return _compiled(function, no_cpython_wrapper=True, fastmath={"contract", "reassoc"})
+
+
 def parallel_kernel(function: Function) -> Compiled:
     """As `kernel`, with `prange` loops run by Numba's threads."""
     return _compiled(function, parallel=_ONLY_PRANGE)

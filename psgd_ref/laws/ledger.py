@@ -20,6 +20,7 @@ NOTEBOOKS = {
     "F": "theory/06_sharpness.ipynb",
     "G": "theory/07_pruning.ipynb",
     "H": "theory/08_quantizers.ipynb",
+    "I": "theory/09_batch_norm.ipynb",
 }
 
 

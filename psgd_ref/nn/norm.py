@@ -6,7 +6,11 @@ from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.parameters import Parameter, ones, zeros
+from psgd_ref.nn.remade import Remade
 from psgd_ref.nn.shapes import channels
+
+# Numbers from which an output is worth a second pass over the input in place of memory.
+_LARGE = 1 << 18
 
 
 class BatchNorm(Layer):
@@ -41,7 +45,12 @@ class BatchNorm(Layer):
             return kernels.batch_norm_eval(x, gamma, beta, mean, var, self.eps, residual, self.relu), None
         running = self.running_mean, self.running_var, self.momentum
         y, mean, var = kernels.batch_norm_train(x, gamma, beta, *running, self.eps, residual, self.relu)
-        return y, (x, y if self.relu else None, mean, var)
+        kept = y if y.size < _LARGE else None
+        return y, Remade(x, gamma, beta, mean, var, self.eps, residual, self.relu, kept)
+
+    def kept_output(self, cache: Cache) -> Remade | None:
+        remade: Remade = cache
+        return remade
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         return self._backward(dy, cache, False)[0]
@@ -53,9 +62,8 @@ class BatchNorm(Layer):
         return dx, dz
 
     def _backward(self, dy: Array, cache: Cache, need_dz: bool) -> tuple[Array, Array | None]:
-        x, y, mean, var = cache
-        into = self.weight.grad, self.bias.grad
+        into, y = (self.weight.grad, self.bias.grad), cache.array() if self.relu else None
         dx, _, _, dz = kernels.batch_norm_backward(
-            dy, x, y, self.weight.value, mean, var, self.eps, self.relu, need_dz, into
+            dy, cache.x, y, self.weight.value, cache.mean, cache.var, self.eps, self.relu, need_dz, into
         )
         return dx, dz

@@ -31,6 +31,7 @@ def failed(subject, claim, examples=40):
     [
         (methods.rule, {"scale", "psgd_step"}),
         (methods.step, {"psgd_step"}),
+        (methods.step_with_decay, {"psgd_step", "decayed_step", "grid_decayed_step"}),
         (functools.partial(methods.step, lr=0.5), {"psgd_step"}),
         (warped_step, {"warped_step"}),
         (mirror_step, {"mirror_step"}),
@@ -49,9 +50,8 @@ def test_parts_are_found_by_structure(thing, parts):
 def test_claims_that_apply_are_those_about_a_part():
     subject = as_subject(methods.step)
     apply = {id for id, entry in LEDGER.items() if subject.given.intersection(entry.tests)}
-    assert apply == {"A5", "B1", "B2", "B3", "B4", *(f"D{k}" for k in range(1, 8))} | {
-        "E1", "E2", "E3", "E4", "F2", "G1",
-    }  # fmt: skip
+    steps = {"A5", "B1", "B2", "B3", "B4", "C6", *(f"D{k}" for k in range(1, 11))}
+    assert apply == steps | {*(f"E{k}" for k in range(1, 10)), "F2", "F4", "G1", "I1", "I2"}
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,7 @@ def test_claims_that_apply_are_those_about_a_part():
         (methods.magnitude, ["A2", "G1"]),
         (methods.step, ["B2", "D1", "D5", "E4"]),
         (methods.in_place, ["B2", "D5"]),
+        (methods.step_with_decay, ["D10", "E4", "E5", "E6"]),
         (methods.OwnWarp, ["A1"]),
         (Warp, ["A1", "A2", "A5", "C2", "B2", "F1"]),
         (methods.Codes, ["H1", "F3"]),
@@ -87,6 +88,7 @@ def test_right_methods_pass(thing, claims):
         (methods.eps_forgotten, "A2", "your scale gives 0, λ(d + ε) is"),
         (methods.eps_forgotten, "B2", "your step gives"),
         (methods.constant, "D5", "d = 0 from the target 0 of"),
+        (methods.decay_target_forgotten, "E5", "your step with decay to the grid gives"),
         (methods.ForgetsEps, "A1", ""),
         (methods.HalfUp, "H1", "your quantizer gives"),
         (methods.Asymmetric, "H1", "your quantizer gives"),

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import settings
 
 from psgd_ref.core import bounds, clustering, curvature, reparametrisation, scale
+from psgd_ref.core.dynamics import averaging, escape, grid_decay, invariant, noise
 from psgd_ref.laws import LEDGER, Formulas, Subject, Trial, check, ledger_table, reference, register
 from psgd_ref.laws.ledger import claim
 from psgd_ref.laws.methods.subject import _registered
 from tests.meta.right import PARTS
 
-CHAPTERS = {"A": 5, "B": 4, "C": 5, "D": 7, "E": 4, "F": 3, "G": 3, "H": 2}
+CHAPTERS = {"A": 5, "B": 4, "C": 6, "D": 10, "E": 9, "F": 4, "G": 3, "H": 2, "I": 2}
 IDS = [f"{letter}{number}" for letter, count in CHAPTERS.items() for number in range(1, count + 1)]
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,7 @@ def test_entry(id):
     assert entry.statement
     assert entry.source
     assert entry.truth == ("refuted" if id == "C1" else "holds")
-    assert re.fullmatch(rf"theory/0[1-8]_[a-z]+\.ipynb#{id}", entry.notebook)
+    assert re.fullmatch(rf"theory/0[1-9]_[a-z_]+\.ipynb#{id}", entry.notebook)
     parts = {*Subject.__dataclass_fields__, *(f"formulas.{name}" for name in Formulas.__dataclass_fields__)}
     assert set(entry.tests) <= parts
     assert entry.tests
@@ -46,7 +47,18 @@ def test_every_part_of_a_subject_is_tested():
 
 
 def test_formulas_are_the_ones_in_core():
-    modules = (bounds, clustering, curvature, reparametrisation, scale)
+    modules = (
+        averaging,
+        bounds,
+        clustering,
+        curvature,
+        escape,
+        grid_decay,
+        invariant,
+        noise,
+        reparametrisation,
+        scale,
+    )
     for name in Formulas.__dataclass_fields__:
         assert any(getattr(module, name, None) is getattr(Formulas(), name) for module in modules)
 

@@ -8,17 +8,19 @@ import pytest
 from psgd_ref.laws import LEDGER, Subject, check
 from tests.meta.right import PARTS, WRONG_PARTS
 from tests.meta.wrong import WRONG
+from tests.meta.wrong_training import TRAINING
 
-cases = [(id, i) for id, subjects in WRONG.items() for i in range(len(subjects))]
+ALL = WRONG | TRAINING
+cases = [(id, i) for id, subjects in ALL.items() for i in range(len(subjects))]
 
 
 def test_every_claim_has_a_wrong_subject():
-    assert {*WRONG, "H2"} == set(LEDGER)
+    assert {*ALL, "H2"} == set(LEDGER)
 
 
 @pytest.mark.parametrize(("id", "i"), cases, ids=[f"{id}-{i}" for id, i in cases])
 def test_rejected(id, i):
-    outcome = check(WRONG[id][i], [id], examples=100).outcomes[0]
+    outcome = check(ALL[id][i], [id], examples=100).outcomes[0]
     assert outcome.status == "FAILED"
     # Rejected by the law, on an input it shows, and not because something raised.
     statement, *example = outcome.counterexample.splitlines()

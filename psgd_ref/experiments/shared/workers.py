@@ -28,9 +28,25 @@ def run_all(
 ) -> list[Result]:
     """Results of `function` for every job, in the order of the jobs.
 
-    workers : processes, one for each core by default; the results do not depend on it
-    first   : calls that the workers share out before the jobs, to compile kernels (`training.rehearsal`)
-    `function` is a module's function and a job can be pickled. A failing run ends all with its error.
+    A failing run ends all with its error.
+
+    Parameters
+    ----------
+    function : callable
+        A module's function.
+    jobs : sequence
+        Each can be pickled.
+    workers : int, optional
+        Processes, one for each core by default; the results do not depend on it.
+    title : str
+        Of the progress bar.
+    first : sequence of callables
+        Calls that are divided among the workers before the jobs, to compile kernels (`training.warm_up`).
+
+    Returns
+    -------
+    list
+        One result a job.
     """
     results: dict[int, Result] = {}
     with processes(min(workers or cores(), len(jobs))) as pool:

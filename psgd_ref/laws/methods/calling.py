@@ -12,7 +12,8 @@ from psgd_ref.core import Targets, Warp, Zero, position_scale, volume_strength
 from psgd_ref.core.arguments import Array
 
 WEIGHT_DECAY = ("decay", "weight_decay")
-OPTIONS = ("targets", "eps", "strength", "cap", "warp", "lr", "sparsity", *WEIGHT_DECAY)
+TARGET = "decay_target"
+OPTIONS = ("targets", "eps", "strength", "cap", "warp", "lr", "sparsity", *WEIGHT_DECAY, TARGET)
 
 
 class BadResultError(ValueError):
@@ -68,7 +69,14 @@ class Call:
         return self.decayed_step(w, g, lr, warp, 0.0)
 
     def decayed_step(self, w: Array, g: Array, lr: float, warp: Warp, weight_decay: float) -> Array:
-        """As `psgd_step`, with weight decay κ."""
+        """As `psgd_step`, with weight decay κ to zero."""
+        return self._decayed(w, g, lr, warp, weight_decay, "zero")
+
+    def grid_decayed_step(self, w: Array, g: Array, lr: float, warp: Warp, weight_decay: float) -> Array:
+        """As `psgd_step`, with weight decay κ to the nearest target."""
+        return self._decayed(w, g, lr, warp, weight_decay, "grid")
+
+    def _decayed(self, w: Array, g: Array, lr: float, warp: Warp, weight_decay: float, to: str) -> Array:
         options: dict[str, Any] = {"warp": warp}
         rest = 1.0
         if "warp" not in self.takes:
@@ -76,6 +84,8 @@ class Call:
         if name := decay_option(self.function):
             # Where λ goes into the rate, so that the decay stays κ times the rate that was asked for.
             options[name] = weight_decay / rest
+            if TARGET in self.takes:
+                options[TARGET] = to
         return self._array(self.function(w.copy(), np.array(g), **options, lr=lr * rest), w)
 
     def nearest(self, w: Array, targets: Targets) -> Array:

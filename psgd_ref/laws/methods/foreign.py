@@ -10,7 +10,7 @@ import numpy as np
 
 from psgd_ref.core import FiniteTargets, Targets, UniformGrid, Warp, Zero
 from psgd_ref.core.arguments import Array
-from psgd_ref.laws.methods.calling import BadResultError, Call, WarpMaker, decay_option, parameters
+from psgd_ref.laws.methods.calling import TARGET, BadResultError, Call, WarpMaker, decay_option, parameters
 from psgd_ref.laws.methods.load import load, reference_to
 from psgd_ref.laws.methods.protocols import Invertible, Quantizer, value_of
 from psgd_ref.laws.methods.subject import Subject
@@ -51,7 +51,10 @@ def as_subject(thing: Any) -> Subject:
     functions = _parts(thing, name)
     parts = {part: _counted(_wrap(part, function, name), calls) for part, function in functions.items()}
     if "psgd_step" in functions and decay_option(functions["psgd_step"]):
-        parts["decayed_step"] = _counted(Call(functions["psgd_step"], name).decayed_step, calls)
+        step = Call(functions["psgd_step"], name)
+        parts["decayed_step"] = _counted(step.decayed_step, calls)
+        if TARGET in step.takes:
+            parts["grid_decayed_step"] = _counted(step.grid_decayed_step, calls)
     derived = _derived(parts)
     address = reference_to(thing)
     tested: dict[str, Any] = {**derived, **parts}

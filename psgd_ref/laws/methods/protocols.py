@@ -11,6 +11,8 @@ those of these options that its signature asks for:
     cap       True holds the scale beyond the range (claim A5). Without it: only inputs where it does nothing
     warp      all of the above in one `psgd_ref.core.Warp`
     decay     (a step; or `weight_decay`) κ ≥ 0, outside the scaling. Without it: the harness subtracts ηκw
+    decay_target  (a step that has a decay) "zero" or "grid": what the decay pulls to. Without it: zero, and
+              the harness subtracts ηκ(w − w̄) itself
 
 An input that a method cannot take it declines by raising NotImplementedError; the report counts what ran.
 """

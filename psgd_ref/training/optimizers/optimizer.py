@@ -8,12 +8,12 @@ import numpy as np
 from psgd_ref.core.arguments import Array, real_number
 from psgd_ref.nn import Model
 from psgd_ref.training.optimizers.fused import Fused, fuse
-from psgd_ref.training.optimizers.position import ScaleByPosition
-from psgd_ref.training.optimizers.proximal import Proximal
-from psgd_ref.training.optimizers.pull import PullToTargets
-from psgd_ref.training.optimizers.refit import Fitter
+from psgd_ref.training.optimizers.links.position import ScaleByPosition
+from psgd_ref.training.optimizers.links.proximal import Proximal
+from psgd_ref.training.optimizers.links.pull import PullToTargets
+from psgd_ref.training.optimizers.links.refit import Fitter
+from psgd_ref.training.optimizers.links.transforms import State, Transform, schedule_value
 from psgd_ref.training.optimizers.schedules import Schedule, constant
-from psgd_ref.training.optimizers.transforms import State, Transform, schedule_value
 
 
 class Optimizer:

@@ -13,10 +13,10 @@ from threading import Thread
 import pytest
 
 from psgd_ref.cli import main
+from psgd_ref.experiments.store.runs import Entry, RunStore
 from psgd_ref.experiments.sweeps import run as sweep_run
 from psgd_ref.experiments.sweeps.driver import Status, status
 from psgd_ref.experiments.sweeps.engines import engine
-from psgd_ref.experiments.sweeps.store import Entry, Store
 from psgd_ref.experiments.sweeps.table import summary, table
 from psgd_ref.interop.alone import alone
 from tests.experiments.sweeps.sweeps import FAILING, here, kill, planned, results, swept, worker_at_work
@@ -192,7 +192,7 @@ def damaged_page(path):
 def test_a_damaged_store_is_refused_in_one_line_and_left_as_it_is(damage, message, tmp_path, capsys):
     planned(tmp_path, FAILING)
     path = tmp_path / "out" / "results.sqlite"
-    with closing(Store(tmp_path / "out")) as store:
+    with closing(RunStore(tmp_path / "out")) as store:
         store.record(Entry("a", "{}", "code", {"accuracies": [0.1]}, trace="x\ny", seconds=2, place="here"))
     damage(path)
     before = path.is_dir() or path.read_bytes()
@@ -207,7 +207,7 @@ def test_a_damaged_store_is_refused_in_one_line_and_left_as_it_is(damage, messag
 
 
 def test_the_store_keeps_one_row_a_run(tmp_path):
-    store = Store(tmp_path)
+    store = RunStore(tmp_path)
     store.record(Entry("a", "{}", "code", {"accuracies": []}, seconds=1.5, place="here-1"))
     with pytest.raises(sqlite3.IntegrityError):
         store.record(Entry("a", "{}", "code", error="again"))

@@ -11,8 +11,8 @@ from psgd_ref.core import Zero
 from psgd_ref.models import mlp
 from psgd_ref.training import PSGD, SGD, Optimizer, cosine
 from psgd_ref.training.optimizers.arrays import step_arrays
-from psgd_ref.training.optimizers.position import ScaleByPosition
-from psgd_ref.training.optimizers.transforms import AddDecay, Momentum, ScaleByAdam
+from psgd_ref.training.optimizers.links.position import ScaleByPosition
+from psgd_ref.training.optimizers.links.transforms import AddDecay, Momentum, ScaleByAdam
 
 MADE = {
     "SGD": {},

@@ -1,4 +1,4 @@
-"""Results of a sweep in an SQLite file: one row a run, written when it ends, whole or not at all."""
+"""How the runs of a sweep ended: an SQLite file with a row for each, written when it ends, or not at all."""
 
 import hashlib
 import json
@@ -34,9 +34,22 @@ CREATE TABLE IF NOT EXISTS runs (
 class Entry:
     """How a run ended: a result, or an error in one line with its trace.
 
-    configuration : canonical JSON of what the identity is made of;   code : version of the code
-    result  : accuracies (0 … 1) and last metrics;   seconds : that the run took
-    place   : computer and process
+    Parameters
+    ----------
+    identity : str
+        Of the run, 64 hexadecimal digits.
+    configuration : str
+        Canonical JSON of what the identity is made of.
+    code : str
+        Version of the code.
+    result : dict, optional
+        Accuracies (0 … 1) and last metrics.
+    error, trace : str, optional
+        Of a run that failed.
+    seconds : float, optional
+        That the run took.
+    place : str, optional
+        Computer and process.
     """
 
     identity: str
@@ -61,11 +74,20 @@ SYSTEM = (
 )
 
 
-class Store:
-    """The results in a folder. Creates the file.
+class RunStore:
+    """The results in a folder; the file is created when it is not there.
 
-    Every method raises ValueError that names the file when it is damaged or not such a file, OSError when
-    the system refuses; the file is then as it was.
+    Parameters
+    ----------
+    folder : Path
+        Made when it is not there.
+
+    Raises
+    ------
+    ValueError
+        Of every method, naming the file: it is damaged or no SQLite file of this package.
+    OSError
+        When the system refuses; the file is then as it was.
     """
 
     def __init__(self, folder: Path) -> None:

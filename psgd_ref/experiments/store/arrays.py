@@ -1,4 +1,4 @@
-"""Results kept between commands, each under the hash of what it depends on."""
+"""Named arrays, an npz file for each result, kept between commands."""
 
 import struct
 import sys
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.experiments.shared.identity import identity
 from psgd_ref.experiments.shared.workers import run_all
+from psgd_ref.experiments.store.identity import identity
 from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.kernels.compile import USER_CACHE, user_cache
 from psgd_ref.training.runs.checkpoint import checksum
@@ -45,20 +45,38 @@ def default_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Store:
-    """Where results are kept, and on how many processes those that are missing are made.
+class ArrayStore:
+    """Where results are kept, and on how many processes those that are missing are computed.
 
-    workers : None for one a core; the results do not depend on it
+    Parameters
+    ----------
+    folder : Path
+        Made when the first result is written.
+    workers : int, optional
+        None for one a core; the results do not depend on it.
     """
 
     folder: Path
     workers: int | None = None
 
     def all(self, function: Callable[[Any], Arrays], jobs: Sequence[Any], title: str) -> list[Arrays]:
-        """function(job) for every job, in order; what was made before is read.
+        """function(job) for every job, in order; what was computed before is read.
 
-        function : of a module, gives arrays by name; jobs : dataclasses of plain values
-        A result is kept as soon as it is there, so that a killed command loses only what it was at.
+        A result is written as soon as it is there, so that a killed command loses only what it was at.
+
+        Parameters
+        ----------
+        function : callable
+            A module's function, which gives arrays by name.
+        jobs : sequence
+            Dataclasses of plain values.
+        title : str
+            Of the progress bar.
+
+        Returns
+        -------
+        list of dict
+            The arrays of each job.
         """
         paths = [self._path(function, job) for job in jobs]
         missing = [(job, path) for job, path in zip(jobs, paths, strict=True) if not _whole(path)]
@@ -68,7 +86,15 @@ class Store:
         return [_read(path) for path in paths]
 
     def one(self, make: Callable[[], Arrays], configuration: Mapping[str, Any]) -> Arrays:
-        """make(), or what it gave for the same configuration before; it may use several processes itself."""
+        """make(), or what it gave for the same configuration before; it may use several processes itself.
+
+        Parameters
+        ----------
+        make : callable
+            Gives arrays by name.
+        configuration : mapping
+            All that its result depends on beside the code, as in `identity`.
+        """
         path = self.folder / f"{identity(configuration, make.__module__)}.npz"
         if not _whole(path):
             self.folder.mkdir(parents=True, exist_ok=True)
