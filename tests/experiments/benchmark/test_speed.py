@@ -103,9 +103,14 @@ def test_another_build_runs_with_this_versions_timing(tmp_path):
     folder.mkdir()
     environ = against.prepare(build, folder)
     mlp = {"work": "train", "model": "mlp", "widths": (3, 10), "batch": 2, "image": (3,)}
-    with bench.Side("build", 1, environ=environ | {"PSGD_REF_KERNELS": "reference"}) as side:
+    sides = bench.Rival("other", "build", {}, environ | {"PSGD_REF_KERNELS": "reference"}, folder)
+    with sides.start(1, False) as side:
         assert side.ask(build=mlp) == {"amount": 0.0}
         assert side.ask(time=True)["seconds"] > 0
+    # It is the build's own code that runs.
+    (folder / "psgd_ref" / "models" / "__init__.py").write_text("raise SystemExit(7)\n")
+    with sides.start(1, False) as side, pytest.raises(RuntimeError, match="ended with 7"):
+        side.ask(build=mlp)
 
 
 def test_a_wheel_is_a_build(tmp_path):
