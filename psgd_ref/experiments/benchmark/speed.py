@@ -267,7 +267,7 @@ def _time(case: Case, ours: Side, others: dict[Rival, Side], turns: int, peaks: 
     for rival, side in list(others.items()):
         try:
             side.ask(build=case.request("theirs") | rival.extra)
-        except RuntimeError as error:
+        except ChildProcessError as error:
             print(f"{case.name}: {rival.name} cannot do this here ({error})", file=sys.stderr)
             del others[rival]
     mine, theirs = [], {rival.name: list[float]() for rival in others}

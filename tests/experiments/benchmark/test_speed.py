@@ -67,7 +67,7 @@ def test_every_side_has_a_column_and_those_that_do_not_play_are_blank():
 def test_a_side_that_cannot_do_a_case_is_left_out_of_it(capsys):
     class Broken(Scripted):
         def ask(self, build=None, time=False):
-            raise RuntimeError("ended with 1")
+            raise ChildProcessError("ended with 1")
 
     sides = {bench.Rival("JAX", "jax_net"): Broken(0, [])}
     row = bench._time(Case("x", "train"), Scripted(1e9, [1]), sides, 1, {"sgemm": 1e9})
@@ -109,7 +109,7 @@ def test_another_build_runs_with_this_versions_timing(tmp_path):
         assert side.ask(time=True)["seconds"] > 0
     # It is the build's own code that runs.
     (folder / "psgd_ref" / "models" / "__init__.py").write_text("raise SystemExit(7)\n")
-    with sides.start(1, False) as side, pytest.raises(RuntimeError, match="ended with 7"):
+    with sides.start(1, False) as side, pytest.raises(ChildProcessError, match="7"):
         side.ask(build=mlp)
 
 
