@@ -69,10 +69,10 @@ def test_where_a_result_is_not_finite_it_is_the_plain_sums(value, place):
         bad.flat[here] = sound
 
 
-@pytest.mark.parametrize("inputs", [2, 8])
-def test_rounding_errors_are_at_most_three_times_those_of_the_plain_sum(inputs):
+@pytest.mark.parametrize("channels", [16, 64])
+def test_rounding_errors_are_at_most_three_times_those_of_the_plain_sum(channels):
     """Root mean square, on what layers see: the outputs of a ReLU, and weights of He's variance."""
-    rng, channels = np.random.default_rng(0), inputs * LANES
+    rng = np.random.default_rng(0)
     x = np.maximum(rng.standard_normal((4, 16, 16, channels)), 0).astype(np.float32)
     dy = rng.standard_normal(x.shape).astype(np.float32)
     w = (rng.standard_normal((3, 3, channels, channels)) * np.sqrt(2 / 9 / channels)).astype(np.float32)
