@@ -16,8 +16,10 @@ from psgd_ref.compress.pruning.prune import prune_array
 from psgd_ref.core import UniformGrid, Warp, mirror_step, position_scale, psgd_step, warped_step
 from psgd_ref.laws import LEDGER, LawBrokenError, as_subject, check, replay
 from tests.laws import methods
+from tests.meta import right
 
 ROOT = Path(__file__).parents[2]
+CLAIMS = ["B2", "D5", "E4"]
 
 
 def failed(subject, claim, examples=40):
@@ -61,7 +63,6 @@ def test_claims_that_apply_are_those_about_a_part():
         (methods.bare, ["A2", "A3", "C3", "D5", "G1"]),
         (methods.magnitude, ["A2", "G1"]),
         (methods.step, ["B2", "D1", "D5", "E4"]),
-        (methods.in_place, ["B2", "D5"]),
         (methods.step_with_decay, ["D10", "E4", "E5", "E6"]),
         (methods.OwnWarp, ["A1"]),
         (Warp, ["A1", "A2", "A5", "C2", "B2", "F1"]),
@@ -102,6 +103,36 @@ def test_wrong_methods_fail_with_words_and_a_line_that_raises(thing, claim, word
     with pytest.raises(LawBrokenError, match=r".") as raised:
         exec(outcome.code, {})
     assert str(raised.value) == outcome.counterexample.splitlines()[0]
+
+
+def test_arrays_changed_in_place_are_a_failure():
+    outcome = failed(methods.in_place, "B2", examples=3)
+    assert outcome.counterexample.startswith("in_place changes w in place: it must return a new array")
+
+
+@pytest.mark.parametrize("state", ["raise", "warn", "ignore"])
+@pytest.mark.parametrize("thing", [methods.rule, methods.step, methods.eps_forgotten, None])
+def test_the_callers_floating_point_errors_change_no_verdict(thing, state):
+    def verdicts():
+        return [(o.claim.id, o.status, o.cases, o.worst) for o in check(thing, CLAIMS, examples=6).outcomes]
+
+    expected = verdicts()
+    with np.errstate(all=state):
+        assert verdicts() == expected
+
+
+@pytest.mark.parametrize(
+    ("thing", "claims"),
+    [
+        *((step, ["B2", "B4", "D5", "D6", "G1"]) for step in right.STEPS),
+        *((rule, ["A2", "A3", "A5", "D5"]) for rule in right.RULES),
+    ],
+)
+def test_methods_that_round_otherwise_pass(thing, claims):
+    """In extended precision, plain Python, or with fused products: nothing fails by a target's rounding."""
+    for seed in range(2):
+        report = check(thing, claims, examples=25, seed=seed)
+        assert report.ok, str(report)
 
 
 def test_the_line_of_code_runs_in_another_process():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from psgd_ref.core import bounds, clustering, curvature, reparametrisation, scale
+from psgd_ref.core import barrier, bounds, clustering, curvature, discretization, reparametrisation, scale
 from psgd_ref.core.dynamics import averaging, escape, grid_decay, invariant, noise
 from psgd_ref.laws import LEDGER, Formulas, Subject, Trial, check, ledger_table, reference, register
 from psgd_ref.laws.ledger import claim
@@ -35,7 +35,10 @@ def test_entry(id):
     parts = {*Subject.__dataclass_fields__, *(f"formulas.{name}" for name in Formulas.__dataclass_fields__)}
     assert set(entry.tests) <= parts
     assert entry.tests
-    assert entry.law.__doc__
+    names = [each.name for each in entry.properties]
+    assert names
+    assert len(set(names)) == len(names)
+    assert all(each.body.__doc__ for each in entry.properties)
 
 
 def test_every_part_of_a_subject_is_tested():
@@ -49,9 +52,11 @@ def test_every_part_of_a_subject_is_tested():
 def test_formulas_are_the_ones_in_core():
     modules = (
         averaging,
+        barrier,
         bounds,
         clustering,
         curvature,
+        discretization,
         escape,
         grid_decay,
         invariant,
@@ -106,7 +111,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="examples must be a whole number >= 1; got 0"):
         check(claims=["A1"], examples=0)
     with pytest.raises(ValueError, match="A1 is in the ledger already"):
-        claim("A1", "again", "again", tests=("warp",))(lambda subject, trial: None)
+        claim("A1", "again", "again", tests=("warp",))
 
 
 def test_margins():

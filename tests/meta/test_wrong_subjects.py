@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from psgd_ref.laws import LEDGER, Subject, check
+from psgd_ref.laws import LEDGER, LawBrokenError, Subject, Trial, check
 from tests.meta.right import PARTS, WRONG_PARTS
 from tests.meta.wrong import WRONG
 from tests.meta.wrong_training import TRAINING
@@ -26,6 +26,13 @@ def test_rejected(id, i):
     statement, *example = outcome.counterexample.splitlines()
     assert not re.match(r"\w+Error: ", statement)
     assert example
+
+
+@pytest.mark.parametrize(("id", "i"), cases, ids=[f"{id}-{i}" for id, i in cases])
+def test_rejected_on_every_seed(id, i):
+    for seed in range(10):
+        with pytest.raises(LawBrokenError):
+            LEDGER[id].law(WRONG[id][i], Trial(100, seed, shrink=False))
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -39,7 +39,7 @@ def _mean_move(
     return float(moved.mean()), -lr * float(g.mean()), 1e-13 * size
 
 
-@claim(
+RATE = claim(
     "C6",
     "The rate in the mean",
     "for weights spread evenly over the cells of a uniform grid, with gradients independent of the place, "
@@ -47,32 +47,36 @@ def _mean_move(
     '"mean-one"; under one λ for all channels the rate of a channel is in proportion to its Δ',
     tests=("psgd_step", "scale", "formulas.mean_scale_of_cell", "formulas.volume_strength"),
 )
-def rate(subject: Subject, trial: Trial) -> None:
+
+
+@RATE.holds(eps=st.one_of(st.just(0.0), powers(-4, 1)), levels=st.sampled_from([None, 3]), **_numbers)
+def volume(
+    subject: Subject, trial: Trial, step: float, k: int, lr: float, seed: int, eps: float, levels: int | None
+) -> None:
     """Even midpoints of a cell times drawn gradients: their mean is that of a uniform weight exactly."""
+    grid = UniformGrid(step, levels)
+    setting = Setting(grid, eps * step, float(subject.formulas.volume_strength(grid, eps * step)))
+    moved, sgd, error = _mean_move(subject, _cell(k, step), setting, lr, seed)
+    mean = subject.formulas.mean_scale_of_cell(step, setting.eps, setting.strength)
+    trial.within(moved - mean * sgd, error, "the mean step is SGD's at ηλ(Δ/4 + ε)")
+    if eps == 0:
+        trial.within(moved - 2 * sgd, 4 * error, "at λ* and ε = 0 it is SGD's at 2η")
 
-    @trial.holds(eps=st.one_of(st.just(0.0), powers(-4, 1)), levels=st.sampled_from([None, 3]), **_numbers)
-    def volume(step: float, k: int, lr: float, seed: int, eps: float, levels: int | None) -> None:
-        grid = UniformGrid(step, levels)
-        setting = Setting(grid, eps * step, float(subject.formulas.volume_strength(grid, eps * step)))
-        moved, sgd, error = _mean_move(subject, _cell(k, step), setting, lr, seed)
-        mean = subject.formulas.mean_scale_of_cell(step, setting.eps, setting.strength)
-        trial.within(moved - mean * sgd, error, "the mean step is SGD's at ηλ(Δ/4 + ε)")
-        if eps == 0:
-            trial.within(moved - 2 * sgd, 4 * error, "at λ* and ε = 0 it is SGD's at 2η")
 
-    @trial.holds(**_numbers)
-    def mean_one(step: float, k: int, lr: float, seed: int) -> None:
-        g: Array = np.random.default_rng(seed).standard_normal(5) / lr
-        w, g = (np.asarray(x.ravel()) for x in np.meshgrid(_cell(k, step), g))
-        moved = -lr * subject.scale(w, UniformGrid(step), 0.0, "mean-one") * g
-        trial.within(moved.mean() + lr * g.mean(), 1e-13 * np.abs(lr * g).max(), '"mean-one" keeps the rate')
+@RATE.holds(**_numbers)
+def mean_one(subject: Subject, trial: Trial, step: float, k: int, lr: float, seed: int) -> None:
+    g: Array = np.random.default_rng(seed).standard_normal(5) / lr
+    w, g = (np.asarray(x.ravel()) for x in np.meshgrid(_cell(k, step), g))
+    moved = -lr * subject.scale(w, UniformGrid(step), 0.0, "mean-one") * g
+    trial.within(moved.mean() + lr * g.mean(), 1e-13 * np.abs(lr * g).max(), '"mean-one" keeps the rate')
 
-    @trial.holds(ratio=st.floats(1.5, 30), **_numbers)
-    def channels(step: float, k: int, lr: float, seed: int, ratio: float) -> None:
-        moves = []
-        for gap in (step, ratio * step):
-            setting = Setting(UniformGrid(gap), 0.0, 1 / step)
-            g = np.ones(POINTS) / lr
-            w = _cell(k, gap)
-            moves.append(float((subject.psgd_step(w, g, lr, setting.warp) - w).mean()))
-        trial.within(moves[1] / moves[0] / ratio - 1, 1e-11, "under one λ a channel's rate is as its Δ")
+
+@RATE.holds(ratio=st.floats(1.5, 30), **_numbers)
+def channels(subject: Subject, trial: Trial, step: float, k: int, lr: float, seed: int, ratio: float) -> None:
+    moves = []
+    for gap in (step, ratio * step):
+        setting = Setting(UniformGrid(gap), 0.0, 1 / step)
+        g = np.ones(POINTS) / lr
+        w = _cell(k, gap)
+        moves.append(float((subject.psgd_step(w, g, lr, setting.warp) - w).mean()))
+    trial.within(moves[1] / moves[0] / ratio - 1, 1e-11, "under one λ a channel's rate is as its Δ")

@@ -56,7 +56,7 @@ def _kept(trial: Trial, w: Array, expected: Array, statement: str) -> None:
     trial.within(lengths(w) / expected - 1, 256 * rounding.UNIT, statement)
 
 
-@claim(
+L1_NORM = claim(
     "I1",
     "Batch norm keeps the L1 norm",
     "with T = {0}, ε = 0, no cap, and every batch's loss invariant under w_f → a·w_f for a filter f (a "
@@ -73,83 +73,93 @@ def _kept(trial: Trial, w: Array, expected: Array, statement: str) -> None:
         "formulas.filter_invariant",
     ),
 )
-def l1_norm(subject: Subject, trial: Trial) -> None:
+
+
+@L1_NORM.holds(cost=2, **_numbers)
+def steps(subject: Subject, trial: Trial, seed: int, unit: float, strength: float, share: float) -> None:
     """Runs over random batches, at the limit ηλ|g| = 1, with momentum and with decay; other targets."""
-
-    @trial.holds(cost=2, **_numbers)
-    def steps(seed: int, unit: float, strength: float, share: float) -> None:
-        rng, w = _start(seed, unit)
-        first, warp = lengths(w), Setting(Zero(), 0.0, strength).warp
-        for _ in range(8):
-            g = gradient(w, rng.standard_normal(w.size))
-            lr = share / (strength * np.abs(g).max())
-            warped, mirror = (one(w, g, lr, warp) for one in (subject.warped_step, subject.mirror_step))
-            t = lr * strength * g * np.sign(w)
-            more = np.array([np.sum(f) for f in filters(np.abs(w) * t**2 / 4)]) / lengths(w)
-            growth = lengths(warped) / lengths(w) - 1
-            trial.within(growth - more, 256 * rounding.UNIT, "a warped step makes it grow by Σ|w|t²/4")
-            fall = 1 - lengths(mirror) / lengths(w)
-            trial.at_most(fall, 0.0, 256 * rounding.UNIT, "a mirror step does not make it smaller")
-            w = subject.psgd_step(w, g, lr, warp)
-            _kept(trial, w, first, "PSGD keeps the L1 norm of every filter")
-
-    @trial.holds(cost=2, m=st.sampled_from([0.5, 0.9]), **_numbers)
-    def momentum(seed: int, unit: float, strength: float, share: float, m: float) -> None:
-        rng, w = _start(seed, unit)
-        first, warp, velocity = lengths(w), Setting(Zero(), 0.0, strength).warp, np.zeros_like(w)
-        # One rate for the whole run: the velocity carries it.
-        lr = 0.1 * share / (strength * np.abs(gradient(w, rng.standard_normal(w.size))).max())
-        for _ in range(8):
-            g = gradient(w, rng.standard_normal(w.size))
-            after, velocity = subject.averaged(w, velocity, g, lr, warp, m, "before")
-            if (np.sign(after) != np.sign(w)).any():
-                break
-            w = after
-            _kept(trial, w, first, "momentum of the scaled gradient keeps it while no sign changes")
-
-    @trial.holds(cost=2, pull=st.floats(0.01, 0.9), **_numbers)
-    def decay(seed: int, unit: float, strength: float, share: float, pull: float) -> None:
-        rng, w = _start(seed, unit)
-        expected, warp = lengths(w), Setting(Zero(), 0.0, strength).warp
-        for _ in range(4):
-            g = gradient(w, rng.standard_normal(w.size))
-            lr = share * (1 - pull) / (strength * np.abs(g).max())
-            w = subject.decayed(w, g, lr, warp, pull / lr)
-            expected = (1 - pull) * expected
-            _kept(trial, w, expected, "unscaled decay makes it (1−ηκ) of what it was")
-
-    @trial.holds(at=_with_eps)
-    def invariant(at: Placed) -> None:
-        setting, w = at.setting, at.w
-        warp, nearest = setting.warp, setting.targets.nearest(w)
-        # A piece of the half cell (or of what lies beyond the cap) without a kink in it.
-        edge = warp.reach(setting.targets.position(w), w - nearest)
-        d = np.abs(w - nearest)
-        clear = (d > 1e-5 * (np.abs(nearest) + setting.unit)) & ~((0.9 * d < edge) & (edge < d))
-        near = nearest + 0.9 * (w - nearest)
-        nodes, weights = np.polynomial.legendre.leggauss(16)
-        mesh = (near + w)[:, None] / 2 + (w - near)[:, None] / 2 * nodes
-        area = ((mesh / warp.scale(mesh)) @ weights) * (w - near) / 2
-        ends = [subject.formulas.filter_invariant(x, warp) for x in (near, w)]
-        error = 1e-8 * np.abs(area) + 1e-12 * (np.abs(ends[0]) + np.abs(ends[1]))
-        trial.within(np.where(clear, ends[1] - ends[0] - area, 0.0), error, "V is an integral of w/s")
-
-    @trial.holds(seed=seeds, step=powers(-2, 2), eps=powers(-1, 0.5), levels=st.sampled_from([None, 2]))
-    def other_targets(seed: int, step: float, eps: float, levels: int | None) -> None:
-        rng = np.random.default_rng(seed)
-        w = 1.5 * step * rng.standard_normal(sum(SIZES))
-        setting = Setting(UniformGrid(step, levels), eps * step, 1 / step)
+    rng, w = _start(seed, unit)
+    first, warp = lengths(w), Setting(Zero(), 0.0, strength).warp
+    for _ in range(8):
         g = gradient(w, rng.standard_normal(w.size))
-        total = subject.formulas.filter_invariant
-        after = subject.psgd_step(w, g, 1e-4 * step / np.abs(g).max(), setting.warp)
-        change = total(after, setting.warp) - total(w, setting.warp)
-        # |V″| ≤ (1 + |x|/ε)/(λε); the first order is 0 because Σ w_i g_i is.
-        bend = (1 + (np.abs(w) + step) / setting.eps) / (setting.strength * setting.eps)
-        for moved, second, size in zip(
-            filters(change), filters((after - w) ** 2 * bend / 2), filters(np.abs(w)), strict=True
-        ):
-            noise = 1e-13 * float(size.sum()) * step / setting.eps * (1 + size.max() / step)
-            trial.at_most(abs(moved.sum()), second.sum(), noise, "a step changes Σ V by O(η²)")
+        lr = share / (strength * np.abs(g).max())
+        warped, mirror = (one(w, g, lr, warp) for one in (subject.warped_step, subject.mirror_step))
+        t = lr * strength * g * np.sign(w)
+        more = np.array([np.sum(f) for f in filters(np.abs(w) * t**2 / 4)]) / lengths(w)
+        growth = lengths(warped) / lengths(w) - 1
+        trial.within(growth - more, 256 * rounding.UNIT, "a warped step makes it grow by Σ|w|t²/4")
+        fall = 1 - lengths(mirror) / lengths(w)
+        trial.at_most(fall, 0.0, 256 * rounding.UNIT, "a mirror step does not make it smaller")
+        w = subject.psgd_step(w, g, lr, warp)
+        _kept(trial, w, first, "PSGD keeps the L1 norm of every filter")
+
+
+@L1_NORM.holds(cost=2, m=st.sampled_from([0.5, 0.9]), **_numbers)
+def momentum(
+    subject: Subject, trial: Trial, seed: int, unit: float, strength: float, share: float, m: float
+) -> None:
+    rng, w = _start(seed, unit)
+    first, warp, velocity = lengths(w), Setting(Zero(), 0.0, strength).warp, np.zeros_like(w)
+    # One rate for the whole run: the velocity carries it.
+    lr = 0.1 * share / (strength * np.abs(gradient(w, rng.standard_normal(w.size))).max())
+    for _ in range(8):
+        g = gradient(w, rng.standard_normal(w.size))
+        after, velocity = subject.averaged(w, velocity, g, lr, warp, m, "before")
+        if (np.sign(after) != np.sign(w)).any():
+            break
+        w = after
+        _kept(trial, w, first, "momentum of the scaled gradient keeps it while no sign changes")
+
+
+@L1_NORM.holds(cost=2, pull=st.floats(0.01, 0.9), **_numbers)
+def decay(
+    subject: Subject, trial: Trial, seed: int, unit: float, strength: float, share: float, pull: float
+) -> None:
+    rng, w = _start(seed, unit)
+    expected, warp = lengths(w), Setting(Zero(), 0.0, strength).warp
+    for _ in range(4):
+        g = gradient(w, rng.standard_normal(w.size))
+        lr = share * (1 - pull) / (strength * np.abs(g).max())
+        w = subject.decayed(w, g, lr, warp, pull / lr)
+        expected = (1 - pull) * expected
+        _kept(trial, w, expected, "unscaled decay makes it (1−ηκ) of what it was")
+
+
+@L1_NORM.holds(at=_with_eps)
+def invariant(subject: Subject, trial: Trial, at: Placed) -> None:
+    setting, w = at.setting, at.w
+    warp, nearest = setting.warp, setting.targets.nearest(w)
+    # A piece of the half cell (or of what lies beyond the cap) without a kink in it.
+    edge = warp.reach(setting.targets.position(w), w - nearest)
+    d = np.abs(w - nearest)
+    clear = (d > 1e-5 * (np.abs(nearest) + setting.unit)) & ~((0.9 * d < edge) & (edge < d))
+    near = nearest + 0.9 * (w - nearest)
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    mesh = (near + w)[:, None] / 2 + (w - near)[:, None] / 2 * nodes
+    area = ((mesh / warp.scale(mesh)) @ weights) * (w - near) / 2
+    ends = [subject.formulas.filter_invariant(x, warp) for x in (near, w)]
+    error = 1e-8 * np.abs(area) + 1e-12 * (np.abs(ends[0]) + np.abs(ends[1]))
+    trial.within(np.where(clear, ends[1] - ends[0] - area, 0.0), error, "V is an integral of w/s")
+
+
+@L1_NORM.holds(seed=seeds, step=powers(-2, 2), eps=powers(-1, 0.5), levels=st.sampled_from([None, 2]))
+def other_targets(
+    subject: Subject, trial: Trial, seed: int, step: float, eps: float, levels: int | None
+) -> None:
+    rng = np.random.default_rng(seed)
+    w = 1.5 * step * rng.standard_normal(sum(SIZES))
+    setting = Setting(UniformGrid(step, levels), eps * step, 1 / step)
+    g = gradient(w, rng.standard_normal(w.size))
+    total = subject.formulas.filter_invariant
+    after = subject.psgd_step(w, g, 1e-4 * step / np.abs(g).max(), setting.warp)
+    change = total(after, setting.warp) - total(w, setting.warp)
+    # |V″| ≤ (1 + |x|/ε)/(λε); the first order is 0 because Σ w_i g_i is.
+    bend = (1 + (np.abs(w) + step) / setting.eps) / (setting.strength * setting.eps)
+    for moved, second, size in zip(
+        filters(change), filters((after - w) ** 2 * bend / 2), filters(np.abs(w)), strict=True
+    ):
+        noise = 1e-13 * float(size.sum()) * step / setting.eps * (1 + size.max() / step)
+        trial.at_most(abs(moved.sum()), second.sum(), noise, "a step changes Σ V by O(η²)")
 
 
 _scaled: dict[str, Any] = {
@@ -178,7 +188,7 @@ def _run(
     return w / a
 
 
-@claim(
+SCALE_INVARIANCE = claim(
     "I2",
     "A grid that follows the weights keeps scale invariance",
     "with Δ = max|w|/L fitted at every step, ε in proportion to Δ, λ = λ* (or any λ in proportion to 1/Δ) "
@@ -187,18 +197,23 @@ def _run(
     source="ours; without the grid textbook",
     tests=("psgd_step", "formulas.volume_strength"),
 )
-def scale_invariance(subject: Subject, trial: Trial) -> None:
+
+
+@SCALE_INVARIANCE.holds(**_scaled)
+def follows(
+    subject: Subject, trial: Trial, seed: int, a: float, levels: int, eps: float, per_gap: float | None
+) -> None:
     """Two runs over the same batches, from w₀ and from a·w₀; on a fixed grid they part."""
+    one, scaled = (_run(subject, seed, factor, levels, eps, per_gap, fixed=False) for factor in (1.0, a))
+    trial.within(
+        scaled - one, 1e-9 * np.abs(one).max(), "a times the weights, a² times the rate: the same run"
+    )
 
-    @trial.holds(**_scaled)
-    def follows(seed: int, a: float, levels: int, eps: float, per_gap: float | None) -> None:
-        one, scaled = (_run(subject, seed, factor, levels, eps, per_gap, fixed=False) for factor in (1.0, a))
-        trial.within(
-            scaled - one, 1e-9 * np.abs(one).max(), "a times the weights, a² times the rate: the same run"
-        )
 
-    @trial.refutes(**_scaled)
-    def fixed_grid(seed: int, a: float, levels: int, eps: float, per_gap: float | None) -> None:
-        """On a fixed grid, too, the two runs are the same."""
-        one, scaled = (_run(subject, seed, factor, levels, eps, per_gap, fixed=True) for factor in (1.0, a))
-        trial.within(scaled - one, 1e-6 * np.abs(one).max(), "the same run")
+@SCALE_INVARIANCE.refutes(**_scaled)
+def fixed_grid(
+    subject: Subject, trial: Trial, seed: int, a: float, levels: int, eps: float, per_gap: float | None
+) -> None:
+    """On a fixed grid, too, the two runs are the same."""
+    one, scaled = (_run(subject, seed, factor, levels, eps, per_gap, fixed=True) for factor in (1.0, a))
+    trial.within(scaled - one, 1e-6 * np.abs(one).max(), "the same run")

@@ -14,7 +14,7 @@ from psgd_ref.laws.methods.calling import TARGET, BadResultError, Call, WarpMake
 from psgd_ref.laws.methods.load import load, reference_to
 from psgd_ref.laws.methods.protocols import Invertible, Quantizer, value_of
 from psgd_ref.laws.methods.subject import Subject
-from psgd_ref.laws.trial import Calls
+from psgd_ref.laws.trial import Calls, LawBrokenError
 
 # Attributes that are parts, and the fields of `Subject` that they fill.
 NAMES = {
@@ -159,8 +159,10 @@ def _try(name: str, call: Callable[[Targets], Any], grid: UniformGrid) -> Any:
     """One call on a grid, or where that is declined on a list or on zero; ValueError for what it raises."""
     try:
         for targets in (grid, FiniteTargets(np.arange(-2.0, 3.0)), Zero()):
-            with contextlib.suppress(NotImplementedError):
+            with contextlib.suppress(NotImplementedError), np.errstate(all="ignore"):
                 return call(targets)
+    except LawBrokenError:
+        return None  # a method that can be called, and does something wrong: the laws say so
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         reason = first if isinstance(error, BadResultError) else f"{type(error).__name__}: {first}"

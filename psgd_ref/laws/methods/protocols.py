@@ -1,8 +1,8 @@
 """What a method must look like to be held to the laws: by structure, there is nothing to inherit from.
 
 Arrays go in and come out as NumPy float64 of one shape; a result that `numpy.asarray` can read, such as a
-PyTorch tensor on the CPU or a JAX array, will do. Besides its first arguments a method is given, by name,
-those of these options that its signature asks for:
+PyTorch tensor on the CPU or a JAX array, will do. A method leaves the arrays that it is given as they are.
+Besides its first arguments a method is given, by name, those of these options that its signature asks for:
 
     targets   a target set of `psgd_ref.core`: `targets.nearest(w)`, and `step` and `levels` of a
               `UniformGrid` or `values` of `FiniteTargets`. Without it: the single target zero

@@ -8,9 +8,11 @@ from typing import Any
 from psgd_ref.core import (
     Targets,
     Warp,
+    barrier,
     bounds,
     clustering,
     curvature,
+    discretization,
     mirror_step,
     position_scale,
     psgd_step,
@@ -37,10 +39,10 @@ class Formulas:
     """The closed forms and bounds of the ledger, under the names they have in `psgd_ref.core`."""
 
     general_scale: Callable[..., Array] = reparametrisation.general_scale
-    warp_remainder: Callable[..., Array] = bounds.warp_remainder
-    second_order_term: Callable[..., Array] = bounds.second_order_term
-    second_order_coefficient: Callable[[str], float] = bounds.second_order_coefficient
-    decay_ratio: Callable[..., Array] = bounds.decay_ratio
+    warp_remainder: Callable[..., Array] = discretization.warp_remainder
+    second_order_term: Callable[..., Array] = discretization.second_order_term
+    second_order_coefficient: Callable[[str], float] = discretization.second_order_coefficient
+    decay_ratio: Callable[..., Array] = discretization.decay_ratio
     volume_factor: Callable[..., float] = bounds.volume_factor
     volume_strength: Callable[..., float] = volume_strength
     mean_scale_of_cell: Callable[..., float] = bounds.mean_scale_of_cell
@@ -52,9 +54,9 @@ class Formulas:
     pl_rate: Callable[..., float] = bounds.pl_rate
     local_contraction: Callable[..., float] = bounds.local_contraction
     stochastic_bound: Callable[..., float] = bounds.stochastic_bound
-    target_interval: Callable[..., tuple[Array, Array]] = bounds.target_interval
-    mirror_divergence: Callable[..., float] = bounds.mirror_divergence
-    box_bound: Callable[..., float] = bounds.box_bound
+    target_interval: Callable[..., tuple[Array, Array]] = barrier.target_interval
+    mirror_divergence: Callable[..., float] = barrier.mirror_divergence
+    box_bound: Callable[..., float] = barrier.box_bound
     stationary_cdf: Callable[..., Array] = clustering.stationary_cdf
     stationary_log_density: Callable[..., Array] = clustering.stationary_log_density
     log_distance_drift: Callable[..., float] = clustering.log_distance_drift
@@ -95,7 +97,7 @@ class Subject:
     formulas    : closed forms and bounds to check the above against
 
     Parts of claim H2; None says that the subject has no such method:
-    laplace_clip        : bits → the α/b that minimises the squared error of a Laplace variable (ACIQ)
+    laplace_clip        : bits → the α/b at which ACIQ's error formula for a Laplace variable is least
     nested_rounding     : (w, low, high, bits) → Bayesian Bits' sum with every gate open
     adaptive_magnitudes : (bits, exponent_bits, largest exponent) → AdaptivFloat's magnitudes
     step_gradient       : (w, step, bits) → LSQ's gradient of the quantized value by the step, scaled

@@ -67,7 +67,7 @@ def test_every_side_has_a_column_and_those_that_do_not_play_are_blank():
 def test_a_side_that_cannot_do_a_case_is_left_out_of_it(capsys):
     class Broken(Scripted):
         def ask(self, build=None, time=False):
-            raise RuntimeError("ended with 1")
+            raise ChildProcessError("ended with 1")
 
     sides = {bench.Rival("JAX", "jax_net"): Broken(0, [])}
     row = bench._time(Case("x", "train"), Scripted(1e9, [1]), sides, 1, {"sgemm": 1e9})
@@ -103,9 +103,14 @@ def test_another_build_runs_with_this_versions_timing(tmp_path):
     folder.mkdir()
     environ = against.prepare(build, folder)
     mlp = {"work": "train", "model": "mlp", "widths": (3, 10), "batch": 2, "image": (3,)}
-    with bench.Side("build", 1, environ=environ | {"PSGD_REF_KERNELS": "reference"}) as side:
+    sides = bench.Rival("other", "build", {}, environ | {"PSGD_REF_KERNELS": "reference"}, folder)
+    with sides.start(1, False) as side:
         assert side.ask(build=mlp) == {"amount": 0.0}
         assert side.ask(time=True)["seconds"] > 0
+    # It is the build's own code that runs.
+    (folder / "psgd_ref" / "models" / "__init__.py").write_text("raise SystemExit(7)\n")
+    with sides.start(1, False) as side, pytest.raises(ChildProcessError, match="7"):
+        side.ask(build=mlp)
 
 
 def test_a_wheel_is_a_build(tmp_path):
