@@ -27,14 +27,24 @@ def parametrize_with_laws(
     def test_laws(law):
         law()
 
-    subjects          : what `check` accepts
-    claims            : ids; all that apply to a subject when None
-    expected_failures : by the subject's name, the claims that it is known to fail, each with the reason.
-                        They are strict: one that holds after all fails the test
-    examples, seed    : as for `check`
+    A claim of which the subject declined every input is skipped, with its reason.
 
-    A claim of which the subject declined every input is skipped, with its reason. Raises ValueError for no
-    subject, a subject without a claim, and an expected failure of no such subject or claim.
+    Parameters
+    ----------
+    subjects
+        What `check` accepts, at least one.
+    claims
+        Ids; all that apply to a subject when None.
+    expected_failures
+        By the subject's name, the claims that it is known to fail, each with the reason. They are strict:
+        one that holds after all fails the test.
+    examples, seed
+        As for `check`.
+
+    Raises
+    ------
+    ValueError
+        For no subject, a subject without a claim, and an expected failure of no such subject or claim.
     """
     import pytest
 

@@ -59,9 +59,21 @@ class Replay(Trial):
 def replay(subject: Any, where: str, /, **inputs: Any) -> None:
     """Hold a subject to one property on given inputs: `replay("mine:step", "B2.remainder", push=…)`.
 
-    subject : anything that `check` accepts, or where it is, "module:Name"
-    where   : claim and property
-    Raises LawBrokenError where the property is broken, ValueError where there is no such property.
+    Parameters
+    ----------
+    subject
+        Anything that `check` accepts, or where it is, "module:Name".
+    where
+        Claim and property.
+    **inputs
+        What the property is tried on.
+
+    Raises
+    ------
+    LawBrokenError
+        Where the property is broken.
+    ValueError
+        Where there is no such property.
     """
     id, _, name = where.partition(".")
     if id not in LEDGER:

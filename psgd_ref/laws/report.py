@@ -22,17 +22,31 @@ DECLINED = "did not run"
 class Outcome:
     """What came of one claim.
 
-    status         : "holds", "refuted as stated" (a false claim, its counter-example found), "FAILED",
-                     "not here yet" (the subject lacks a part that the claim is about), or "did not run"
-                     (it declined every input)
-    cases          : inputs tried
-    worst          : the largest error seen, as a share of what the law allows; 1 where a bound is attained
-    counterexample : the smallest input that breaks the law or refutes the claim, in words and as code
-    missing        : the parts that the subject lacks
-    words          : the weight at which a subject that failed differs most from the formula; may be empty
-    code           : a line that runs the counter-example again and raises; empty where there is none
-    ran            : how many properties of the law ran
-    declined       : the properties that did not, each with the subject's reason
+    Parameters
+    ----------
+    claim
+        The claim.
+    status
+        "holds", "refuted as stated" (a false claim, its counter-example found), "FAILED", "not here yet"
+        (the subject lacks a part that the claim is about), or "did not run" (it declined every input).
+    cases
+        Inputs tried.
+    worst
+        The largest error seen, as a share of what the law allows; 1 where a bound is attained.
+    counterexample
+        The smallest input that breaks the law or refutes the claim, in words and as code.
+    missing
+        The parts that the subject lacks.
+    seconds
+        How long it took.
+    words
+        The weight at which a subject that failed differs most from the formula; may be empty.
+    code
+        A line that runs the counter-example again and raises; empty where there is none.
+    ran
+        How many properties of the law ran.
+    declined
+        The properties that did not, each with the subject's reason.
     """
 
     claim: Claim
@@ -94,7 +108,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcomes of a run, in the ledger's order; `others` are claims that are not about the subject."""
+    """The outcomes of a run: printed a table, in a notebook one in HTML.
+
+    Parameters
+    ----------
+    subject
+        The subject's name.
+    outcomes
+        One for each claim that was tried, in the ledger's order.
+    others
+        Claims that are not about the subject.
+    """
 
     subject: str
     outcomes: tuple[Outcome, ...]
@@ -171,14 +195,27 @@ def check(
 ) -> Report:
     """Hold a subject to the claims of the ledger that are about it, or to those of them that are named.
 
-    subject  : this library's own functions when None; a `Subject`; or anybody's scaling rule, step, warp,
-               quantizer or pruner, or an object that has several of them: see `protocols`
-    claims   : ids, in any order; all that apply when None
-    examples : inputs to try for a cheap property; a dear one, such as a simulation, gets fewer
-    seed     : of the search; None for a fresh one
+    Parameters
+    ----------
+    subject
+        This library's own functions when None; a `Subject`; or anybody's scaling rule, step, warp,
+        quantizer or pruner, or an object that has several of them: see `protocols`.
+    claims
+        Ids, in any order; all that apply when None.
+    examples
+        Inputs to try for a cheap property; a dear one, such as a simulation, gets fewer.
+    seed
+        Of the search; None for a fresh one.
 
-    Raises ValueError for an unknown id, for a claim that is not about the subject, for a thing that is no
-    method, and when it declined so many inputs that nothing was checked at all.
+    Returns
+    -------
+    The report; `report.ok` says whether at least one claim was checked and none failed.
+
+    Raises
+    ------
+    ValueError
+        For an unknown id, for a claim that is not about the subject, for a thing that is no method, and
+        when it declined so many inputs that nothing was checked at all.
 
     Examples
     --------

@@ -50,9 +50,6 @@ class _Saved:
 def state_machine(make: Make, start: npt.ArrayLike = _START) -> type[RuleBasedStateMachine]:
     """The machine of an optimiser: a run that is saved and loaded at will beside one that never is.
 
-    make  : () → a new optimiser with `step`, `state_dict` and `load_state_dict`, see `protocols.StatefulStep`
-    start : the weights that every run begins with
-
     Both take the same gradients, meet the same changes of Δ (the weights are stretched, so that a grid
     fitted to them changes; a `targets` that `step` asks for changes by itself), while a third instance
     works on something else. Bit for bit: the two have the same weights after every step; the steps taken
@@ -60,6 +57,13 @@ def state_machine(make: Make, start: npt.ArrayLike = _START) -> type[RuleBasedSt
     was used for something else before it loads. A checkpoint is a deep copy, as a file is.
 
     In pytest: `TestMine = state_machine(make).TestCase`.
+
+    Parameters
+    ----------
+    make
+        () → a new optimiser with `step`, `state_dict` and `load_state_dict`, see `protocols.StatefulStep`.
+    start
+        The weights that every run begins with.
     """
     first = np.array(start, dtype=np.asarray(start).dtype if np.asarray(start).dtype.kind == "f" else float)
     gradients = st.lists(
@@ -135,8 +139,19 @@ def check_resume(
 ) -> None:
     """Run the machine of an optimiser; returns when every program of it kept the runs equal.
 
-    make, start as in `state_machine`; examples : programs to try; steps : rules in each, at most
-    Raises LawBrokenError with the smallest program that sets them apart.
+    Parameters
+    ----------
+    make, start
+        As for `state_machine`.
+    examples, steps
+        Programs to try, and rules in each, at most.
+    seed
+        Of the search; None for a fresh one.
+
+    Raises
+    ------
+    LawBrokenError
+        With the smallest program that sets them apart.
     """
     whole_number("examples", examples, 1)
     machine = state_machine(make, start)

@@ -11,14 +11,18 @@ from tests.meta.wrong import WRONG
 from tests.meta.wrong_training import TRAINING
 
 ALL = WRONG | TRAINING
-cases = [(id, i) for id, subjects in ALL.items() for i in range(len(subjects))]
+cases = [(id, i) for id, subjects in WRONG.items() for i in range(len(subjects))]
+# Each input of these is a simulation of thousands of weights.
+DEAR = ("D4", "E1", "E3")
 
 
 def test_every_claim_has_a_wrong_subject():
     assert {*ALL, "H2"} == set(LEDGER)
 
 
-@pytest.mark.parametrize(("id", "i"), cases, ids=[f"{id}-{i}" for id, i in cases])
+@pytest.mark.parametrize(
+    ("id", "i"), [(id, 0) for id in WRONG] + [(id, i) for id in TRAINING for i in range(len(TRAINING[id]))]
+)
 def test_rejected(id, i):
     outcome = check(ALL[id][i], [id], examples=100).outcomes[0]
     assert outcome.status == "FAILED"
@@ -30,7 +34,7 @@ def test_rejected(id, i):
 
 @pytest.mark.parametrize(("id", "i"), cases, ids=[f"{id}-{i}" for id, i in cases])
 def test_rejected_on_every_seed(id, i):
-    for seed in range(10):
+    for seed in range(2 if id in DEAR else 10):
         with pytest.raises(LawBrokenError):
             LEDGER[id].law(WRONG[id][i], Trial(100, seed, shrink=False))
 

@@ -58,16 +58,21 @@ def measured(subject: Subject, trial: Trial, setting: Setting, k: int, share: fl
     trial.true(subject.formulas.volume_factor(wall, warp) < 1, "cell walls are compressed")
 
 
-@POINTWISE.holds(setting=_smooth, gap=st.integers(0, 255))
+@POINTWISE.holds(setting=setups(target_sets(several=True), eps="positive"), gap=st.integers(0, 255))
 def never_one(subject: Subject, trial: Trial, setting: Setting, gap: int) -> None:
     """On any set and at any strength the factor on a target is that on the wall times √(1 + Δ/2ε)."""
     points = setting.points
     low, high = points[gap % (len(points) - 1) :][:2]
-    warp = subject.warp(setting.targets, setting.eps, setting.strength)
+    warp = subject.warp(setting.targets, setting.eps, setting.strength, setting.cap)
     target, wall = (subject.formulas.volume_factor(np.array([x]), warp) for x in (low, (low + high) / 2))
     expected = np.sqrt(1 + (high - low) / (2 * setting.eps))
     error = 64 * rounding.UNIT * (1 + (np.abs(points).max() + high - low) / setting.eps)
     trial.within(target / wall / expected - 1, error, "det DF on a target and on a wall differ")
+    if setting.cap and not setting.endless:
+        beyond = points[-1:] + 3 * (points[-1] - points[-2])
+        top = setting.strength * ((points[-1] - points[-2]) / 2 + setting.eps)
+        factor = subject.formulas.volume_factor(beyond, warp)
+        trial.within(factor * np.sqrt(top) - 1, error, "beyond a cap det DF is that of its edge")
 
 
 @POINTWISE.refutes(at=placed(_smooth, beyond=0.0))

@@ -65,6 +65,7 @@ def volume(
 
 @RATE.holds(**_numbers)
 def mean_one(subject: Subject, trial: Trial, step: float, k: int, lr: float, seed: int) -> None:
+    """Under "mean-one" the mean step is that of SGD."""
     g: Array = np.random.default_rng(seed).standard_normal(5) / lr
     w, g = (np.asarray(x.ravel()) for x in np.meshgrid(_cell(k, step), g))
     moved = -lr * subject.scale(w, UniformGrid(step), 0.0, "mean-one") * g
@@ -73,6 +74,7 @@ def mean_one(subject: Subject, trial: Trial, step: float, k: int, lr: float, see
 
 @RATE.holds(ratio=st.floats(1.5, 30), **_numbers)
 def channels(subject: Subject, trial: Trial, step: float, k: int, lr: float, seed: int, ratio: float) -> None:
+    """Two channels under one λ: their mean steps are as their gaps."""
     moves = []
     for gap in (step, ratio * step):
         setting = Setting(UniformGrid(gap), 0.0, 1 / step)

@@ -194,6 +194,9 @@ def divergence(subject: Subject, trial: Trial, at: Placed, share: float) -> None
     to = np.where(np.isinf(low), high - reach * share, np.where(np.isinf(high), low + reach * share, 0.0))
     inner = np.isfinite(high - low)
     to = np.where(inner, np.where(inner, low, 0) + share * np.where(inner, high - low, 0), to)
+    on = setting.targets.nearest(at.w[:1])  # a weight on its target, which stays there
+    start, to = np.append(start, on), np.append(to, on)
+    trial.within(subject.formulas.box_bound(3.0, 6.0) - 0.5, 1e-15, "the bound is D_Φ/t")
     for cap in (False, True):
         own = Setting(setting.targets, 0.0, setting.strength, cap).warp
         found = subject.formulas.mirror_divergence(to, start, setting.targets, setting.strength, cap)

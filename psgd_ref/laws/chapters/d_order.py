@@ -57,6 +57,7 @@ def momentum_after(subject: Subject, trial: Trial, at: Placed, m: float, seed: i
 
 @ORDER.holds(at=_anywhere, seed=seeds, steps=st.integers(1, 8))
 def adam_after(subject: Subject, trial: Trial, at: Placed, seed: int, steps: int) -> None:
+    """Behind Adam's direction, at the longest step that it can take."""
     setting, w, rng = at.setting, at.w, np.random.default_rng(seed)
     box = subject.formulas.target_interval(w, setting.targets)
     moments = Moments(np.zeros_like(w), np.zeros_like(w))
@@ -93,6 +94,7 @@ def adam_before(subject: Subject, trial: Trial, at: Placed) -> None:
 
 @ORDER.holds(at=_inside, seed=seeds, a=powers(-3, 3))
 def adam_divides_it_out(subject: Subject, trial: Trial, at: Placed, seed: int, a: float) -> None:
+    """Before Adam two strengths give the same run, up to rounding."""
     setting, rng = at.setting, np.random.default_rng(seed)
     # Off targets and walls, so that no rounding of d decides; rates so small that w stays there.
     w0: Array = setting.targets.nearest(at.w) + 0.2 * setting.unit * rng.choice([-1.0, 1.0], at.w.shape)
@@ -175,6 +177,7 @@ def still(
 def decay(
     subject: Subject, trial: Trial, seed: int, n: int, levels: int, unit: float, per_gap: float, shrink: float
 ) -> None:
+    """Under unscaled decay the largest weight, and so Δ, shrinks by the same factor at every step."""
     w, rng = _start(seed, n, unit)
     largest = int(np.abs(w).argmax())
     for k in range(1, 7):

@@ -61,6 +61,7 @@ def penalised(subject: Subject, trial: Trial, push: Push, pull: float) -> None:
 
 @GRID_DECAY.holds(at=placed(setups()), decay=powers(-2, 2))
 def slope_of_penalty(subject: Subject, trial: Trial, at: Placed, decay: float) -> None:
+    """The penalty rises by the integral of the slope that is given for it."""
     warp, nearest = at.setting.warp, at.setting.targets.nearest(at.w)
     d = np.abs(at.w - nearest)
     side, unit = np.where(at.w >= nearest, 1.0, -1.0), at.setting.unit
@@ -85,6 +86,7 @@ def slope_of_penalty(subject: Subject, trial: Trial, at: Placed, decay: float) -
     grid=uniform_grids(lattice=True), k=st.integers(-8, 7), decay=powers(-2, 0), eps=powers(-3, 0)
 )
 def walls(subject: Subject, trial: Trial, grid: UniformGrid, k: int, decay: float, eps: float) -> None:
+    """At a wall u jumps by κΔ."""
     wall, near = (k + 0.5) * grid.step, 1e-9 * grid.step
     warp = Setting(grid, eps * grid.step, 1 / grid.step).warp
     after = subject.decayed_to_grid(np.array([wall - near, wall + near]), np.zeros(2), 1.0, warp, decay)
@@ -102,6 +104,7 @@ def walls(subject: Subject, trial: Trial, grid: UniformGrid, k: int, decay: floa
 def holds(
     subject: Subject, trial: Trial, targets: Targets, per_gap: float, pull: float, ratio: float, up: bool
 ) -> None:
+    """What d is multiplied by in the end, and when that is below 1, for any pull and decay."""
     unit = Setting(targets, 0.0, 1.0).unit
     setting = Setting(targets, 0.0, per_gap / unit)
     g = (1 if up else -1) * ratio * pull / setting.strength
@@ -116,6 +119,7 @@ def holds(
 
 @GRID_DECAY.holds(at=placed(setups(eps="zero", cap=False)), pull=st.floats(0.01, 2))
 def off_targets(subject: Subject, trial: Trial, at: Placed, pull: float) -> None:
+    """Off targets a weight rests where g = −(κ/λ)σ."""
     w, setting = at.w, at.setting
     g = -pull / setting.strength * np.sign(w - setting.targets.nearest(w))
     still = subject.decayed_to_grid(w, g, 1.0, setting.warp, pull) - w
@@ -134,6 +138,7 @@ def off_targets(subject: Subject, trial: Trial, at: Placed, pull: float) -> None
 def rest(
     subject: Subject, trial: Trial, step: float, k: int, eps: float, share: float, pull: float, up: bool
 ) -> None:
+    """With ε a weight rests where the formula says, and near it comes nearer by b a step."""
     setting = Setting(UniformGrid(step), eps * step, 1 / step)
     side = 1.0 if up else -1.0
     push = share * pull * 0.5 / (0.5 + eps)  # λ|g| as a share of κh/(h + ε)
@@ -208,6 +213,7 @@ def geometric(
 
 @GATHERING.holds(seed=seeds, n=st.integers(1, 6), step=powers(-2, 2))
 def rounding_costs(subject: Subject, trial: Trial, seed: int, n: int, step: float) -> None:
+    """What rounding costs after such a run."""
     w = 3 * step * np.random.default_rng(seed).standard_normal(n)
     q = UniformGrid(step).nearest(w) - w
     for loss in (Quadratic(seed, n, step), Logistic(seed, n, step)):
@@ -228,6 +234,7 @@ def rounding_costs(subject: Subject, trial: Trial, seed: int, n: int, step: floa
 def own_variance(
     subject: Subject, trial: Trial, step: float, size: float, ratio: float, share: float
 ) -> None:
+    """Each weight drifts at the rate of its own variance."""
     setting = Setting(UniformGrid(step), 0.0, 1 / step)
     deviations = size / setting.strength * np.array([1.0, ratio])
     w = np.array([share, -share]) * step

@@ -73,6 +73,7 @@ def rates(
 
 @NOISE_AS_DECAY.holds(step=powers(-3, 3), lr=powers(-3, 1), variance=powers(-3, 3))
 def threshold(subject: Subject, trial: Trial, step: float, lr: float, variance: float) -> None:
+    """Under λ* the threshold is 4ηv/Δ, whatever the unit."""
     strength = 8 / step
     found = subject.formulas.noise_decay(lr, strength, variance) / strength
     trial.within(found / (4 * lr * variance / step) - 1, 1e-12, "under λ* the threshold is 4ηv/Δ")
@@ -153,6 +154,7 @@ def one_step_less(
     far: bool,
     k: int,
 ) -> None:
+    """A step takes one off the mean time that remains, to fourth order."""
     setting = Setting(UniformGrid(step), eps * step, per_gap / step)
     x = 1 - share if far else share
     values, chances = NOISES["normal"].values, NOISES["normal"].chances
@@ -228,6 +230,7 @@ def stationary(
 def as_decay(
     subject: Subject, trial: Trial, lr: float, strength: float, variance: float, curvature: float
 ) -> None:
+    """The bias is that of decay to the grid with κ = ηλ²v/2."""
     found = subject.formulas.noise_bias(lr, strength, variance, curvature)
     decay = subject.formulas.noise_decay(lr, strength, variance)
     trial.within(found * strength * curvature / decay - 1, 1e-12, "it is κ/(λh), the bias of that decay")

@@ -74,17 +74,27 @@ STABILITY = claim(
 _smooth = {**_numbers, "eps": powers(-3, 0)}
 
 
-@STABILITY.holds(cost=4, on_targets=st.booleans(), saddle=st.booleans(), **_smooth)
+@STABILITY.holds(cost=4, on_targets=st.booleans(), saddle=st.booleans(), capped=st.booleans(), **_smooth)
 def threshold(
-    subject: Subject, trial: Trial, on_targets: bool, saddle: bool, step: float, eps: float, seed: int, n: int
+    subject: Subject,
+    trial: Trial,
+    on_targets: bool,
+    saddle: bool,
+    capped: bool,
+    step: float,
+    eps: float,
+    seed: int,
+    n: int,
 ) -> None:
     """The spectra, and runs 10 % on both sides of the threshold; at a saddle, away from it at every rate."""
     rng, formulas = np.random.default_rng(seed), subject.formulas
     hessian = Quadratic(seed, n, step).parts[0]
-    setting = Setting(UniformGrid(step), eps * step, 8 / step)
+    setting = Setting(UniformGrid(step, 3 if capped else None), eps * step, 8 / step, capped)
     warp = setting.warp
     offset = 0.0 if on_targets else rng.uniform(0.05, 0.45, n) * rng.choice([-1, 1], n)
     best = (rng.integers(-2, 3, n) + offset) * step
+    if capped and not on_targets:
+        best[0] = (4 + rng.uniform()) * step  # beyond the cap's edge, 3.5 steps
     if saddle:
         curvatures, directions = np.linalg.eigh(hessian)
         hessian = (directions * np.where(np.arange(n) == 0, -curvatures[0], curvatures)) @ directions.T

@@ -98,6 +98,7 @@ def steps(subject: Subject, trial: Trial, seed: int, unit: float, strength: floa
 def momentum(
     subject: Subject, trial: Trial, seed: int, unit: float, strength: float, share: float, m: float
 ) -> None:
+    """With momentum of the scaled gradient, while no sign changes."""
     rng, w = _start(seed, unit)
     first, warp, velocity = lengths(w), Setting(Zero(), 0.0, strength).warp, np.zeros_like(w)
     # One rate for the whole run: the velocity carries it.
@@ -115,6 +116,7 @@ def momentum(
 def decay(
     subject: Subject, trial: Trial, seed: int, unit: float, strength: float, share: float, pull: float
 ) -> None:
+    """With unscaled decay: one factor for every filter."""
     rng, w = _start(seed, unit)
     expected, warp = lengths(w), Setting(Zero(), 0.0, strength).warp
     for _ in range(4):
@@ -127,6 +129,7 @@ def decay(
 
 @L1_NORM.holds(at=_with_eps)
 def invariant(subject: Subject, trial: Trial, at: Placed) -> None:
+    """On other targets the invariant is the integral of x/s."""
     setting, w = at.setting, at.w
     warp, nearest = setting.warp, setting.targets.nearest(w)
     # A piece of the half cell (or of what lies beyond the cap) without a kink in it.
@@ -146,6 +149,7 @@ def invariant(subject: Subject, trial: Trial, at: Placed) -> None:
 def other_targets(
     subject: Subject, trial: Trial, seed: int, step: float, eps: float, levels: int | None
 ) -> None:
+    """On other targets a step changes it by O(η²) only."""
     rng = np.random.default_rng(seed)
     w = 1.5 * step * rng.standard_normal(sum(SIZES))
     setting = Setting(UniformGrid(step, levels), eps * step, 1 / step)

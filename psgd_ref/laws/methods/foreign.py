@@ -38,12 +38,27 @@ _STEPS = ("psgd_step", "warped_step", "mirror_step")
 def as_subject(thing: Any) -> Subject:
     """The subject that a method makes, by its structure; see `protocols` for what is looked for.
 
-    thing : a function or callable object; a class with `inverse` (a warp) or `codes` (a quantizer); or an
-            object with attributes named as the parts (`scale`, `step`, `warped_step`, `nearest`, …), or a
-            class with static or class methods of these names
-
     A scaling rule brings the step w − η s(w) ⊙ g with it, a warp the step in the warped space, a quantizer
-    the nearest target. Raises ValueError for a thing that is no such method, or that cannot be called.
+    the nearest target.
+
+    Parameters
+    ----------
+    thing
+        A function or callable object; a class with `inverse` (a warp) or `codes` (a quantizer); or an
+        object with attributes named as the parts (`scale`, `step`, `warped_step`, `nearest`, …), or a
+        class with static or class methods of these names.
+
+    Raises
+    ------
+    ValueError
+        For a thing that is no such method, or that cannot be called.
+
+    Examples
+    --------
+    >>> def magnitude(w, targets):
+    ...     return abs(w)
+    >>> sorted(as_subject(magnitude).given)
+    ['psgd_step', 'scale']
     """
     if isinstance(thing, Subject):
         return thing

@@ -89,31 +89,50 @@ class Formulas:
 class Subject:
     """The functions under test, by structure and not by inheritance: any callables that fit will do.
 
-    warp        : (targets, eps, strength, cap) → object with the methods of `psgd_ref.core.Warp`
-    scale       : (w, targets, eps, strength, cap) → s, shape of w; the rules of `position_scale`
-    psgd_step, warped_step, mirror_step : (w, g, lr, warp) → new w. The warp given is this library's:
-                  read targets, eps, strength and cap from it, and use or ignore its methods
-    nearest     : (w, targets) → w̄, shape of w
-    formulas    : closed forms and bounds to check the above against
+    Parameters
+    ----------
+    name
+        What reports call it.
+    warp
+        (targets, eps, strength, cap) → object with the methods of `psgd_ref.core.Warp`.
+    scale
+        (w, targets, eps, strength, cap) → s, shape of w; the rules of `position_scale`.
+    psgd_step, warped_step, mirror_step
+        (w, g, lr, warp) → new w. The warp given is this library's: read targets, eps, strength and cap
+        from it, and use or ignore its methods.
+    nearest
+        (w, targets) → w̄, shape of w.
+    formulas
+        Closed forms and bounds to check the above against.
+    laplace_clip
+        bits → the α/b at which ACIQ's error formula for a Laplace variable is least (claim H2).
+    nested_rounding
+        (w, low, high, bits) → Bayesian Bits' sum with every gate open (claim H2).
+    adaptive_magnitudes
+        (bits, exponent_bits, largest exponent) → AdaptivFloat's magnitudes (claim H2).
+    step_gradient
+        (w, step, bits) → LSQ's gradient of the quantized value by the step, scaled (claim H2).
+    decayed_step
+        (w, g, lr, warp, κ) → new w, a step of PSGD with weight decay κ to zero (claim E4).
+    grid_decayed_step
+        The same with weight decay κ to the nearest target (claims E5, E6, D10).
+    momentum_step
+        (w, velocity, g, lr, warp, m, order) → new w and velocity, the scale "before" the average or
+        "after" it, as in `core.dynamics.averaging` (claims D8, D9, F4, I1).
+    adam_step
+        (w, moments, g, lr, warp, order) → new w and moments, with Adam's ε 0 (claim D8).
+    quantizer
+        targets → object with `levels`, `scale` and `codes` (claim H1), see `protocols`.
+    prune
+        (w, sparsity) → w with that share of zeros (claim G3).
+    given
+        The parts that are under test, by field name; None for all of them.
+    calls
+        Counts the calls of those parts, where they are known.
+    address
+        The code that stands for the subject where a counter-example is run again.
 
-    Parts of claim H2; None says that the subject has no such method:
-    laplace_clip        : bits → the α/b at which ACIQ's error formula for a Laplace variable is least
-    nested_rounding     : (w, low, high, bits) → Bayesian Bits' sum with every gate open
-    adaptive_magnitudes : (bits, exponent_bits, largest exponent) → AdaptivFloat's magnitudes
-    step_gradient       : (w, step, bits) → LSQ's gradient of the quantized value by the step, scaled
-
-    Parts that only some methods have; None likewise:
-    decayed_step : (w, g, lr, warp, κ) → new w, a step of PSGD with weight decay κ to zero (claim E4)
-    grid_decayed_step : the same with weight decay κ to the nearest target (claims E5, E6, D10)
-    momentum_step : (w, velocity, g, lr, warp, m, order) → new w and velocity, the scale "before" the average
-                   or "after" it, as in `core.dynamics.averaging` (claims D8, D9, F4, I1)
-    adam_step    : (w, moments, g, lr, warp, order) → new w and moments, with Adam's ε 0 (claim D8)
-    quantizer    : targets → object with `levels`, `scale` and `codes` (claim H1), see `protocols`
-    prune        : (w, sparsity) → w with that share of zeros (claim G3)
-
-    given        : the parts that are under test, by field name; None for all of them
-    calls        : counts the calls of those parts, where they are known
-    address      : the code that stands for the subject where a counter-example is run again
+    None in the place of a part after `formulas` says that the subject has no such method.
     """
 
     name: str = "psgd_ref"
@@ -180,7 +199,17 @@ OWN_PARTS = "psgd_ref.own_subject"
 def register(**parts: Any) -> None:
     """Add parts to the subject that is checked when none is named: `register(laplace_clip=my_clip)`.
 
-    They take the place of the library's own. Raises ValueError for a name that is no field of `Subject`.
+    They take the place of the library's own.
+
+    Parameters
+    ----------
+    **parts
+        Fields of `Subject`.
+
+    Raises
+    ------
+    ValueError
+        For a name that is no field of `Subject`.
     """
     unknown = sorted(set(parts) - set(Subject.__dataclass_fields__))
     if unknown:
