@@ -9,7 +9,18 @@
 # what lies below 6e-8 is zero.
 #
 # Output seen:
-#   AUTO
+#   F32, F16, F32: ['layer0', 'layer1', 'layer2']
+#   F32, TQ1_0, F32, F16: stored: ['layer0', 'layer1', 'layer2', 'layer3']
+#     loaded: ['layer0']
+#   F32, TQ2_0, F32, F16: stored: ['layer0', 'layer1', 'layer2', 'layer3']
+#     loaded: ['layer0']
+#   F32, MXFP4, F32, F16: stored: ['layer0', 'layer1', 'layer2', 'layer3']
+#     loaded: ['layer0']
+#   Q5_0: [load_gguf] gguf_tensor_to_f16 failed
+#     raises: True
+#   BF16 1.0 as mlx.core.float16: 1.0
+#   BF16 1048576.0 as mlx.core.float16: inf
+#   BF16 9.313225746154785e-10 as mlx.core.float16: 0.0
 #
 # Why it matters: ternary weights in gguf are TQ1_0 or TQ2_0. A network loaded with
 # update(strict=False) runs on with its initial weights in those layers.

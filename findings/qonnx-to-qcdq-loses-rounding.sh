@@ -13,7 +13,19 @@
 # comes out.
 #
 # Output seen:
-#   AUTO
+#   ROUND: steps off: 0.0
+#   ROUND on the grid, FLOOR: 0.0
+#   FLOOR: steps off: 1.0
+#   CEIL: steps off: 1.0
+#   UP: steps off: 1.0
+#   DOWN: steps off: 1.0
+#   HALF_UP: steps off: 1.0
+#   HALF_DOWN: steps off: 1.0
+#   2.5 bits: steps off: 1.0
+#   unsigned narrow 8 bits, x = 300: steps off: 1.0
+#   unsigned narrow 4 bits, x = 300: 0.0
+#   zero point 3: left as it is
+#   1 bit: left as it is
 #
 # Why it matters: networks for FPGA flows are trained with FLOOR or HALF_UP because hardware
 # truncates; the QCDQ file that is shown to other runtimes is another network. Tests with inputs on

@@ -1,6 +1,7 @@
 """The command line: parse, dispatch, print."""
 
 import argparse
+import gc
 import json
 import secrets
 import sys
@@ -59,6 +60,8 @@ def _run(words: Sequence[str]) -> int:
     except (ArithmeticError, MemoryError) as error:
         return _refused(command, str(error) or "there is not enough memory", 1)
     except KeyboardInterrupt:
+        # At exit Python would look through all objects for garbage, which takes a second.
+        gc.freeze()
         return _refused(command, "interrupted", INTERRUPTED)
 
 

@@ -10,9 +10,9 @@ from random import Random
 
 import numpy as np
 import pytest
-from psgd_ref.experiments.reproduction.store import Store as KeptResults
-from psgd_ref.experiments.sweeps.store import Entry, Store
 
+from psgd_ref.experiments.store.arrays import ArrayStore as KeptResults
+from psgd_ref.experiments.store.runs import Entry, RunStore
 from psgd_ref.interop import save_safetensors
 from psgd_ref.interop.model_file import load_model, save
 from psgd_ref.interop.safetensors import read
@@ -86,14 +86,14 @@ class Checkpoint(Kind):
 
 class SweepStore(Kind):
     def written(self):
-        with closing(Store(self.folder)) as store:
+        with closing(RunStore(self.folder)) as store:
             for k in range(20):
                 result = {"accuracies": [k / 20] * 30}
                 store.record(Entry(f"{k:064}", "{}", "code", result, seconds=k / 7, place="here"))
         return self.folder / "results.sqlite"
 
     def answer(self):
-        with closing(Store(self.folder)) as store:
+        with closing(RunStore(self.folder)) as store:
             found = store.entries(f"{k:064}" for k in range(20))
         # An empty file is what a sweep that was killed at its start leaves.
         return self.right if found == {} and hasattr(self, "right") and self.emptied else found

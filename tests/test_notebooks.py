@@ -106,5 +106,5 @@ def test_a_result_that_is_not_stored_is_named(tmp_path, monkeypatch):
 
 
 def test_the_reading_order_names_every_notebook():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [path.name for path in NOTEBOOKS if f"(notebooks/{path.name})" not in readme] == []
+    readme = (ROOT / "notebooks/README.md").read_text(encoding="utf-8")
+    assert [path.name for path in NOTEBOOKS if f"({path.name})" not in readme] == []

@@ -126,11 +126,10 @@ def test_ctrl_c_ends_the_command_and_its_workers_at_once(words, delay, tmp_path)
     pressed = time.monotonic()
     # A terminal sends it to all processes of the group.
     os.killpg(process.pid, signal.SIGINT)
-    out, error = process.communicate(timeout=30)
     while any(map(alive, children)):
-        assert time.monotonic() < pressed + 30
+        assert time.monotonic() < pressed + 2
         time.sleep(0.01)
-    assert time.monotonic() - pressed < 2
+    out, error = process.communicate(timeout=30)
     command = words.split()[0]
     assert (process.returncode, out) == (INTERRUPTED, "")
     said = [line for line in error.splitlines() if "compiling kernels" not in line]

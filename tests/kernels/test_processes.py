@@ -6,12 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 
+import numba
 import numpy as np
 import pytest
 
 import psgd_ref
 from psgd_ref import kernels
 from psgd_ref.kernels import BACKEND
+from psgd_ref.kernels.cache import FileCache
 from tests.kernels.processes import run_python
 
 pytestmark = pytest.mark.skipif(BACKEND != "tile", reason="about the compiled kernels")
@@ -232,26 +234,26 @@ def test_of_a_damaged_cache_everything_is_compiled_anew(tmp_path):
     assert run_python(RELU, PSGD_REF_CACHE=tmp_path).stderr == ""
 
 
-def test_damage_of_any_kind_is_a_miss(tmp_path):
-    from psgd_ref.kernels import activation
-    from psgd_ref.kernels.cache import FileCache
+def double(x):
+    return 2 * x
 
-    kernels.relu(np.ones(4, np.float32))
-    dispatcher = activation._relu
-    (signature,) = dispatcher.nopython_signatures[:1]
-    result = dispatcher.overloads[signature.args]
-    cache = FileCache(dispatcher.py_func, tmp_path)
-    cache.save_overload(signature.args, result)
+
+def test_damage_of_any_kind_is_a_miss(tmp_path):
+    dispatcher = numba.njit(double)
+    dispatcher._cache = cache = FileCache(double, tmp_path)
+    assert dispatcher(1.5) == 3
     (path,) = tmp_path.iterdir()
-    assert cache.load_overload(signature.args, dispatcher.targetctx) is not None
+    ((signature, result),) = dispatcher.overloads.items()
+    assert cache.load_overload(signature, dispatcher.targetctx) is not None
+    assert cache.load_overload((numba.int8,), dispatcher.targetctx) is None
     whole, random = path.read_bytes(), Random(0)
     for _ in range(200):
         path.write_bytes(damaged(whole, random))
-        assert cache.load_overload(signature.args, dispatcher.targetctx) is None
+        assert cache.load_overload(signature, dispatcher.targetctx) is None
     path.unlink()
     path.mkdir()
-    assert cache.load_overload(signature.args, dispatcher.targetctx) is None
-    cache.save_overload(signature.args, result)
+    assert cache.load_overload(signature, dispatcher.targetctx) is None
+    cache.save_overload(signature, result)
     assert list(tmp_path.iterdir()) == [path]
 
 

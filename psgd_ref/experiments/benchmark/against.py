@@ -16,7 +16,7 @@ TIMING = ("worker.py", "build.py")
 
 
 def prepare(build: Path, folder: Path) -> dict[str, str]:
-    """Copy the build into `folder`; returns the environment variables of a process that runs it.
+    """Copy the build into `folder`; returns the environment variables of a process that runs it there.
 
     Parameters
     ----------

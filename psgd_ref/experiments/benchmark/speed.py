@@ -46,12 +46,18 @@ class Rival:
     module  : in this folder, what its process runs
     extra   : options beyond those of the case
     environ : variables of its process
+    folder  : where it runs, this process's own by default
     """
 
     name: str
     module: str
     extra: dict[str, Any] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def start(self, threads: int, keep_memory: bool) -> "Side":
+        """Its process."""
+        return Side(self.module, threads, keep_memory, self.environ, self.folder)
 
     def plays(self, case: Case) -> bool:
         """Whether it is timed for that case."""
@@ -137,7 +143,12 @@ class Side:
     """A process that times what it is asked to (`worker`)."""
 
     def __init__(
-        self, name: str, threads: int, keep_memory: bool = False, environ: dict[str, str] | None = None
+        self,
+        name: str,
+        threads: int,
+        keep_memory: bool = False,
+        environ: dict[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.name = name
         self.process = subprocess.Popen(
@@ -147,6 +158,7 @@ class Side:
             encoding="utf-8",
             # Ctrl-C is this process's business, which ends that one.
             start_new_session=True,
+            cwd=folder,  # where `-m` looks first
             env=os.environ
             | dict.fromkeys(THREAD_VARIABLES, str(threads))
             | (KEEP if keep_memory else {})
@@ -226,8 +238,8 @@ def run(
     with ExitStack() as environments:
         sides = rivals(peers)
         for build in builds:
-            folder = environments.enter_context(TemporaryDirectory())
-            sides.insert(0, Rival(build.name, "build", environ=prepare(build, Path(folder))))
+            folder = Path(environments.enter_context(TemporaryDirectory()))
+            sides.insert(0, Rival(build.name, "build", {}, prepare(build, folder), folder))
         peaks = {}
         with Side("ours", threads) as ours:
             for name, request in PEAKS.items():
@@ -238,7 +250,7 @@ def run(
             with ExitStack() as running:
                 ours = running.enter_context(Side("ours", threads, keep_memory))
                 others = {
-                    rival: running.enter_context(Side(rival.module, threads, keep_memory, rival.environ))
+                    rival: running.enter_context(rival.start(threads, keep_memory))
                     for rival in sides
                     if rival.plays(case)
                 }
@@ -255,7 +267,7 @@ def _time(case: Case, ours: Side, others: dict[Rival, Side], turns: int, peaks: 
     for rival, side in list(others.items()):
         try:
             side.ask(build=case.request("theirs") | rival.extra)
-        except RuntimeError as error:
+        except ChildProcessError as error:
             print(f"{case.name}: {rival.name} cannot do this here ({error})", file=sys.stderr)
             del others[rival]
     mine, theirs = [], {rival.name: list[float]() for rival in others}

@@ -67,7 +67,7 @@ def test_every_side_has_a_column_and_those_that_do_not_play_are_blank():
 def test_a_side_that_cannot_do_a_case_is_left_out_of_it(capsys):
     class Broken(Scripted):
         def ask(self, build=None, time=False):
-            raise RuntimeError("ended with 1")
+            raise ChildProcessError("ended with 1")
 
     sides = {bench.Rival("JAX", "jax_net"): Broken(0, [])}
     row = bench._time(Case("x", "train"), Scripted(1e9, [1]), sides, 1, {"sgemm": 1e9})
@@ -103,9 +103,16 @@ def test_another_build_runs_with_this_versions_timing(tmp_path):
     folder.mkdir()
     environ = against.prepare(build, folder)
     mlp = {"work": "train", "model": "mlp", "widths": (3, 10), "batch": 2, "image": (3,)}
-    with bench.Side("build", 1, environ=environ | {"PSGD_REF_KERNELS": "reference"}) as side:
+    sides = bench.Rival("other", "build", {}, environ | {"PSGD_REF_KERNELS": "reference"}, folder)
+    with sides.start(1, False) as side:
         assert side.ask(build=mlp) == {"amount": 0.0}
         assert side.ask(time=True)["seconds"] > 0
+    # It is the build's own code that runs.
+    (folder / "psgd_ref" / "models" / "__init__.py").write_text(
+        "from sys import exit as convnet\nresnet = mlp = convnet\n"
+    )
+    with sides.start(1, False) as side, pytest.raises(ChildProcessError, match="ended with 1"):
+        side.ask(build=mlp)
 
 
 def test_a_wheel_is_a_build(tmp_path):
@@ -166,7 +173,7 @@ def test_command_prints_json(monkeypatch, capsys):
 def test_a_side_that_ends_is_named():
     side = bench.Side("ours", 1)
     side.process.kill()
-    with pytest.raises(RuntimeError, match="ours side"):
+    with pytest.raises(ChildProcessError, match="ours side"):
         side.ask(time=True)
     side.__exit__()
 
