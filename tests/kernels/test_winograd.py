@@ -54,8 +54,8 @@ def test_where_a_result_is_not_finite_it_is_the_plain_sums(value, place):
     x, dy = rng.standard_normal((2, 2, 5, 7, channels)).astype(np.float32)
     w = rng.standard_normal((3, 3, channels, channels)).astype(np.float32)
     for bad in (x, dy, w):
-        sound = bad.flat[place]
-        bad.flat[place] = value
+        here = place % bad.size
+        sound, bad.flat[here] = bad.flat[here], value
         results = []
         for used in (True, False):
             with always(used), np.errstate(all="ignore"):
@@ -66,13 +66,13 @@ def test_where_a_result_is_not_finite_it_is_the_plain_sums(value, place):
                 np.testing.assert_allclose(squares, plain, rtol=1e-4, atol=1e-6 * np.abs(plain).max())
             else:
                 np.testing.assert_array_equal(squares, plain)
-        bad.flat[place] = sound
+        bad.flat[here] = sound
 
 
-@pytest.mark.parametrize("inputs", [2, 8])
-def test_rounding_errors_are_at_most_three_times_those_of_the_plain_sum(inputs):
+@pytest.mark.parametrize("channels", [16, 64])
+def test_rounding_errors_are_at_most_three_times_those_of_the_plain_sum(channels):
     """Root mean square, on what layers see: the outputs of a ReLU, and weights of He's variance."""
-    rng, channels = np.random.default_rng(0), inputs * LANES
+    rng = np.random.default_rng(0)
     x = np.maximum(rng.standard_normal((4, 16, 16, channels)), 0).astype(np.float32)
     dy = rng.standard_normal(x.shape).astype(np.float32)
     w = (rng.standard_normal((3, 3, channels, channels)) * np.sqrt(2 / 9 / channels)).astype(np.float32)
