@@ -25,8 +25,8 @@ transformed back, all within the cache of one core.
 
 Rounding errors are those of the plain sum or less. Where an input is NaN or infinite the same outputs are
 not finite (each d reaches the y that it reaches in the plain sum, and no other), but an infinity may arrive
-as NaN, ∞ − ∞. In the gradient of the weights such an input at the image's edge may spoil a tap that it
-does not meet in the plain sum.
+as NaN, ∞ − ∞, and in the gradient of the weights such an input at the image's edge may spoil a tap that it
+does not meet in the plain sum. As `conv.py` says, results that are not finite are worked out anew.
 
 Source: Winograd 1980; for convolutions Lavin and Gray 2016.
 """

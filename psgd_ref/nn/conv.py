@@ -4,8 +4,8 @@ from typing import Any
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
+from psgd_ref.kernels.checks import pair
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
-from psgd_ref.nn.shapes import channels, floats, pair, window_output
 from psgd_ref.nn.weighted import Weighted
 
 
@@ -29,8 +29,6 @@ class Conv2d(Weighted):
         self.bias = Parameter((outputs,), "bias", zeros) if bias else None
 
     def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        channels("input of a convolution", floats("input of a convolution", x, "NHWC"), self.weight.shape[2])
-        window_output(x, self.size, self.stride, self.padding)
         return kernels.conv2d(x, weight, bias, self.stride, self.padding)
 
     def product_backward(

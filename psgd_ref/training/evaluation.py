@@ -18,9 +18,9 @@ from psgd_ref.compress import (
 from psgd_ref.compress.post_training.activations import ranged
 from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split
+from psgd_ref.kernels.checks import label_array
 from psgd_ref.nn import Model
 from psgd_ref.nn.functional import cross_entropy
-from psgd_ref.nn.shapes import label_array
 
 BATCH_SIZE = 500
 SPLITS = ("train", "validation", "test")
