@@ -7,7 +7,7 @@ the weight lingers. All densities are over the signed offset w − w̄ in one ce
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, real_array, real_number
+from psgd_ref.core.arguments import Array, finite_number, real_array, real_number, representable
 from psgd_ref.core.bounds import second_order_coefficient
 
 
@@ -25,21 +25,29 @@ def stationary_density(offset: npt.ArrayLike, half: float, eps: float, discretis
     p ∝ (|w − w̄| + ε)^(−q), q of `stationary_exponent`
 
     Assumes η → 0, ε > 0, cells alike (or walls that reflect). offset: any shape, |offset| ≤ half; zero
-    density beyond. Source: claim E1.
+    density beyond. Shape and dtype of offset. Raises ValueError for an ε so small that the density at the
+    target overflows. Source: claim E1.
     """
     d = np.abs(real_array("offset", offset))
     half, eps = real_number("half", half, positive=True), real_number("eps", eps, positive=True)
     q = stationary_exponent(discretisation)
-    return np.asarray(np.where(d <= half, (d + eps) ** -q / (2 * _power_integral(half, eps, q)), 0.0))
+    with np.errstate(all="ignore"):
+        density = np.where(d <= half, (d + eps) ** -q / (2 * _power_integral(half, eps, q)), 0.0)
+    return representable(f"eps = {eps!r}", np.asarray(density, d.dtype))
 
 
 def stationary_cdf(offset: npt.ArrayLike, half: float, eps: float, discretisation: str = "psgd") -> Array:
-    """Distribution function of `stationary_density`: 0 at −h, 1/2 at the target, 1 at h. Claim E1."""
+    """Distribution function of `stationary_density`: 0 at −h, 1/2 at the target, 1 at h.
+
+    Arguments, dtype and errors as there. Source: claim E1.
+    """
     x = real_array("offset", offset)
     half, eps = real_number("half", half, positive=True), real_number("eps", eps, positive=True)
     q = stationary_exponent(discretisation)
-    share = _power_integral(np.minimum(np.abs(x), half), eps, q) / _power_integral(half, eps, q)
-    return np.asarray(0.5 + 0.5 * np.sign(x) * share)
+    with np.errstate(all="ignore"):
+        share = _power_integral(np.minimum(np.abs(x), half), eps, q) / _power_integral(half, eps, q)
+        value = np.asarray(0.5 + 0.5 * np.sign(x) * share, x.dtype)
+    return representable(f"eps = {eps!r}", value)
 
 
 def stationary_log_density(
@@ -62,7 +70,7 @@ def stationary_log_density(
     eps, strength = real_number("eps", eps, positive=True), real_number("strength", strength, positive=True)
     noise = real_number("lr", lr, positive=True) * real_number("variance", variance, positive=True)
     d = np.abs(offset)
-    tilt = 2 * float(slope) / (noise * strength) * np.sign(offset) * np.log1p(d / eps)
+    tilt = 2 * finite_number("slope", slope) / (noise * strength) * np.sign(offset) * np.log1p(d / eps)
     return np.asarray(-stationary_exponent(discretisation) * np.log(strength * (d + eps)) - tilt)
 
 
@@ -118,13 +126,12 @@ def decay_equilibrium(
     Assumes a gradient that pushes away from zero (sign g = −sign w̄) and is constant over d, and d within
     the half cell. Source: claim E4.
     """
-    push = real_number("strength", strength, positive=True) * abs(float(gradient))
+    push = real_number("strength", strength, positive=True) * abs(finite_number("gradient", gradient))
     weight_decay = real_number("weight_decay", weight_decay)
     if push + weight_decay == 0:
         raise ValueError("gradient and decay must not both be 0: nothing moves the weight")
-    return max(
-        0.0, (weight_decay * abs(float(target)) - push * real_number("eps", eps)) / (push + weight_decay)
-    )
+    distance = weight_decay * abs(finite_number("target", target)) - push * real_number("eps", eps)
+    return max(0.0, distance / (push + weight_decay))
 
 
 def _power_integral(end: npt.ArrayLike, eps: float, q: float) -> Array:
@@ -132,4 +139,4 @@ def _power_integral(end: npt.ArrayLike, eps: float, q: float) -> Array:
     ratio = np.log1p(np.asarray(end) / eps)
     if q == 1:
         return np.asarray(ratio)
-    return np.asarray(np.expm1((1 - q) * ratio) * eps ** (1 - q) / (1 - q))
+    return np.asarray(np.expm1((1 - q) * ratio) * np.float64(eps) ** (1 - q) / (1 - q))

@@ -44,9 +44,12 @@ def largest_stable_step(warped: npt.ArrayLike) -> float:
     """2/λ_max(H_Y): PSGD is stable at a minimum for smaller η and leaves it for larger.
 
     warped : the symmetric H_Y of `warped_hessian` at a critical point; infinite when λ_max ≤ 0.
-    Source: claim F2.
+    Raises ValueError for a matrix that is not square. Source: claim F2.
     """
-    top = float(np.linalg.eigvalsh(real_array("warped", warped))[-1])
+    h = real_array("warped", warped)
+    if h.ndim != 2 or h.shape[0] != h.shape[1] or h.size == 0:
+        raise ValueError(f"warped must be square, (n, n) with n >= 1; got shape {h.shape}")
+    top = float(np.linalg.eigvalsh(h)[-1])
     return 2 / top if top > 0 else float("inf")
 
 

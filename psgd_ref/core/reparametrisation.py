@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, real_array, real_number
+from psgd_ref.core.arguments import Array, real_array, real_number, representable
 
 
 def general_scale(jacobian: npt.ArrayLike) -> Array:
@@ -23,9 +23,16 @@ def general_scale(jacobian: npt.ArrayLike) -> Array:
 
 
 def powerpropagation_scale(w: npt.ArrayLike, alpha: float) -> Array:
-    """The scale of w = θ|θ|^(α−1): s = α²|w|^(2−2/α), which is 4|w| at α = 2. α ≥ 1. Source: claim G1."""
-    alpha = real_number("alpha", alpha, positive=True)
-    return np.asarray(alpha**2 * np.abs(real_array("w", w)) ** (2 - 2 / alpha))
+    """The scale of w = θ|θ|^(α−1): s = α²|w|^(2−2/α), which is 4|w| at α = 2. α ≥ 1.
+
+    Raises ValueError for an α < 1, or one so large that s overflows. Source: claim G1.
+    """
+    if real_number("alpha", alpha, positive=True) < 1:
+        raise ValueError(f"alpha must be a number >= 1; got {alpha!r}")
+    w = real_array("w", w)
+    with np.errstate(over="ignore"):
+        scale = np.square(w.dtype.type(alpha)) * np.abs(w) ** (2 - 2 / alpha)
+    return representable(f"alpha = {alpha!r}", np.asarray(scale))
 
 
 def powerpropagation_alpha(power: float) -> float:

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, choice, real_array, real_number
-from psgd_ref.core.targets import Targets
+from psgd_ref.core.arguments import Array, choice, flag, real_array, real_number
+from psgd_ref.core.targets import Targets, target_set
 
 STRENGTHS = ("volume", "mean-one", "unimodular", "max-normalised")
 
@@ -62,7 +62,7 @@ def position_scale(
     """
     w = real_array("w", w)
     eps = real_number("eps", eps)
-    d = distance(w, targets, cap)
+    d = distance(w, target_set(targets), flag("cap", cap))
     shifted = d + eps
     if not isinstance(strength, str):
         return shifted * real_number("strength", strength)

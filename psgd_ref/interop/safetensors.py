@@ -13,7 +13,7 @@ from safetensors.numpy import save as to_bytes
 from psgd_ref.interop.state_dict import load_state_dict, state_dict
 from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.nn import Model
-from psgd_ref.nn.model import check_mask
+from psgd_ref.nn.model import check_mask, check_model
 
 # Tensors of a checkpoint that are not the model's: the optimiser's and the loop's.
 OWN = "psgd_ref."
@@ -28,6 +28,7 @@ def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
     `prune(model, sparsity(model))` holds the zeros again. The file appears whole or not at all. Raises
     OSError when it cannot be written.
     """
+    check_model(model)
     write(Path(path), state_dict(model), {})
 
 
@@ -39,6 +40,7 @@ def load_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
     Raises ValueError for a file that is not safetensors, and one that lists every missing, unknown or
     misshapen tensor (nothing is loaded then); OSError for one that cannot be read.
     """
+    check_model(model)
     tensors, _ = read(Path(path))
     try:
         load_tensors(model, tensors)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 # Ours (HWIO, IO) to PyTorch's (OIHW, OI) and back, by number of axes; vectors stay as they are.
 TO_PYTORCH = {4: (3, 2, 0, 1), 2: (1, 0)}
@@ -24,6 +25,7 @@ def state_dict(model: Model) -> dict[str, Array]:
     Copies, in the dtype of the model (statistics float32). PyTorch's models of the same structure load
     them with `strict=True`; `num_batches_tracked` is not among them and not needed there.
     """
+    check_model(model)
     tensors = {part.name: _permuted(part.view(model.w), TO_PYTORCH) for part in model.segments}
     return tensors | {name: buffer.copy() for name, buffer in model.buffers.items()}
 
@@ -35,6 +37,7 @@ def load_state_dict(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> No
               begin with "module.", and `num_batches_tracked` is passed over
     Raises ValueError that lists every missing, unknown or misshapen tensor; nothing is loaded then.
     """
+    check_model(model)
     given = _plain_names(tensors)
     own = {part.name: part.view(model.w) for part in model.segments} | model.buffers
     problems = [f"{name}: missing, the model has {_shape(own[name])}" for name in own if name not in given]

@@ -28,8 +28,10 @@ class Model:
     mask: npt.NDArray[np.bool_] | None = None
 
     def __init__(self, net: Layer, seed: int = 0, dtype: Any = np.float32) -> None:
-        if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+        if dtype is None or dtype not in (np.float32, np.float64, "float32", "float64"):
             raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
+        if not isinstance(net, Layer):
+            raise ValueError(f"net must be a layer, such as Sequential({{...}}); got {type(net).__name__}")
         self.net = net
         self.segments = lay_out(net)
         rng = np.random.default_rng(whole_number("seed", seed, 0))
@@ -132,12 +134,22 @@ class Model:
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             given = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
             raise ValueError(f"images must be a floating-point array; got {given}")
+        if x.ndim < 2:
+            raise ValueError(f"images must have the axes NHWC, or NI of rows; got shape {x.shape}")
         if x.shape[0] == 0:
             raise ValueError("images must not be empty; got a batch of 0")
         return np.ascontiguousarray(x, self.w.dtype)
 
 
+def check_model(value: Any) -> None:
+    """Raise ValueError unless `value` is a model."""
+    if not isinstance(value, Model):
+        raise ValueError(f"model must be a psgd_ref.nn.Model, such as resnet(20); got {type(value).__name__}")
+
+
 def check_mask(mask: npt.NDArray[Any], w: Array) -> None:
     """Raise ValueError unless the mask is booleans in the shape of w."""
+    if not isinstance(mask, np.ndarray):
+        raise ValueError(f"mask must be an array of booleans of shape {w.shape}; got {type(mask).__name__}")
     if mask.dtype != np.bool_ or mask.shape != w.shape:
         raise ValueError(f"mask must be booleans of shape {w.shape}; got {mask.dtype} of shape {mask.shape}")

@@ -21,6 +21,7 @@ from psgd_ref.data.dataset import Dataset, Split
 from psgd_ref.kernels.checks import label_array
 from psgd_ref.nn import Model
 from psgd_ref.nn.functional import cross_entropy
+from psgd_ref.nn.model import check_model
 
 BATCH_SIZE = 500
 SPLITS = ("train", "validation", "test")
@@ -38,6 +39,7 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
     batches : images (N, H, W, C) as the model takes them and their labels (N,)
     Raises ValueError when there is no image.
     """
+    check_model(model)
     count, right, loss = 0, 0, 0.0
     for images, labels in batches:
         logits = model.forward(images)
@@ -52,6 +54,7 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
 
 def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> float:
     """Share of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode."""
+    check_model(model)
     starts = range(0, len(images), BATCH_SIZE)
     return score(model, ((images[k : k + BATCH_SIZE], labels[k : k + BATCH_SIZE]) for k in starts))[1]
 
@@ -94,6 +97,7 @@ def evaluate(
     sparsities  : shares of weights to prune by magnitude, 0 … 1;   scope : "global" or "layer", see `prune`
     Raises ValueError for other widths or another split.
     """
+    check_model(model)
     choice("split", split, SPLITS)
     model = remove_parametrizations(model)
     pruned = {f"S{100 * share:g}": prune(model, share, scope) for share in sparsities}

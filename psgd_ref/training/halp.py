@@ -12,6 +12,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.data.dataset import Augmentation, Dataset
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 from psgd_ref.training.divergence import DivergenceError
 from psgd_ref.training.optimizers.schedules import Schedule, constant
 
@@ -76,6 +77,7 @@ def fit_halp(
     Each tensor has a scale of its own. An inner step takes two gradients and the centre's one more: a pass
     costs three of SGD's. Raises DivergenceError when weights or the loss are not finite.
     """
+    check_model(model)
     whole_number("epochs", epochs, 1)
     schedule, rng = lr if callable(lr) else constant(lr), np.random.default_rng(seed)
     spans, losses, taken = [segment.span for segment in model.segments], [], 0

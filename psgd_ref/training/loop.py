@@ -12,6 +12,7 @@ from tqdm import tqdm
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.data.dataset import Augmentation, Dataset
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 from psgd_ref.training.divergence import check_pass, not_finite
 from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.objective import CrossEntropy, Objective
@@ -60,6 +61,7 @@ def fit(
     The same arguments give the same weights bit for bit. Raises ValueError for bad arguments and
     `DivergenceError` at the first loss that is not finite, or after a pass that ended worse than guessing.
     """
+    check_model(model)
     whole_number("epochs", epochs, 1)
     stand = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
     return list(

@@ -8,7 +8,8 @@ from typing import Protocol, cast
 import numpy.typing as npt
 
 from psgd_ref.core import Targets, UniformGrid
-from psgd_ref.core.arguments import Array, real_number, whole_number
+from psgd_ref.core.arguments import Array, flag, offers, real_number, whole_number
+from psgd_ref.core.targets import target_set
 from psgd_ref.kernels.parts import SMALLEST_STEP
 
 
@@ -43,6 +44,7 @@ class UniformRule:
 
     def __post_init__(self) -> None:
         whole_number("bits", self.bits, 2, 16)
+        flag("per_channel", self.per_channel)
 
     @property
     def levels(self) -> int:
@@ -80,14 +82,22 @@ class FixedTargets:
     bits: None = None
     per_channel: bool = False
 
+    def __post_init__(self) -> None:
+        target_set(self.targets)
+
     def fit(self, w: npt.ArrayLike) -> Targets:
         """The fixed targets, whatever the values."""
         return self.targets
 
 
 def as_grid(rule: Grid | Targets) -> Grid:
-    """The rule itself, or fixed targets as a rule."""
-    return cast(Grid, rule) if hasattr(rule, "fit") else FixedTargets(rule)
+    """The rule itself, or fixed targets as a rule; ValueError for what is neither."""
+    if hasattr(rule, "fit"):
+        offers("grid", rule, ("fit",), "a grid, such as MinMaxGrid(bits=4)")
+        return cast(Grid, rule)
+    accepted = "a grid, such as MinMaxGrid(bits=4), or targets, such as Zero()"
+    offers("grid", rule, ("position", "nearest"), accepted)
+    return FixedTargets(rule)
 
 
 def with_bits(grid: Grid, bits: int) -> Grid:

@@ -17,6 +17,7 @@ from psgd_ref.core.arguments import Array, choice, real_number, whole_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 
 EMA_WEIGHT = 0.1
 BATCH_SIZE, SAMPLE = 128, 2**14
@@ -118,6 +119,7 @@ def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dic
     The first layer's input, the image, stays as it is. Raises ValueError for other values, and for an
     input that is negative somewhere: behind a ReLU none is.
     """
+    check_model(model)
     end = RANGES[choice("rule", rule, tuple(RANGES))]
     widths = input_bits(model, bits)
     observed = unsigned_inputs(model, images, widths)
@@ -148,6 +150,7 @@ def from_batch_norms(model: Model, bits: int, deviations: float = 6.0) -> dict[s
     deviations : n ≥ 0. Layers whose input no batch norm describes are left out.
     Source: Nagel et al. 2019 (DFQ); the official PSGD code, which leaves out the sums and |·|.
     """
+    check_model(model)
     n, signals = real_number("deviations", deviations), input_signals(model)
     found: dict[str, UnsignedRounding] = {}
     for name, width in input_bits(model, bits).items():
@@ -169,6 +172,7 @@ def insert_input_quantizers(model: Model, quantizers: Mapping[str, Layer]) -> No
 
     Raises ValueError for a name that is no layer with a weight.
     """
+    check_model(model)
     layers = {link.name: link.layer for link in links(model)}
     unknown = sorted(set(quantizers) - set(layers))
     if unknown:

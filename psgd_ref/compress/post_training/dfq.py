@@ -11,6 +11,7 @@ from psgd_ref.compress.post_training.folding import fold_batch_norms
 from psgd_ref.compress.post_training.quantize import QuantizedModel
 from psgd_ref.compress.selection import assign
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 
 def dfq(
@@ -27,6 +28,7 @@ def dfq(
     Needs no data. A network without batch norms is equalised, and that is all. The first layer's inputs are
     taken to have mean zero. Source: Nagel et al. 2019; its sums over residual blocks are ours.
     """
+    check_model(model)
     ready = fold_batch_norms(model)
     equalize(ready)
     absorb_biases(ready)

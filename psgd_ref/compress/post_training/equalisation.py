@@ -8,6 +8,7 @@ import numpy as np
 from psgd_ref.compress.graph import Link, links
 from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 # Sweeps end when no channel would be scaled by more than this share.
 TOLERANCE = 1e-3
@@ -22,6 +23,7 @@ def equalize(model: Model, sweeps: int = 100) -> None:
     √(r1_i r2_i). The function stays: between the two stand only layers with h(cx) = c h(x). Wants
     folded batch norms (`fold_batch_norms`), which are scaled along; sweeps over all pairs, at most so many.
     """
+    check_model(model)
     pairs = [(link.previous, link) for link in links(model) if link.previous is not None]
     for _ in range(whole_number("sweeps", sweeps, 1)):
         largest = 0.0
@@ -73,6 +75,7 @@ def absorb_biases(model: Model, deviations: float = 3.0) -> None:
     does not notice; the range of activations shrinks by c. Exact there, but for the zeros of padding at
     the borders. Wants folded batch norms. deviations : n ≥ 0
     """
+    check_model(model)
     n = real_number("deviations", deviations)
     for link in links(model):
         first = link.previous

@@ -4,6 +4,7 @@ import numpy as np
 
 from psgd_ref.compress.graph import links
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import Parameter, zeros
 
 # Small beside any γ² that matters, and more than nothing for the channels whose γ is 0.
@@ -20,6 +21,7 @@ def fold_batch_norms(model: Model) -> Model:
     its statistics after quantization restores them. Biases that come from a batch norm are kept off
     the grid like the batch norm (role "norm"). Source: Jacob et al. 2018; the memory is ours.
     """
+    check_model(model)
     copied = Model.copy(model)
     foldable = [link for link in links(copied) if link.norm is not None]
     for link in foldable:

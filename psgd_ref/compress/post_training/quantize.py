@@ -12,6 +12,7 @@ from psgd_ref.compress.post_training.tensor import QuantizedTensor, correct_chan
 from psgd_ref.compress.selection import assign, layer_name, outer_layers
 from psgd_ref.core.arguments import choice
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 Assignment = Mapping[str, Grid | Sequence[Grid]]
 CORRECTIONS = ("none", "mean", "mean and deviation")
@@ -76,6 +77,7 @@ def quantize(
     so pruned weights stay pruned; a correction would move them, and is refused for a pruned model.
     Raises ValueError for other values and for weights that are not finite.
     """
+    check_model(model)
     return QuantizedModel(model, grid(bits, per_channel), correction)
 
 
@@ -86,6 +88,7 @@ def relative_error(model: Model, quantized: QuantizedModel) -> float:
     first; 1 means that training left no mark. First and last layer are left out, so that all widths
     compare the same weights.
     """
+    check_model(model)
     ratios, plain = [], remove_parametrizations(model)
     for name, tensor in quantized.quantized.items():
         segment = plain.segment(name)

@@ -10,6 +10,7 @@ from psgd_ref.compress.parametrization import Parametrization, register_parametr
 from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import Parameter, zeros
 
 # Seeds of the layers of one model; far apart for different models.
@@ -67,6 +68,7 @@ def gated(model: Model, dropped: float = 0.5, seed: int = 0) -> Model:
     Raises ValueError for other values. Source: Louizos, Welling, Kingma 2018, with a gate for each weight
     instead of each input or filter, as in its use for unstructured pruning.
     """
+    check_model(model)
     seeds = count(SPACING * whole_number("seed", seed, 0))
     return register_parametrization(model, lambda shape: Gates(shape, dropped, next(seeds)))
 

@@ -6,6 +6,7 @@ from psgd_ref.compress.parametrization import Parametrization, register_parametr
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 
 LARGEST_ALPHA = 5
 
@@ -40,4 +41,5 @@ def powerpropagation(model: Model, alpha: float) -> Model:
     Weights start where the given model's are, as in the official code. `remove_parametrizations` gives the
     trained model in w. Raises ValueError for another α. Source: Schwarz et al. 2021.
     """
+    check_model(model)
     return register_parametrization(model, lambda shape: Powerpropagation(alpha))

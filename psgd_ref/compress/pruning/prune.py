@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, choice, real_number
 from psgd_ref.nn import Model, Segment
+from psgd_ref.nn.model import check_model
 
 SCOPES = ("global", "layer")
 
@@ -28,6 +29,7 @@ def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
     the pruned weights at 0 when it is trained further or quantized, and batch-norm statistics are left as
     they are (see `reestimate_batch_norm`). Raises ValueError for other values.
     """
+    check_model(model)
     pruned = model.copy()
     pruned.set_mask(keep_largest(pruned, np.abs(pruned.w), sparsity, scope))
     return pruned

@@ -6,6 +6,7 @@ from psgd_ref.compress.parametrization import Parametrization, register_parametr
 from psgd_ref.core.arguments import Array, choice
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import Parameter, ones
 
 STARTS = ("balanced", "one")
@@ -52,4 +53,5 @@ def spred(model: Model, start: str = "balanced") -> Model:
     start : "balanced", |m| = |θ|, or "one", m = 1; other words raise ValueError
     Source: Ziyin and Wang 2023 (starts: ours).
     """
+    check_model(model)
     return register_parametrization(model, lambda shape: Product(shape, start))

@@ -13,6 +13,7 @@ from psgd_ref.core.arguments import Array, choice, real_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import Parameter, filled
 
 WIDTHS = (2, 4, 8, 16)
@@ -160,6 +161,7 @@ def _add_cost(quantizer: BayesianBits, strength: float) -> float:
 
 def fix_gates(model: Model) -> None:
     """End of the first phase: every gate is open or shut from now on, in training too. Modifies the model."""
+    check_model(model)
     for _, quantizer in fake_quantizers(model):
         if isinstance(quantizer, BayesianBits):
             quantizer.fixed = True
@@ -167,6 +169,7 @@ def fix_gates(model: Model) -> None:
 
 def chosen_bits(model: Model) -> dict[str, tuple[int, float]]:
     """Bits and the share of channels kept (0 … 1), by layer name and what is quantized."""
+    check_model(model)
     found = {}
     for link, quantizer in fake_quantizers(model):
         if isinstance(quantizer, BayesianBits):

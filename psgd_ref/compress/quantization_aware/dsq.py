@@ -8,7 +8,7 @@ from psgd_ref import kernels
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import code_range, gradient_scale
 from psgd_ref.compress.quantization_aware.learned_range import LearnedRange
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, finite_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.parameters import Parameter, filled
@@ -33,7 +33,7 @@ class DSQ(LearnedRange):
         self, bits: int, lower: float, upper: float, batched: bool = False, alpha: float = ALPHA
     ) -> None:
         super().__init__(bits, lower, upper, batched)
-        if not LEAST_ALPHA <= alpha <= LARGEST_ALPHA:
+        if not LEAST_ALPHA <= finite_number("alpha", alpha) <= LARGEST_ALPHA:
             raise ValueError(f"alpha must lie in [{LEAST_ALPHA}, {LARGEST_ALPHA}]; got {alpha!r}")
         self.alpha = Parameter((), "quantizer", filled(alpha))
 

@@ -10,6 +10,7 @@ from psgd_ref.compress.post_training.activations import Inputs, input_bits, obse
 from psgd_ref.compress.selection import OUTER_BITS
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn import Layer, Model
+from psgd_ref.nn.model import check_model
 
 # More quantizers than a model has.
 MANY = 2**20
@@ -60,6 +61,7 @@ def insert_fake_quantizers(
     Biases and batch norms stay as they are. Raises ValueError for other values, and for activations
     without images.
     """
+    check_model(model)
     if activations is not None and images is None:
         raise ValueError("quantizers of activations need images to start from; got none")
     remove_fake_quantizers(model)
@@ -84,6 +86,7 @@ def insert_fake_quantizers(
 
 def remove_fake_quantizers(model: Model) -> None:
     """Remove every quantizer that a layer holds: what stays are the latent weights. Modifies the model."""
+    check_model(model)
     for link in links(model):
         link.layer.weight_quantizer = link.layer.input_quantizer = None
     model.lay_out_again()

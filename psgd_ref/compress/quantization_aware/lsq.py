@@ -7,7 +7,7 @@ import numpy as np
 from psgd_ref import kernels
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer, code_range, gradient_scale
-from psgd_ref.core.arguments import Array, real_number
+from psgd_ref.core.arguments import Array, flag, real_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.parameters import Parameter, filled
@@ -29,8 +29,8 @@ class LSQ(FakeQuantizer):
     offset: Parameter | None = None
 
     def __init__(self, bits: int, step: float, signed: bool = True, batched: bool = False) -> None:
-        self.low, self.high = code_range(bits, signed)
-        self.bits, self.batched = bits, batched
+        self.low, self.high = code_range(bits, flag("signed", signed))
+        self.bits, self.batched = bits, flag("batched", batched)
         self.step = Parameter((), "quantizer", filled(real_number("step", step, positive=True)))
 
     @classmethod

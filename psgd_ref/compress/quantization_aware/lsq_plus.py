@@ -8,7 +8,7 @@ from psgd_ref import kernels
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import code_range
 from psgd_ref.compress.quantization_aware.lsq import LSQ
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, finite_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.parameters import Parameter, filled
 
@@ -34,7 +34,9 @@ class LSQPlus(LSQ):
         offset: float | None = None,
     ) -> None:
         super().__init__(bits, step, signed, batched)
-        self.offset = None if offset is None else Parameter((), "quantizer", filled(offset))
+        self.offset = (
+            None if offset is None else Parameter((), "quantizer", filled(finite_number("offset", offset)))
+        )
 
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:

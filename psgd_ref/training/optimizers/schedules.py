@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from psgd_ref.core.arguments import real_number, whole_number
+from psgd_ref.core.arguments import real_number, whole_number, whole_numbers
 
 Schedule = Callable[[int], float]
 
@@ -16,10 +16,11 @@ def constant(lr: float) -> Schedule:
 
 def piecewise(lr: float, milestones: Sequence[int], factor: float = 0.1) -> Schedule:
     """η·factor^k once k of the milestones (numbers of steps, increasing) have been reached."""
-    real_number("lr", lr), real_number("factor", factor)
-    if list(milestones) != sorted(set(milestones)):
-        raise ValueError(f"milestones must increase; got {list(milestones)}")
-    return lambda step: lr * factor ** sum(step >= milestone for milestone in milestones)
+    lr, factor = real_number("lr", lr), real_number("factor", factor)
+    marks = whole_numbers("milestones", milestones, 0)
+    if list(marks) != sorted(set(marks)):
+        raise ValueError(f"milestones must increase; got {list(marks)}")
+    return lambda step: lr * factor ** sum(step >= mark for mark in marks)
 
 
 def cosine(lr: float, steps: int, warmup: int = 0) -> Schedule:
