@@ -45,7 +45,7 @@ def load_state_dict(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> No
     problems += [
         f"{name}: {problem}"
         for name in own
-        if name in given and (problem := _problem(given[name], _shape(own[name])))
+        if name in given and (problem := _problem(name, given[name], own[name]))
     ]
     if problems:
         raise ValueError(f"{len(problems)} of the tensors do not fit the model: {'; '.join(problems)}")
@@ -72,12 +72,18 @@ def _plain_names(tensors: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArr
     }
 
 
-def _problem(tensor: npt.NDArray[Any], shape: tuple[int, ...]) -> str | None:
-    """Why a tensor cannot be copied into one of that shape, or None."""
+def _problem(name: str, tensor: npt.NDArray[Any], view: Array) -> str | None:
+    """Why a tensor cannot be copied into ours, or None."""
+    shape = _shape(view)
     if tensor.shape != shape:
         return f"shape {tensor.shape} given, the model has {shape}"
     if tensor.dtype.kind != "f":
         return f"dtype {tensor.dtype} given, floating numbers are accepted"
     if not np.isfinite(tensor).all():
         return "holds NaN or infinity"
+    with np.errstate(over="ignore"):
+        if not np.isfinite(tensor.astype(view.dtype)).all():
+            return f"holds numbers beyond the range of {view.dtype}, {np.abs(tensor).max():.3g} among them"
+    if name.rpartition(".")[2] == "running_var" and (tensor < 0).any():
+        return f"holds a negative variance, {tensor.min():.3g}"
     return None

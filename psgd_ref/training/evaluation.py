@@ -18,8 +18,9 @@ from psgd_ref.compress import (
 from psgd_ref.compress.post_training.activations import ranged
 from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split
-from psgd_ref.kernels.checks import label_array
+from psgd_ref.kernels.checks import floats, label_array
 from psgd_ref.nn import Model
+from psgd_ref.nn.finite import check_logits
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.model import check_model
 
@@ -37,12 +38,14 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
     """Mean cross-entropy and share of images whose largest logit is their label, in evaluation mode.
 
     batches : images (N, H, W, C) as the model takes them and their labels (N,)
-    Raises ValueError when there is no image.
+    Raises ValueError when there is no image, and `NotFiniteError`, which names the first layer to blame, when
+    a logit is not finite: there is no accuracy out of NaN.
     """
     check_model(model)
     count, right, loss = 0, 0, 0.0
     for images, labels in batches:
         logits = model.forward(images)
+        check_logits(model, images, logits)
         chosen = label_array(labels, len(logits), logits.shape[1])
         right += int((logits.argmax(axis=1) == chosen).sum())
         loss += cross_entropy(logits, chosen)[0] * len(logits)
@@ -53,8 +56,14 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
 
 
 def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> float:
-    """Share of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode."""
+    """Share of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode.
+
+    labels (N,) whole numbers. Raises ValueError for others, and as `score`.
+    """
     check_model(model)
+    count = len(floats("images", images)) if np.ndim(images) else 0
+    if np.shape(labels) != (count,):
+        raise ValueError(f"labels must be {count} whole numbers, one for each image; got shape {np.shape(labels)}")
     starts = range(0, len(images), BATCH_SIZE)
     return score(model, ((images[k : k + BATCH_SIZE], labels[k : k + BATCH_SIZE]) for k in starts))[1]
 

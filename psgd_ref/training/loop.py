@@ -12,8 +12,9 @@ from tqdm import tqdm
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.data.dataset import Augmentation, Dataset
 from psgd_ref.nn import Model
+from psgd_ref.nn.finite import NotFiniteError
 from psgd_ref.nn.model import check_model
-from psgd_ref.training.divergence import check_pass, not_finite
+from psgd_ref.training.divergence import DivergenceError, check_pass, not_finite
 from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.objective import CrossEntropy, Objective
 from psgd_ref.training.optimizers.optimizer import Optimizer
@@ -129,7 +130,10 @@ def _measure(model: Model, optimizer: Optimizer, data: Dataset, progress: Progre
     last = {**progress.state, "step": progress.state["step"] - 1}
     rates = optimizer.effective_rates(model, last)
     rate = sum(rates[part.name] * (part.stop - part.start) for part in model.segments) / model.w.size
-    loss, right = score(model, in_order(data, "validation"))
+    try:
+        loss, right = score(model, in_order(data, "validation"))
+    except NotFiniteError as error:
+        raise DivergenceError(f"training diverged in epoch {progress.epoch + 1}: {error}") from None
     return Epoch(progress.epoch + 1, rate, float(np.mean(progress.losses)), loss, right)
 
 
