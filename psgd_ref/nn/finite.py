@@ -13,25 +13,28 @@ class NotFiniteError(ValueError):
     """A network's output holds NaN or infinity; the message names the layer where that begins."""
 
 
-def check_logits(model: Model, images: Array, logits: Array) -> None:
-    """Raise NotFiniteError, which names the first layer to blame, unless logits (N, K) of the images are finite."""
-    if not np.isfinite(logits).all():
-        raise NotFiniteError(f"the model's output is not finite: {_origin(model, images)}")
-
-
-def _origin(model: Model, images: Array) -> str:
+def check_numbers(model: Model) -> None:
+    """Raise NotFiniteError for a parameter or statistic that is not finite, or a negative variance."""
     for prefix, layer in named_layers(model.net):
-        for name, parameter in layer.parameters().items():
-            if not np.isfinite(parameter.value).all():
-                return f"{prefix}.{name} is not"
-        for name, buffer in layer.buffers().items():
-            if not np.isfinite(buffer).all():
-                return f"{prefix}.{name} is not"
-            if name == "running_var" and (buffer < 0).any():
-                return f"{prefix}.{name} is negative"
-    if not np.isfinite(images).all():
-        return "the images are not"
-    return f"the output of {_first(model.net, '', np.asarray(images, model.w.dtype))[1]} is the first that is not"
+        held = {name: parameter.value for name, parameter in layer.parameters().items()} | layer.buffers()
+        for name, values in held.items():
+            if not np.isfinite(values).all():
+                raise NotFiniteError(f"the model is not finite: {prefix}.{name} holds NaN or infinity")
+            if name == "running_var" and (values < 0).any():
+                raise NotFiniteError(
+                    f"the model has a negative variance: {prefix}.{name}, {values.min():.3g}"
+                )
+
+
+def check_logits(model: Model, images: Array, logits: Array) -> None:
+    """Raise NotFiniteError, which names the first layer to blame, unless the images' logits are finite."""
+    if not np.isfinite(logits).all():
+        if not np.isfinite(images).all():
+            raise NotFiniteError("the images hold NaN or infinity")
+        layer = _first(model.net, "", np.asarray(images, model.w.dtype))[1]
+        raise NotFiniteError(
+            f"the model's output is not finite; the output of {layer} is the first that is not"
+        )
 
 
 def _first(layer: Layer, prefix: str, x: Array) -> tuple[Array, str | None]:

@@ -20,7 +20,7 @@ from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split
 from psgd_ref.kernels.checks import floats, label_array
 from psgd_ref.nn import Model
-from psgd_ref.nn.finite import check_logits
+from psgd_ref.nn.finite import check_logits, check_numbers
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.model import check_model
 
@@ -39,9 +39,10 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
 
     batches : images (N, H, W, C) as the model takes them and their labels (N,)
     Raises ValueError when there is no image, and `NotFiniteError`, which names the first layer to blame, when
-    a logit is not finite: there is no accuracy out of NaN.
+    a weight, a statistic or a logit is not finite: there is no accuracy out of NaN.
     """
     check_model(model)
+    check_numbers(model)
     count, right, loss = 0, 0, 0.0
     for images, labels in batches:
         logits = model.forward(images)
@@ -63,7 +64,7 @@ def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> fl
     check_model(model)
     count = len(floats("images", images)) if np.ndim(images) else 0
     if np.shape(labels) != (count,):
-        raise ValueError(f"labels must be {count} whole numbers, one for each image; got shape {np.shape(labels)}")
+        raise ValueError(f"labels must be {count} whole numbers, one an image; got shape {np.shape(labels)}")
     starts = range(0, len(images), BATCH_SIZE)
     return score(model, ((images[k : k + BATCH_SIZE], labels[k : k + BATCH_SIZE]) for k in starts))[1]
 
