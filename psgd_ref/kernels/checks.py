@@ -296,7 +296,7 @@ def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> None:
     shaped("dy", dy, (x_shape[0], x_shape[3]))
 
 
-def cross_entropy(logits: Array, labels: Any, smoothing: float) -> None:
+def cross_entropy(logits: Array, labels: Any, label_smoothing: float) -> None:
     count, classes = floats("logits", logits, "NK").shape
     if count == 0:
         raise ValueError("logits must have at least one row; got none")
@@ -312,7 +312,7 @@ def min_max_steps(w: Array, parts: Parts) -> None:
 
 
 def psgd_update(
-    w: Array, g: Array, v: Array, parts: Parts, steps: Array, lr: float, momentum: float, decay: float
+    w: Array, g: Array, v: Array, parts: Parts, steps: Array, lr: float, momentum: float, weight_decay: float
 ) -> None:
     min_max_steps(w, parts)
     written("w", w, w.shape)

@@ -1,7 +1,7 @@
 """The fully connected layer."""
 
 from psgd_ref import kernels
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
 from psgd_ref.nn.weighted import Weighted
 
@@ -10,6 +10,7 @@ class Linear(Weighted):
     """y = x W + b; x (N, inputs), W (inputs, outputs), b (outputs,)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
+        inputs, outputs = whole_number("inputs", inputs, 1), whole_number("outputs", outputs, 1)
         self.weight = Parameter((inputs, outputs), "weight", he_normal(inputs))
         self.bias = Parameter((outputs,), "bias", zeros)
 

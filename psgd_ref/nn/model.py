@@ -36,7 +36,7 @@ class Model:
         self.segments = lay_out(net)
         rng = np.random.default_rng(whole_number("seed", seed, 0))
         values = [parameter.initial(rng, parameter.shape).ravel() for _, parameter in named_parameters(net)]
-        self.bind(np.concatenate(values).astype(dtype))
+        self.bind(np.concatenate([np.zeros(0), *values]).astype(dtype))
 
     def bind(self, w: Array) -> None:
         """Make w the flat vector of this model, with a fresh gradient of zeros."""
@@ -57,7 +57,7 @@ class Model:
             kept[name].ravel() if name in kept else parameter.initial(rng, parameter.shape).ravel()
             for name, parameter in named_parameters(self.net)
         ]
-        self.bind(np.concatenate(values).astype(self.w.dtype))
+        self.bind(np.concatenate([np.zeros(0), *values]).astype(self.w.dtype))
         if self.mask is not None:
             self.mask = np.ones(self.w.size, bool)
             for part in self.segments:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from psgd_ref import kernels
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, flag, whole_number
 from psgd_ref.kernels.checks import floats
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.parameters import Parameter, ones, zeros
@@ -21,7 +21,8 @@ class BatchNorm(Layer):
     momentum = 0.1
 
     def __init__(self, features: int, relu: bool = False) -> None:
-        self.relu = relu
+        whole_number("features", features, 1)
+        self.relu = flag("relu", relu)
         self.weight = Parameter((features,), "norm", ones)
         self.bias = Parameter((features,), "norm", zeros)
         self.running_mean = np.zeros(features, np.float32)

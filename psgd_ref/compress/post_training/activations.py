@@ -14,6 +14,7 @@ from psgd_ref.compress.post_training.moments import input_signals
 from psgd_ref.compress.selection import OUTER_BITS
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number, whole_number
+from psgd_ref.kernels.checks import floats, shaped
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
@@ -55,6 +56,7 @@ class UnsignedRounding(Layer):
         return y, (x >= 0) & (x <= self.top) if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        shaped("dy", dy, cache.shape)
         return np.asarray(dy * cache)
 
 
@@ -65,9 +67,10 @@ class NearestTarget(Layer):
         self.targets = targets
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return self.targets.nearest(x), None
+        return self.targets.nearest(floats("x", x)), x.shape if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        shaped("dy", dy, cache)
         return dy
 
 

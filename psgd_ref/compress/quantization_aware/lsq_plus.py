@@ -8,7 +8,7 @@ from psgd_ref import kernels
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import code_range
 from psgd_ref.compress.quantization_aware.lsq import LSQ
-from psgd_ref.core.arguments import Array, finite_number
+from psgd_ref.core.arguments import Array, finite_number, real_array
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.parameters import Parameter, filled
 
@@ -41,7 +41,8 @@ class LSQPlus(LSQ):
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:
         """s = max(|μ − 3σ|, |μ + 3σ|) / 2^(b−1), μ and σ mean and deviation of w."""
-        mean, deviation = float(w.mean()), float(w.std())
+        w = real_array("w", w)
+        mean, deviation = (float(w.mean()), float(w.std())) if w.size else (0.0, 0.0)
         return cls(bits, max((abs(mean) + 3 * deviation) / 2 ** (bits - 1), SMALLEST_STEP))
 
     @classmethod
