@@ -283,7 +283,7 @@ def test_layers_refuse_wrong_arrays_or_compute_as_in_float64(name):
     layer, good = LAYERS[name]
     for make_wrong in WRONG.values():
         wrong = make_wrong(good)
-        # Nets of one layer, whose parameters have values.
+        # Nets of one layer, so that its parameters have values.
         one, other = (
             Model(Sequential({"layer": copy.deepcopy(layer)}), 0, f"float{n}").net for n in (32, 64)
         )
