@@ -90,9 +90,8 @@ class IdxSource(Source):
         pixels = parse_idx(_content(images), 3, str(images))[..., None]
         numbers = parse_idx(_content(labels), 1, str(labels)).astype(np.intp)
         if len(pixels) != len(numbers):
-            raise ValueError(
-                f"{images} and {labels} must have as many images as labels; got {len(pixels)} and {len(numbers)}"
-            )
+            counts = f"got {len(pixels)} and {len(numbers)}"
+            raise ValueError(f"{images} and {labels} must have as many images as labels; {counts}")
         return Split(pixels, checked_labels(numbers, self.classes, str(labels)))
 
 

@@ -138,7 +138,7 @@ def test_damaged_idx_files_are_refused(tmp_path):
         (b"<html>", "is damaged"),
         (b"", "begins with nothing"),
         (gzip.compress(b"\0" * 40), "not an IDX file"),
-        (short, rf"mnist has {TRAIN} train images"),
+        (short, rf"as many images as labels; got {TRAIN - 1} and {TRAIN}"),
     ]:
         write(tmp_path, files | {name: damaged})
         with pytest.raises(ValueError, match=message):
