@@ -61,11 +61,12 @@ def for_each(count, work, body, arguments):
 class _Threads:
     """Whether this process has started its threads, and whether it lost them in a fork.
 
-    turn : held by the Python thread whose kernel runs, where only one may run at a time
+    turn : held by the Python thread whose kernel runs: `lock` where only one may run at a time
     """
 
     started = False
     lost = False
+    lock = threading.RLock()
     turn: AbstractContextManager[object] = nullcontext()
 
 
@@ -99,13 +100,14 @@ def launching() -> AbstractContextManager[object]:
 
 def _take_turns() -> None:
     if threading_layer() == "workqueue":
-        _Threads.turn = threading.RLock()
+        _Threads.turn = _Threads.lock
 
 
 def _after_fork() -> None:
     try:
         _Threads.lost = threading_layer() == "omp"
-        _take_turns()  # whoever held the lock is not in this process
+        _Threads.lock = threading.RLock()  # whoever held the old one is not in this process
+        _take_turns()
     except ValueError:  # no threads were started before the fork
         _Threads.lost = False
 
