@@ -46,7 +46,7 @@ def stationary_cdf(offset: npt.ArrayLike, half: float, eps: float, discretisatio
     q = stationary_exponent(discretisation)
     with np.errstate(all="ignore"):
         share = _power_integral(np.minimum(np.abs(x), half), eps, q) / _power_integral(half, eps, q)
-        value = np.asarray(0.5 + 0.5 * np.sign(x) * share, x.dtype)
+        value = np.asarray(np.clip(0.5 + 0.5 * np.sign(x) * share, 0, 1), x.dtype)
     return representable(f"eps = {eps!r}", value)
 
 

@@ -30,7 +30,7 @@ def powerpropagation_scale(w: npt.ArrayLike, alpha: float) -> Array:
     if real_number("alpha", alpha, positive=True) < 1:
         raise ValueError(f"alpha must be a number >= 1; got {alpha!r}")
     w = real_array("w", w)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         scale = np.square(w.dtype.type(alpha)) * np.abs(w) ** (2 - 2 / alpha)
     return representable(f"alpha = {alpha!r}", np.asarray(scale))
 

@@ -197,6 +197,13 @@ class Dataset:
             yield self.normalise(images), self.train.labels[chosen]
 
 
+def check_data(value: Any) -> None:
+    """Raise ValueError unless `value` is a data set."""
+    if not isinstance(value, Dataset):
+        accepted = "a psgd_ref.data.Dataset, such as load_digits() or Dataset.from_arrays(images, labels)"
+        raise ValueError(f"data must be {accepted}; got {type(value).__name__}")
+
+
 def _size(split: Split) -> str:
     return "×".join(map(str, split.images.shape[1:]))
 

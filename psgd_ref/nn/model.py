@@ -28,7 +28,7 @@ class Model:
     mask: npt.NDArray[np.bool_] | None = None
 
     def __init__(self, net: Layer, seed: int = 0, dtype: Any = np.float32) -> None:
-        if dtype is None or dtype not in (np.float32, np.float64, "float32", "float64"):
+        if not _is_float_dtype(dtype):
             raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
         if not isinstance(net, Layer):
             raise ValueError(f"net must be a layer, such as Sequential({{...}}); got {type(net).__name__}")
@@ -139,6 +139,14 @@ class Model:
         if x.shape[0] == 0:
             raise ValueError("images must not be empty; got a batch of 0")
         return np.ascontiguousarray(x, self.w.dtype)
+
+
+def _is_float_dtype(dtype: Any) -> bool:
+    try:
+        # Of None NumPy makes float64.
+        return dtype is not None and np.dtype(dtype) in (np.dtype(np.float32), np.dtype(np.float64))
+    except (TypeError, ValueError):
+        return False
 
 
 def check_model(value: Any) -> None:

@@ -16,8 +16,8 @@ from psgd_ref.compress import (
     remove_parametrizations,
 )
 from psgd_ref.compress.post_training.activations import ranged
-from psgd_ref.core.arguments import Array, choice
-from psgd_ref.data.dataset import Dataset, Split
+from psgd_ref.core.arguments import Array, choice, flag
+from psgd_ref.data.dataset import Dataset, Split, check_data
 from psgd_ref.kernels.checks import floats, label_array
 from psgd_ref.nn import Model
 from psgd_ref.nn.finite import check_logits, check_numbers
@@ -108,7 +108,10 @@ def evaluate(
     Raises ValueError for other widths or another split.
     """
     check_model(model)
+    check_data(data)
     choice("split", split, SPLITS)
+    flag("per_channel", per_channel)
+    flag("reestimate", reestimate)
     model = remove_parametrizations(model)
     pruned = {f"S{100 * share:g}": prune(model, share, scope) for share in sparsities}
     subjects: dict[str, Model] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from psgd_ref.core.arguments import Array, whole_number
-from psgd_ref.data.dataset import Augmentation, Dataset
+from psgd_ref.data.dataset import Augmentation, Dataset, check_data
 from psgd_ref.nn import Model
 from psgd_ref.nn.finite import NotFiniteError
 from psgd_ref.nn.model import check_model
@@ -63,6 +63,9 @@ def fit(
     `DivergenceError` at the first loss that is not finite, or after a pass that ended worse than guessing.
     """
     check_model(model)
+    check_data(data)
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"optimizer must be one, such as SGD(0.1); got {type(optimizer).__name__}")
     whole_number("epochs", epochs, 1)
     stand = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
     return list(

@@ -40,7 +40,7 @@ class BayesianBits(FakeQuantizer):
     """
 
     def __init__(self, bits: int, reach: float, signed: bool = True, channels: int = 0) -> None:
-        if bits not in WIDTHS:
+        if not isinstance(bits, int) or bits not in WIDTHS:
             raise ValueError(f"bits must be one of {', '.join(map(str, WIDTHS))}; got {bits!r}")
         self.bits, self.signed, self.channels = bits, signed, channels
         self.widths = WIDTHS[: WIDTHS.index(bits) + 1]
