@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from psgd_ref import __version__
 from psgd_ref.commands import bench, check, compare, data, evaluate, export, reproduce, sweep, train
@@ -34,10 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser, and parsers of subcommands, that answer bad input in one line; --help has the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="psgd-ref", description="The reference for position-based scaled gradient descent."
-    )
+    parser = Parser(prog="psgd-ref", description="The reference for position-based scaled gradient descent.")
     parser.add_argument("--version", action="version", version=f"psgd_ref {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -83,42 +90,25 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments.digits import (
-        search as demo_search,
-    )
-    from psgd_ref.experiments.digits import (
-        study as demo,
-    )
+    from psgd_ref.experiments.digits import search, study
 
     # A folder that cannot be made is found out before minutes of work, not after.
     options.out.mkdir(parents=True, exist_ok=True)
     if options.search:
-        record = demo_search.search(options.workers)
+        record = search.search(options.workers)
         print(json.dumps(record.as_json(), indent=2) if options.json else record.table())
         print(f"search: {record.save(options.out)}", file=sys.stderr)
         return 0
-    result = demo.run(range(options.seed, options.seed + options.seeds), options.workers)
-    paths = demo.save(result, options.out)
-    print(json.dumps(result.as_json(), indent=2) if options.json else result.table())
+    result = study.run(range(options.seed, options.seed + options.seeds), options.workers)
+    paths = study.save(result, options.out)
+    print(json.dumps(result.as_json(), indent=2) if options.json else study.table(result.rows))
     print("\n".join(f"{name}: {path}" for name, path in paths.items()), file=sys.stderr)
     return 0
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from psgd_ref.compress.grids import aciq, adaptivfloat
-    from psgd_ref.compress.pruning.prune import prune_array
-    from psgd_ref.compress.quantization_aware import bayesian_bits, lsq
-    from psgd_ref.laws import register
     from psgd_ref.laws.verify import verify
 
-    # Methods of claims G3 and H2 that live above the mathematics, which the laws must not import.
-    register(
-        laplace_clip=aciq.laplace_clip,
-        adaptive_magnitudes=adaptivfloat.magnitudes,
-        nested_rounding=bayesian_bits.nested_rounding,
-        step_gradient=lsq.step_gradient,
-        prune=prune_array,
-    )
     return verify(options.claim, options.examples, options.seed, options.json)
 
 

@@ -43,24 +43,24 @@ def add(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments.comparisons import tasks as compare
+    from psgd_ref.experiments.comparisons import tasks
 
     if options.list:
-        print(compare.listing())
+        print(tasks.listing())
         return 0
-    task = compare.task_of(options.task)
+    task = tasks.task_of(options.task)
     folder = options.out or Path("out/compare") / options.task
     # A folder that cannot be made is found out before minutes of work, not after.
     folder.mkdir(parents=True, exist_ok=True)
     if options.search:
-        record = compare.search(options.task, options.workers)
+        record = tasks.search(options.task, options.workers)
         print(json.dumps(record.as_json(), indent=1, ensure_ascii=False))
         print(f"search: {record.save(folder)}", file=sys.stderr)
         return 0
     seeds = range(options.seed, options.seed + options.seeds)
     rows = task.run(seeds, options.methods, options.bits, options.workers)
-    paths = compare.save(task, rows, folder)
-    printed = compare.as_json(rows) if options.json else task.table(rows)
+    paths = tasks.save(task, rows, folder)
+    printed = tasks.as_json(rows) if options.json else task.table(rows)
     print(json.dumps(printed, indent=2, ensure_ascii=False) if options.json else printed)
     print("\n".join(f"{name}: {path}" for name, path in paths.items()), file=sys.stderr)
     return 0

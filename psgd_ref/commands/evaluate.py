@@ -2,10 +2,16 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psgd_ref.commands.data import add_folder
+from psgd_ref.commands.numbers import bit_widths, per_cents
+
+if TYPE_CHECKING:
+    from psgd_ref.compress.post_training.quantize import QuantizedModel
+    from psgd_ref.nn import Model
 
 
 def add(commands: Any) -> None:
@@ -15,13 +21,13 @@ def add(commands: Any) -> None:
     )
     evaluate.add_argument("path", type=Path, metavar="RUN", help="folder of a run, or safetensors file")
     evaluate.add_argument(
-        "--weights", type=_widths, default=[8, 4, 3, 2], help="bits, 2 … 16 (default: 8,4,3,2)"
+        "--bits", type=bit_widths, default=[8, 4, 3, 2], help="of the weights, 2 … 16 (default: 8,4,3,2)"
     )
     evaluate.add_argument(
-        "--activations",
-        type=_widths,
+        "--activation-bits",
+        type=bit_widths,
         default=[],
-        help="bits of the layers' inputs, 1 … 16 (default: not quantized)",
+        help="of the layers' inputs, 1 … 16 (default: not quantized)",
     )
     evaluate.add_argument(
         "--ranges",
@@ -31,7 +37,7 @@ def add(commands: Any) -> None:
     )
     evaluate.add_argument(
         "--sparsity",
-        type=_numbers,
+        type=per_cents,
         default=[],
         help="per cent of the weights to prune by magnitude, as 50,80,90 (default: not pruned)",
     )
@@ -57,8 +63,8 @@ def add(commands: Any) -> None:
     evaluate.add_argument(
         "--report",
         action="store_true",
-        help="each layer's zeros at each sparsity, and what each width does to it: codes, Δ, clipped share, "
-        "error relative to Δ²/12, λ* = 8/Δ",
+        help="each layer's zeros at each sparsity, and what rounding does to it at each bit-width: codes, Δ, "
+        "clipped fraction, error relative to Δ²/12, λ* = 8/Δ",
     )
     add_folder(evaluate)
     evaluate.add_argument("--json", action="store_true", help="print an object instead of a table")
@@ -66,57 +72,78 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from psgd_ref.compress import named_grid, prune, quantize, report, sparsity_report
-    from psgd_ref.compress.post_training.report import layer_reports
-    from psgd_ref.compress.pruning.sparsity import layer_sparsities
+    from psgd_ref.compress import named_grid
+    from psgd_ref.core.arguments import choice
     from psgd_ref.data import load
-    from psgd_ref.training.evaluation import evaluate
+    from psgd_ref.training.evaluation import SPLITS, accuracies, variants
     from psgd_ref.training.runs.saved import open_model
 
-    grid, channels = named_grid(options.grid), options.per_channel
+    choice("split", options.split, (*SPLITS, "none"))
     model, name = open_model(options.path, options.model, options.data)
-    # Without images there is still the report.
-    result = (
-        {}
-        if options.split == "none"
-        else evaluate(
-            model,
-            load(name, options.data_dir),
-            options.weights,
-            options.split,
-            grid,
-            channels,
-            options.reestimate,
-            options.activations,
-            [share / 100 for share in options.sparsity],
-            options.scope,
-            options.ranges,
-        )
+    models = variants(
+        model,
+        options.bits,
+        grid=named_grid(options.grid),
+        per_channel=options.per_channel,
+        sparsities=[per_cent / 100 for per_cent in options.sparsity],
+        scope=options.scope,
     )
-    shares, widths = (options.sparsity, options.weights) if options.report else ([], [])
-    pruned = {f"S{share:g}": prune(model, share / 100, options.scope) for share in shares}
-    quantized = {f"W{bits}": quantize(model, bits, grid, channels) for bits in widths}
+    result = {}
+    # Without images there is still the report.
+    if options.split != "none":
+        result = accuracies(
+            models,
+            load(name, options.data_dir),
+            split=options.split,
+            reestimate=options.reestimate,
+            activations=options.activation_bits,
+            ranges=options.ranges,
+        )
     if options.json:
-        layers = {
-            name: [vars(layer) for layer in layer_sparsities(copied)] for name, copied in pruned.items()
-        }
-        layers |= {name: [vars(layer) for layer in layer_reports(model, q)] for name, q in quantized.items()}
-        print(json.dumps(result | ({"layers": layers} if options.report else {})))
+        layers = {"layers": _layers(models, options)} if options.report else {}
+        print(json.dumps(result | layers))
         return 0
     if result:
         print(f"{'':8} {options.split} accuracy")
     for name, accuracy in result.items():
         print(f"{name:8} {accuracy:8.2%}")
-    for name, sparse in pruned.items():
-        print(f"\n{name}, {options.scope}\n\n{sparsity_report(sparse)}")
-    for name, copied in quantized.items():
-        print(f"\n{name}, {options.grid}\n\n{report(model, copied)}")
+    if options.report:
+        _report(models, options)
     return 0
 
 
-def _widths(text: str) -> list[int]:
-    return [int(part) for part in text.split(",")]
+def _layers(models: Mapping[str, "Model"], options: argparse.Namespace) -> dict[str, Any]:
+    """What pruning and what rounding did to each layer, by model."""
+    from psgd_ref.compress.post_training.report import layer_reports
+    from psgd_ref.compress.pruning.sparsity import layer_sparsities
+
+    pruned, quantized = _reported(models, options)
+    found = {name: [vars(layer) for layer in layer_sparsities(model)] for name, model in pruned.items()}
+    return found | {
+        name: [vars(layer) for layer in layer_reports(models["full"], model)]
+        for name, model in quantized.items()
+    }
 
 
-def _numbers(text: str) -> list[float]:
-    return [float(part) for part in text.split(",")]
+def _report(models: Mapping[str, "Model"], options: argparse.Namespace) -> None:
+    from psgd_ref.compress import report, sparsity_report
+
+    pruned, quantized = _reported(models, options)
+    for name, model in pruned.items():
+        print(f"\n{name}, {options.scope}\n\n{sparsity_report(model)}")
+    for name, copied in quantized.items():
+        print(f"\n{name}, {options.grid}\n\n{report(models['full'], copied)}")
+
+
+def _reported(
+    models: Mapping[str, "Model"], options: argparse.Namespace
+) -> tuple[dict[str, "Model"], dict[str, "QuantizedModel"]]:
+    """The models that are only pruned, and those that are only quantized."""
+    from psgd_ref.compress.post_training.quantize import QuantizedModel
+
+    widths = {f"W{bits}" for bits in options.bits}
+    quantized = {
+        name: model for name, model in models.items() if name in widths and isinstance(model, QuantizedModel)
+    }
+    pruned = {name: models[name] for name in (f"S{per_cent:g}" for per_cent in options.sparsity)}
+    return pruned, quantized

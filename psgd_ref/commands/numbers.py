@@ -1,4 +1,4 @@
-"""Whole numbers as options of commands."""
+"""Numbers as options of commands."""
 
 import argparse
 
@@ -13,6 +13,22 @@ def count(text: str) -> int:
 def seed(text: str) -> int:
     """A whole number ≥ 0."""
     return _whole(text, 0)
+
+
+def bit_widths(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be whole numbers, as 8,4,3; got {text!r}") from None
+
+
+def per_cents(text: str) -> list[float]:
+    """Numbers with commas between them."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be numbers, as 50,80,97.5; got {text!r}") from None
 
 
 def _whole(text: str, low: int) -> int:

@@ -94,8 +94,10 @@ def _configuration(options: argparse.Namespace) -> Any:
     if options.config is not None:
         given = {**read_toml(options.config), **given}
     record = options.out / CONFIGURATION
-    if not (options.resume and record.exists()):
+    if not options.resume:
         return configuration(given)
+    if not record.exists():
+        raise ValueError(f"nothing to resume in {options.out}; leave --resume out to start a run there")
     recorded = read_toml(record)
     chosen = configuration({**recorded, **given})
     refuse_other(chosen.as_dict(), configuration(recorded).as_dict(), options.out)
@@ -110,7 +112,7 @@ def _draw(metrics: list[dict[str, Any]], folder: Path) -> None:
 
 
 def _milestones(text: str) -> list[int]:
-    return [int(part) for part in text.split(",") if part]
+    return [int(epoch) for epoch in text.split(",") if epoch]
 
 
 def _number_or_word(text: str) -> float | str:

@@ -3,6 +3,7 @@
 from psgd_ref.compress.grids.aciq import ACIQGrid
 from psgd_ref.compress.grids.adaptivfloat import AdaptivFloatGrid
 from psgd_ref.compress.grids.base import ClipGrid, FixedTargets, Grid, as_grid
+from psgd_ref.compress.grids.bit_allocation import allocated_grids
 from psgd_ref.compress.grids.min_max import MinMaxGrid
 from psgd_ref.compress.grids.mse import MSEGrid, PNormGrid
 from psgd_ref.compress.grids.wide_zero import WideZeroGrid
@@ -14,7 +15,7 @@ from psgd_ref.compress.post_training.adaround import AdaRound, adaround
 from psgd_ref.compress.post_training.batch_norm import reestimate_batch_norm
 from psgd_ref.compress.post_training.bias_correction import correct_biases
 from psgd_ref.compress.post_training.dfq import dfq
-from psgd_ref.compress.post_training.equalisation import absorb_biases, equalize
+from psgd_ref.compress.post_training.equalization import absorb_biases, equalize
 from psgd_ref.compress.post_training.folding import fold_batch_norms
 from psgd_ref.compress.post_training.lapq import LAPQ, lapq
 from psgd_ref.compress.post_training.quantize import QuantizedModel, quantize, relative_error
@@ -65,6 +66,7 @@ __all__ = [
     "WideZeroGrid",
     "absorb_biases",
     "adaround",
+    "allocated_grids",
     "as_grid",
     "calibrated",
     "chosen_bits",

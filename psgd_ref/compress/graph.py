@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from psgd_ref.compress.walk import Walk
 from psgd_ref.nn import (
     AvgPool2d,
     BatchNorm,
@@ -11,7 +12,6 @@ from psgd_ref.nn import (
     Model,
     ReLU,
     Residual,
-    Sequential,
     Weighted,
 )
 
@@ -20,56 +20,58 @@ HOMOGENEOUS = (ReLU, MaxPool2d, AvgPool2d, GlobalAvgPool)
 
 
 @dataclass(eq=False)
-class Link:
+class WeightLayer:
     """A layer with a weight, and its neighbours.
 
-    norm     : the batch norm that takes its output directly, or None
-    previous : the link whose output is this one's only input and goes nowhere else, through batch norm,
-               ReLU and pooling alone; None where there is none
-    rectified: whether a ReLU or a pooling stands behind the layer (and its batch norm)
+    Attributes
+    ----------
+    norm
+        The batch norm that takes its output directly, or None.
+    previous
+        The layer whose output is this one's only input and goes nowhere else, through batch norm, ReLU
+        and pooling alone; None where there is none.
+    rectified
+        Whether a ReLU or a pooling stands behind the layer (and its batch norm).
     """
 
     name: str
     layer: Weighted
-    previous: "Link | None"
+    previous: "WeightLayer | None"
     norm: BatchNorm | None = None
     rectified: bool = False
 
 
-def links(model: Model) -> list[Link]:
+def weight_layers(model: Model) -> list[WeightLayer]:
     """All layers with a weight, in forward order."""
-    found: list[Link] = []
-    _walk(model.net, "", None, found)
-    return found
+    walk = _WeightLayers()
+    walk.through(model.net, "", None)
+    return walk.found
 
 
-def _walk(layer: Layer, name: str, previous: Link | None, found: list[Link]) -> Link | None:
-    """Collect the links below a layer; returns the one whose output leaves it, if that is all it does."""
-    if isinstance(layer, Sequential):
-        for child, inner in layer.layers.items():
-            previous = _walk(inner, below(name, child), previous, found)
-        return previous
-    if isinstance(layer, Residual):
-        last = _walk(layer.body, name, None, found)
-        if last is not None and last.norm is None and not last.rectified:
-            last.norm, last.rectified = layer.norm, True
-        if layer.shortcut is not None:
-            _walk(layer.shortcut, below(name, "downsample"), None, found)
+class _WeightLayers(Walk[WeightLayer | None]):
+    """What is known of a signal is the layer that it comes from, if nothing else is done to it."""
+
+    def __init__(self) -> None:
+        self.found: list[WeightLayer] = []
+
+    def leaf(self, layer: Layer, name: str, known: WeightLayer | None) -> WeightLayer | None:
+        if isinstance(layer, Weighted):
+            self.found.append(WeightLayer(name, layer, known))
+            return self.found[-1]
+        if known is None:
+            return None
+        if isinstance(layer, BatchNorm) and known.norm is None and not known.rectified:
+            known.norm, known.rectified = layer, layer.relu
+            return known
+        if isinstance(layer, HOMOGENEOUS):
+            known.rectified = True
+            return known
         return None
-    if isinstance(layer, Weighted):
-        found.append(Link(name, layer, previous))
-        return found[-1]
-    if previous is None:
+
+    def fork(self, known: WeightLayer | None) -> None:
+        """What goes two ways may not be scaled for one of them."""
         return None
-    if isinstance(layer, BatchNorm) and previous.norm is None and not previous.rectified:
-        previous.norm, previous.rectified = layer, layer.relu
-        return previous
-    if isinstance(layer, HOMOGENEOUS):
-        previous.rectified = True
-        return previous
-    return None
 
-
-def below(prefix: str, name: str) -> str:
-    """The dotted name of a layer inside another."""
-    return f"{prefix}.{name}" if prefix else name
+    def join(self, block: Residual, main: WeightLayer | None, side: WeightLayer | None) -> None:
+        if main is not None and main.norm is None and not main.rectified:
+            main.norm, main.rectified = block.norm, True

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
@@ -12,20 +12,20 @@ from psgd_ref.nn.model import check_model
 def multiplications(model: Model, image: Array) -> dict[str, int]:
     """Multiply-adds of every layer with a weight, by name, for one image (H, W, C) or one row (I,)."""
     check_model(model)
-    found = links(model)
-    watches = {link.name: _Watch(link.layer.input_quantizer) for link in found}
+    found = weight_layers(model)
+    watches = {each.name: _Watch(each.layer.input_quantizer) for each in found}
     try:
-        for link in found:
-            link.layer.input_quantizer = watches[link.name]
+        for each in found:
+            each.layer.input_quantizer = watches[each.name]
         model.forward(image[None])
     finally:
-        for link in found:
-            link.layer.input_quantizer = watches[link.name].inner
+        for each in found:
+            each.layer.input_quantizer = watches[each.name].inner
     counts = {}
-    for link in found:
-        weight = link.layer.weight.value
-        y = link.layer.product(np.zeros(watches[link.name].shape, weight.dtype), weight, None)
-        counts[link.name] = y.size * weight.size // weight.shape[-1]
+    for each in found:
+        weight = each.layer.weight.value
+        y = each.layer.product(np.zeros(watches[each.name].shape, weight.dtype), weight, None)
+        counts[each.name] = y.size * weight.size // weight.shape[-1]
     return counts
 
 

@@ -19,8 +19,12 @@ class Parametrization(Layer):
 def register_parametrization(model: Model, make: Callable[[tuple[int, ...]], Parametrization]) -> Model:
     """A new model of the same function whose weights are φ(θ); `w` of the new model holds θ.
 
-    make : from the shape of a weight to the φ before it
     Biases and batch norms stay as they are. `remove_parametrizations` takes the φ out again.
+
+    Parameters
+    ----------
+    make
+        From the shape of a weight to the φ before it.
     """
     copied = model.copy()
     weights = {layer: layer.weight.value.copy() for layer in weighted(copied)}

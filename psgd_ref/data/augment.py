@@ -66,10 +66,12 @@ class Chain:
         return images
 
 
-# By the names of the command line. "crop" is the usual recipe for CIFAR, "crop-reflect" the official code's.
+# By the names of the command line. "crop" is the usual recipe for CIFAR, "crop-small" that for images of half
+# its size, "crop-reflect" the official code's.
 RECIPES: dict[str, Augmentation | None] = {
     "none": None,
     "shift": Shift(1),
     "crop": Chain((Shift(4), Flip())),
+    "crop-small": Chain((Shift(2), Flip())),
     "crop-reflect": Chain((Shift(4, reflect=True), Flip())),
 }

@@ -15,7 +15,7 @@ from psgd_ref.data.moons import load_moons
 from psgd_ref.data.signals import load_signals
 from psgd_ref.data.source import Source
 from psgd_ref.data.sources import SOURCES
-from psgd_ref.data.split import hold_out
+from psgd_ref.data.split import halved, hold_out
 
 # Made or embedded: no file, no network.
 BUILT_IN: dict[str, Callable[[], Dataset]] = {
@@ -23,7 +23,9 @@ BUILT_IN: dict[str, Callable[[], Dataset]] = {
     "moons": load_moons,
     "signals": load_signals,
 }
-NAMES = (*BUILT_IN, *SOURCES)
+# Of a downloaded set: its images averaged over 2 × 2 pixels, and the first so many of its training images.
+HALVED = {"cifar10-16": ("cifar10", 12000)}
+NAMES = (*BUILT_IN, *SOURCES, *HALVED)
 # Training images of a downloaded set that are kept for validation.
 VALIDATION = 5000
 
@@ -35,16 +37,26 @@ def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
 
 
 def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
-    """The data set of that name: digits, moons, signals, mnist, fashion-mnist, cifar10 or cifar100.
+    """The data set of that name: digits, moons, signals, mnist, fashion-mnist, cifar10, cifar100, cifar10-16.
 
     folder : where downloaded sets live (see `data_folder`). What lies there in its canonical layout is
              used as it is; only what is missing is fetched.
     5,000 of the training images of a downloaded set become its validation images.
     Raises ValueError for another name and for malformed files; errors of fetching as `download`.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> digits = pr.load("digits")
+    >>> digits.classes, digits.test.images.shape[1:]
+    (10, (8, 8, 1))
     """
     choice("data set", name, NAMES)
     if name in BUILT_IN:
         return BUILT_IN[name]()
+    if name in HALVED:
+        whole, count = HALVED[name]
+        return halved(name, load(whole, folder), count)
     source = SOURCES[name]
     train, test = source.read(_present(source, data_folder(folder)))
     return hold_out(name, source.classes, train, test, VALIDATION)
@@ -59,6 +71,9 @@ def image_shape(name: str) -> tuple[tuple[int, ...], int]:
     if name in BUILT_IN:
         data = BUILT_IN[name]()
         return data.train.images.shape[1:], data.classes
+    if name in HALVED:
+        (height, width, channels), classes = image_shape(HALVED[name][0])
+        return (height // 2, width // 2, channels), classes
     return SOURCES[name].shape, SOURCES[name].classes
 
 
@@ -68,6 +83,7 @@ def fetch(name: str, folder: str | os.PathLike[str] | None = None) -> Path | Non
     Raises ValueError for another name and for a wrong checksum, ConnectionError when no mirror answers.
     """
     choice("data set", name, NAMES)
+    name = HALVED[name][0] if name in HALVED else name
     return None if name in BUILT_IN else _present(SOURCES[name], data_folder(folder))
 
 

@@ -19,12 +19,15 @@ class Split:
 
     Parameters
     ----------
-    images : (N, H, W, C) uint8; (N, H, W) is given a channel axis
-    labels : (N,) whole numbers ≥ 0, one for each image
+    images
+        (N, H, W, C) uint8; (N, H, W) is given a channel axis.
+    labels
+        (N,) whole numbers ≥ 0, one for each image.
 
     Raises
     ------
-    ValueError : for other axes, dtypes or numbers
+    ValueError
+        For other axes, dtypes or numbers.
     """
 
     images: Images
@@ -57,21 +60,30 @@ class Dataset:
 
     Parameters
     ----------
-    name : for people
-    classes : ≥ 2; labels are 0 … classes − 1
-    train, validation, test : images of one size
-    mean, std : per channel (C,), of the training images, in units of the stored pixels; std > 0
-    augment : random changes of training images that `batches` makes, or None
+    name
+        For people.
+    classes
+        ≥ 2; labels are 0 … classes − 1.
+    train, validation, test
+        Images of one size.
+    mean, std
+        Per channel (C,), of the training images, in units of the stored pixels; std > 0.
+    augment
+        Random changes of training images that `batches` makes, or None.
 
     Raises
     ------
-    ValueError : when the parts do not fit together
+    ValueError
+        When the parts do not fit together.
 
     Examples
     --------
-    >>> from psgd_ref.data import load_digits
-    >>> load_digits()
+    >>> import psgd_ref as pr
+    >>> digits = pr.load("digits")
+    >>> digits
     Dataset('digits': 10 classes, 8×8×1 images, 1000 train, 300 validation, 497 test)
+    >>> digits.normalise(digits.test.images[:5]).shape
+    (5, 8, 8, 1)
     """
 
     name: str
@@ -119,21 +131,28 @@ class Dataset:
 
         Parameters
         ----------
-        images : (N, H, W, C) or (N, H, W), pixels 0 … 255 of any dtype, or floats in 0 … 1, stored as
-            pixels; (N, C, H, W) with 1 … 4 channels is recognised where the last axis is longer
-        labels : (N,) whole numbers from 0
-        validation, test : how many of these images to hold out, a fraction of them in (0, 1), or a pair
-            (images, labels) of others; drawn at random, always the same
-        augment : random changes of training images, or the name of a recipe, as in `RECIPES`
-        classes : by default the largest label plus one
+        images
+            (N, H, W, C) or (N, H, W), pixels 0 … 255 of any dtype, or floats in 0 … 1, stored as pixels;
+            (N, C, H, W) with 1 … 4 channels is recognised where the last axis is longer.
+        labels
+            (N,) whole numbers from 0.
+        validation, test
+            How many of these images to hold out, a fraction of them in (0, 1), or a pair (images, labels) of
+            others; drawn at random, always the same.
+        augment
+            Random changes of training images, or the name of a recipe, as in `RECIPES`.
+        classes
+            By default the largest label plus one.
 
         Raises
         ------
-        ValueError : for arrays that are none of these, or when nothing is left to train on
+        ValueError
+            For arrays that are none of these, or when nothing is left to train on.
 
         Warns
         -----
-        UserWarning : where floats or the order of axes were guessed, saying what was made of them
+        UserWarning
+            Where floats or the order of axes were guessed, saying what was made of them.
 
         Examples
         --------
@@ -183,8 +202,10 @@ class Dataset:
 
         Parameters
         ----------
-        size : ≥ 1; the last batch may be smaller
-        augment : sees the raw pixels of each batch; by default the data set's own
+        size
+            ≥ 1; the last batch may be smaller.
+        augment
+            Sees the raw pixels of each batch; by default the data set's own.
         """
         whole_number("batch_size", size, 1)
         change = self.augment if augment is None else augment

@@ -1,6 +1,6 @@
-"""What the walkthroughs train, and the stored results that they read.
+"""What the notebooks train, and the stored results that they read.
 
-They train the demonstration's network by its recipe on the digits, in fewer epochs.
+They train the demonstration's network on the digits by its recipe, in fewer epochs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from psgd_ref.experiments.digits import study as demo
-from psgd_ref.experiments.shared.rows import cell, markdown
-from psgd_ref.models import convnet
+from psgd_ref.experiments.digits import recipe
+from psgd_ref.experiments.shared.tables import cell, markdown
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
 
@@ -26,15 +25,15 @@ def train(rule: Rule, epochs: int, seed: int = 0, start: Model | None = None) ->
     seed : of the initial weights and the order of images
     start: a model to train on from; it is copied. By default a fresh one
     """
-    model = convnet(widths=demo.CHANNELS, seed=seed) if start is None else start.copy()
-    demo.fit_digits(model, rule(demo.steps(epochs)), epochs, seed)
+    model = recipe.network(seed) if start is None else start.copy()
+    recipe.fit_digits(model, rule(recipe.steps(epochs)), epochs, seed)
     return model
 
 
 def sgd(**changes: Any) -> Rule:
     """SGD with the options that the demonstration's search chose; changes: options of `SGD`."""
-    options = {**demo.chosen_options()["SGD"], **changes}
-    return partial(demo.Method("SGD", None).optimizer, options)
+    options = {**recipe.chosen_options()[recipe.BASELINE.name], **changes}
+    return partial(recipe.optimizer, None, options)
 
 
 def psgd(bits: int, **changes: Any) -> Rule:
@@ -42,8 +41,8 @@ def psgd(bits: int, **changes: Any) -> Rule:
 
     bits : 2 … 16; changes: options of `PSGD` but the grid
     """
-    options = {**demo.chosen_options()["PSGD → W3"], **changes}
-    return partial(demo.Method("PSGD", bits).optimizer, options)
+    options = {**recipe.chosen_options()[recipe.PSGD_W3.name], **changes}
+    return partial(recipe.optimizer, bits, options)
 
 
 def stored(name: str) -> str:

@@ -13,7 +13,14 @@ def alone(folder: Path, refusal: str) -> Iterator[None]:
     """Hold the folder against every other process that asks for the same. Creates it.
 
     The lock is SQLite's on a file in the folder: it ends with its process, however that ends, and holds
-    where computers share the folder. Raises ValueError(refusal) when another process has it; OSError.
+    where computers share the folder.
+
+    Raises
+    ------
+    ValueError
+        With the text `refusal`, when another process has the folder.
+    OSError
+        When the folder cannot be used.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK

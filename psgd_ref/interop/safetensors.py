@@ -25,8 +25,12 @@ def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
     """Write parameters and running statistics in PyTorch's names and layouts (see `state_dict`).
 
     A pruned model's zeros are written, its mask is not, since PyTorch knows no such tensor: after loading,
-    `prune(model, sparsity(model))` holds the zeros again. The file appears whole or not at all. Raises
-    OSError when it cannot be written.
+    `prune(model, sparsity(model))` holds the zeros again. The file appears whole or not at all.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written.
     """
     check_model(model)
     write(Path(path), state_dict(model), {})
@@ -35,10 +39,19 @@ def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
 def load_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
     """Read parameters and running statistics from a safetensors file. Modifies `model`.
 
-    path : a PyTorch state dict of the same structure, or a checkpoint of `psgd-ref train`, which may
-           hold a mask, too; after loading the model has that mask, or none
-    Raises ValueError for a file that is not safetensors, and one that lists every missing, unknown or
-    misshapen tensor (nothing is loaded then); OSError for one that cannot be read.
+    Parameters
+    ----------
+    path
+        A PyTorch state dict of the same structure, or a checkpoint of `psgd-ref train`, which may hold
+        a mask, too; after loading the model has that mask, or none.
+
+    Raises
+    ------
+    ValueError
+        For a file that is not safetensors, and one that lists every missing, unknown or misshapen
+        tensor (nothing is loaded then).
+    OSError
+        For one that cannot be read.
     """
     check_model(model)
     tensors, _ = read(Path(path))
@@ -51,7 +64,10 @@ def load_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
 def load_tensors(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
     """Give the model the weights, statistics and mask of a file; without a mask in it, all is free.
 
-    Raises ValueError, nothing loaded, when they do not fit.
+    Raises
+    ------
+    ValueError
+        When they do not fit; nothing is loaded then.
     """
     mask = tensors.get(MASK)
     if mask is not None:

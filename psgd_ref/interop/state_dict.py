@@ -26,20 +26,27 @@ def state_dict(model: Model) -> dict[str, Array]:
     them with `strict=True`; `num_batches_tracked` is not among them and not needed there.
     """
     check_model(model)
-    tensors = {part.name: _permuted(part.view(model.w), TO_PYTORCH) for part in model.segments}
+    tensors = {segment.name: _permuted(segment.view(model.w), TO_PYTORCH) for segment in model.segments}
     return tensors | {name: buffer.copy() for name, buffer in model.buffers.items()}
 
 
 def load_state_dict(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
     """Copy a state dict in PyTorch's names and layouts into the model. Modifies `model`.
 
-    tensors : every parameter and running statistic of the model, any floating dtype; names may all
-              begin with "module.", and `num_batches_tracked` is passed over
-    Raises ValueError that lists every missing, unknown or misshapen tensor; nothing is loaded then.
+    Parameters
+    ----------
+    tensors
+        Every parameter and running statistic of the model, any floating dtype; names may all begin with
+        "module.", and `num_batches_tracked` is passed over.
+
+    Raises
+    ------
+    ValueError
+        Lists every missing, unknown or misshapen tensor; nothing is loaded then.
     """
     check_model(model)
     given = _plain_names(tensors)
-    own = {part.name: part.view(model.w) for part in model.segments} | model.buffers
+    own = {segment.name: segment.view(model.w) for segment in model.segments} | model.buffers
     problems = [f"{name}: missing, the model has {_shape(own[name])}" for name in own if name not in given]
     problems += [f"{name}: unknown, {given[name].shape} given" for name in given if name not in own]
     problems += [

@@ -179,6 +179,14 @@ def check(
 
     Raises ValueError for an unknown id, for a claim that is not about the subject, for a thing that is no
     method, and when it declined so many inputs that nothing was checked at all.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> def scale(w, targets, eps=0.0):
+    ...     return abs(w - targets.nearest(w)) + eps
+    >>> pr.check(scale, claims=["B1"], examples=5).ok
+    True
     """
     subject = reference() if subject is None else as_subject(subject)
     entries, others = applicable(subject, claims)

@@ -1,4 +1,11 @@
-"""Ready networks: each function returns a `Model` on one flat vector."""
+"""Ready networks: each function returns a `Model` on one flat vector.
+
+Examples
+--------
+>>> import psgd_ref as pr
+>>> pr.models.resnet(20).w.shape
+(272474,)
+"""
 
 from psgd_ref.models.convnet import convnet
 from psgd_ref.models.mlp import mlp

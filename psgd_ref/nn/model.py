@@ -9,7 +9,7 @@ import numpy.typing as npt
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.layer import Layer
-from psgd_ref.nn.parameters import Segment, bind, lay_out, named_layers, named_parameters
+from psgd_ref.nn.parameters import Segment, bind, dotted, lay_out, named_layers, named_parameters
 
 
 class Model:
@@ -101,7 +101,7 @@ class Model:
         found = {}
         for prefix, layer in named_layers(self.net):
             for name, buffer in layer.buffers().items():
-                found[f"{prefix}.{name}" if prefix else name] = buffer
+                found[dotted(prefix, name)] = buffer
         return found
 
     def segment(self, name: str) -> Segment:

@@ -55,18 +55,23 @@ class Segment:
         return flat[self.start : self.stop].reshape(self.shape)
 
 
+def dotted(prefix: str, name: str) -> str:
+    """The dotted name of a layer or a parameter inside another layer; "" is the network itself."""
+    return f"{prefix}.{name}" if prefix else name
+
+
 def named_layers(layer: "Layer", prefix: str = "") -> Iterator[tuple[str, "Layer"]]:
     """The layer and all below it with dotted names, in forward order."""
     yield prefix, layer
     for name, child in layer.children().items():
-        yield from named_layers(child, f"{prefix}.{name}" if prefix else name)
+        yield from named_layers(child, dotted(prefix, name))
 
 
 def named_parameters(layer: "Layer") -> Iterator[tuple[str, Parameter]]:
     """Every parameter below a layer with its dotted name, in forward order."""
     for prefix, owner in named_layers(layer):
         for name, parameter in owner.parameters().items():
-            yield (f"{prefix}.{name}" if prefix else name), parameter
+            yield dotted(prefix, name), parameter
 
 
 def lay_out(layer: "Layer") -> tuple[Segment, ...]:

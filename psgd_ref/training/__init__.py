@@ -6,11 +6,20 @@ from psgd_ref.training.gradient_l1 import GradientL1
 from psgd_ref.training.halp import fit_halp
 from psgd_ref.training.loop import Epoch, fit
 from psgd_ref.training.objective import CrossEntropy, Objective, Penalized, Penalty
-from psgd_ref.training.optimizers.optimizer import PSGD, SGD, Adam, Optimizer, ProximalL1, PSGDAdam
+from psgd_ref.training.optimizers.adam import Adam, PSGDAdam
+from psgd_ref.training.optimizers.optimizer import Optimizer
+from psgd_ref.training.optimizers.parq import PARQ
+from psgd_ref.training.optimizers.proximal_l1 import ProximalL1
+from psgd_ref.training.optimizers.proxquant import ProxQuant
+from psgd_ref.training.optimizers.psgd import PSGD
 from psgd_ref.training.optimizers.qat import QAT
-from psgd_ref.training.optimizers.schedules import constant, cosine, piecewise
+from psgd_ref.training.optimizers.quadratic_pull import QuadraticPull
+from psgd_ref.training.optimizers.schedules import constant, cosine, piecewise, ramp
+from psgd_ref.training.optimizers.sgd import SGD
+from psgd_ref.training.recipe import Recipe
 
 __all__ = [
+    "PARQ",
     "PSGD",
     "QAT",
     "SGD",
@@ -24,7 +33,10 @@ __all__ = [
     "PSGDAdam",
     "Penalized",
     "Penalty",
+    "ProxQuant",
     "ProximalL1",
+    "QuadraticPull",
+    "Recipe",
     "accuracy",
     "constant",
     "cosine",
@@ -32,4 +44,5 @@ __all__ = [
     "fit",
     "fit_halp",
     "piecewise",
+    "ramp",
 ]

@@ -22,22 +22,24 @@ class DivergenceError(ArithmeticError):
 def not_finite(model: Model, optimizer: Optimizer, state: State, lost: str | None) -> DivergenceError:
     """The error for a loss, or for parameter `lost`, that is not finite."""
     rates = optimizer.effective_rates(model, state)
-    name = lost or max(rates, key=lambda part: rates[part])
+    name = lost or max(rates, key=lambda name: rates[name])
     what = f"{name} is not finite" if lost else f"the loss is not finite; {name} has the largest rate"
     return DivergenceError(
         f"training diverged at step {int(state['step'])}: {what}, {_cure(optimizer, state, rates[name])}"
     )
 
 
-def check_pass(model: Model, optimizer: Optimizer, progress: Progress, classes: int) -> None:
-    """Raise DivergenceError when a pass ended worse than guessing, with weights ten times as large.
+def check_epoch(model: Model, optimizer: Optimizer, progress: Progress, classes: int) -> None:
+    """Raise DivergenceError when an epoch ended worse than guessing, with weights ten times as large.
 
     Batch norms keep the loss finite whatever the weights are, so that nothing else would show it. The
-    loss is the mean of the pass's second half; guessing has ln(classes).
+    loss is the mean of the epoch's second half; guessing has ln(classes).
     """
     loss = float(np.mean(progress.losses[len(progress.losses) // 2 :]))
-    sizes = {part.name: float(np.abs(model.w[part.span]).max(initial=0.0)) for part in model.segments}
-    name = max(sizes, key=lambda part: sizes[part])
+    sizes = {
+        segment.name: float(np.abs(model.w[segment.span]).max(initial=0.0)) for segment in model.segments
+    }
+    name = max(sizes, key=lambda name: sizes[name])
     if loss <= math.log(classes) or sizes[name] <= GROWTH * progress.largest:
         return
     rate = optimizer.effective_rates(model, progress.state)[name]

@@ -1,6 +1,6 @@
 """Loss and accuracy of a model, at full precision and quantized."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from psgd_ref.compress import (
     remove_parametrizations,
 )
 from psgd_ref.compress.post_training.activations import ranged
-from psgd_ref.core.arguments import Array, choice, flag
+from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split, check_data
 from psgd_ref.kernels.checks import floats, label_array
 from psgd_ref.nn import Model
@@ -35,11 +35,20 @@ Batches = Iterable[tuple[Array, npt.NDArray[Any]]]
 
 
 def score(model: Model, batches: Batches) -> tuple[float, float]:
-    """Mean cross-entropy and share of images whose largest logit is their label, in evaluation mode.
+    """Mean cross-entropy and fraction of images whose largest logit is their label, in evaluation mode.
 
-    batches : images (N, H, W, C) as the model takes them and their labels (N,)
-    Raises ValueError when there is no image, and `NotFiniteError`, which names the first layer to blame, when
-    a weight, a statistic or a logit is not finite: there is no accuracy out of NaN.
+    Parameters
+    ----------
+    batches
+        Images (N, H, W, C) as the model takes them and their labels (N,).
+
+    Raises
+    ------
+    ValueError
+        When there is no image.
+    NotFiniteError
+        When a weight, a statistic or a logit is not finite, since there is no accuracy out of NaN. Names
+        the first layer to blame. A ValueError, too.
     """
     check_model(model)
     check_numbers(model)
@@ -57,7 +66,7 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
 
 
 def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> float:
-    """Share of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode.
+    """Fraction of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode.
 
     labels (N,) whole numbers. Raises ValueError for others, and as `score`.
     """
@@ -70,19 +79,24 @@ def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> fl
 
 
 def in_order(data: Dataset, split: str) -> Iterator[tuple[Array, npt.NDArray[np.intp]]]:
-    """A part of a data set in batches, normalised one at a time: floats take four times the memory.
+    """A split of a data set in batches, normalised one at a time: floats take four times the memory.
 
-    split : "train", "validation" or "test"; ValueError for another
+    Parameters
+    ----------
+    split
+        "train", "validation" or "test"; ValueError for another.
     """
-    part: Split = getattr(data, choice("split", split, SPLITS))
-    for start in range(0, len(part), BATCH_SIZE):
-        yield data.normalise(part.images[start : start + BATCH_SIZE]), part.labels[start : start + BATCH_SIZE]
+    chosen: Split = getattr(data, choice("split", split, SPLITS))
+    for start in range(0, len(chosen), BATCH_SIZE):
+        batch = slice(start, start + BATCH_SIZE)
+        yield data.normalise(chosen.images[batch]), chosen.labels[batch]
 
 
 def evaluate(
     model: Model,
     data: Dataset,
     bits: Sequence[int] = (),
+    *,
     split: str = "test",
     grid: Callable[..., Grid] = MinMaxGrid,
     per_channel: bool = False,
@@ -92,40 +106,107 @@ def evaluate(
     scope: str = "global",
     ranges: str = "max",
 ) -> dict[str, float]:
-    """Accuracy (0 … 1) at full precision ("full") and with weights ("W4") or activations ("A8") rounded.
+    """Accuracy at full precision ("full") and with weights ("W4") or activations ("A8") rounded.
 
-    After pruning, too: "S90" is the model without the 90 % smallest weights, "S90W4" that one rounded. A
-    model that learned its grid is rounded from the weights that this gives.
+    After pruning, too: "S90" is the model without the 90 % smallest weights, "S90W4" that one rounded. Models
+    with fake quantizers are first folded; the folded weights are then quantized.
 
-    bits        : widths of weights, 2 … 16, each quantized from full precision by `grid`
-    split       : "train", "validation" or "test"
-    reestimate  : give every model, the full-precision one too, fresh batch-norm statistics from the
-                  first 5,000 training images first
-    activations : widths of the layers' inputs, 1 … 16, on unsigned grids
-    ranges      : where these end: "max", "ema", "mse" or "aciq" of the first 1,000 training images (see
-                  `calibrated`), or "batch-norm", which looks at none (see `from_batch_norms`)
-    sparsities  : shares of weights to prune by magnitude, 0 … 1;   scope : "global" or "layer", see `prune`
-    Raises ValueError for other widths or another split.
+    Parameters
+    ----------
+    bits
+        Bit-widths of the weights, 2 … 16, each quantized from full precision by `grid`.
+    split
+        "train", "validation" or "test".
+    grid, per_channel
+        As in `quantize`.
+    reestimate
+        Give every model, the full-precision one too, fresh batch-norm statistics from the first 5,000
+        training images first.
+    activations
+        Bit-widths of the layers' inputs, 1 … 16, on unsigned grids.
+    ranges
+        Where these end: "max", "ema", "mse" or "aciq" of the first 1,000 training images (see
+        `calibrated`), or "batch-norm", which looks at none (see `from_batch_norms`); always seen in the
+        model whose inputs are rounded.
+    sparsities
+        Fractions of weights to prune by magnitude, 0 … 1.
+    scope
+        "global" or "layer", see `prune`.
+
+    Returns
+    -------
+    dict
+        Accuracy, 0 … 1, by name.
+
+    Raises
+    ------
+    ValueError
+        For other widths or another split.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> model = pr.models.mlp((2, 8, 2))
+    >>> list(pr.evaluate(model, pr.load("moons"), bits=[8, 4]))
+    ['full', 'W8', 'W4']
     """
     check_model(model)
     check_data(data)
     choice("split", split, SPLITS)
-    flag("per_channel", per_channel)
-    flag("reestimate", reestimate)
-    model = remove_parametrizations(model)
-    pruned = {f"S{100 * share:g}": prune(model, share, scope) for share in sparsities}
-    subjects: dict[str, Model] = {}
-    for name, whole in {"": model, **pruned}.items():
-        subjects[name] = whole
-        subjects |= {f"{name}W{width}": quantize(whole, width, grid, per_channel) for width in bits}
+    models = variants(model, bits, grid=grid, per_channel=per_channel, sparsities=sparsities, scope=scope)
+    return accuracies(
+        models, data, split=split, reestimate=reestimate, activations=activations, ranges=ranges
+    )
+
+
+def variants(
+    model: Model,
+    bits: Sequence[int] = (),
+    *,
+    grid: Callable[..., Grid] = MinMaxGrid,
+    per_channel: bool = False,
+    sparsities: Sequence[float] = (),
+    scope: str = "global",
+) -> dict[str, Model]:
+    """The models that `evaluate` measures, by name: "full", "W4", "S90", "S90W4"; arguments as there.
+
+    All are copies, without parametrizations. Quantized ones are a `QuantizedModel`.
+
+    Raises
+    ------
+    ValueError
+        For bit-widths or sparsities that are not accepted.
+    """
+    whole = remove_parametrizations(model)
+    pruned = {f"S{100 * fraction:g}": prune(whole, fraction, scope) for fraction in sparsities}
+    found: dict[str, Model] = {}
+    for name, dense in {"": whole, **pruned}.items():
+        found[name or "full"] = dense
+        found |= {f"{name}W{width}": quantize(dense, width, grid, per_channel) for width in bits}
+    return found
+
+
+def accuracies(
+    models: Mapping[str, Model],
+    data: Dataset,
+    *,
+    split: str = "test",
+    reestimate: bool = False,
+    activations: Sequence[int] = (),
+    ranges: str = "max",
+) -> dict[str, float]:
+    """Accuracy of each model, 0 … 1, and with its activations rounded; arguments as in `evaluate`.
+
+    With `reestimate` the models' batch-norm statistics are changed.
+    """
     results: dict[str, float] = {}
-    for name, subject in subjects.items():
+    for name, subject in models.items():
         if reestimate:
             reestimate_batch_norm(subject, data.normalise(data.train.images[:CALIBRATION]))
-        results[name or "full"] = score(subject, in_order(data, split))[1]
+        results[name] = score(subject, in_order(data, split))[1]
         for width in activations:
             observed = data.normalise(data.train.images[:OBSERVED])
             both = subject.copy()
             insert_input_quantizers(both, ranged(subject, observed, width, ranges))
-            results[f"{name}A{width}"] = score(both, in_order(data, split))[1]
+            results[f"{name.removesuffix('full')}A{width}"] = score(both, in_order(data, split))[1]
     return results

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.compress.selection import gridded
+from psgd_ref.compress.selection import quantized_segments
 from psgd_ref.core.arguments import Array, real_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.hessian import Hessian
@@ -17,9 +17,23 @@ class GradientL1:
 
     Its gradient is g + λ H sgn(g) by one exact Hessian-vector product: rounding that moves each weight by
     at most δ changes the loss by at most δ‖g‖₁ to first order, so a small norm bears any rounding.
-    strength λ ≥ 0; smoothing as in `Model.loss_and_grad`. The derivative of sgn, 0 almost everywhere, is
-    left out. Raises ValueError for a layer whose second derivatives are not known, such as a quantizer.
-    Source: Alizadeh et al. 2020, of which the term for activations is left out.
+    The derivative of sgn, 0 almost everywhere, is left out.
+
+    Parameters
+    ----------
+    strength
+        λ ≥ 0.
+    label_smoothing
+        As in `Model.loss_and_grad`.
+
+    Raises
+    ------
+    ValueError
+        For a layer whose second derivatives are not known, such as a quantizer.
+
+    Source
+    ------
+    Alizadeh et al. 2020, of which the term for activations is left out.
     """
 
     strength: float
@@ -31,7 +45,7 @@ class GradientL1:
     def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float:
         loss = model.loss_and_grad(images, labels, self.label_smoothing)
         signs = np.zeros_like(model.w)
-        for segment in gridded(model):
+        for segment in quantized_segments(model):
             signs[segment.span] = np.sign(model.g[segment.span])
         norm = float(signs @ model.g)
         model.g += self.strength * Hessian(model, images, labels, self.label_smoothing).product(signs)

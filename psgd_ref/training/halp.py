@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 
 from psgd_ref.core.arguments import Array, real_number, whole_number
-from psgd_ref.data.dataset import Augmentation, Dataset
+from psgd_ref.data.dataset import Dataset
 from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
 from psgd_ref.training.divergence import DivergenceError
 from psgd_ref.training.optimizers.schedules import Schedule, constant
+from psgd_ref.training.recipe import Recipe
 
 Gradient = Callable[[Array], Array]
 
 
-def bit_centred_pass(
+def bit_centred_epoch(
     centre: Array,
     full: Array,
     gradients: Iterable[Gradient],
@@ -30,17 +31,31 @@ def bit_centred_pass(
     spans: Sequence[slice] = (slice(None),),
     first: int = 0,
 ) -> Array:
-    """One outer iteration: new weights w̃ + z after an inner step for each of `gradients`.
+    """One epoch: new weights w̃ + z after an inner step for each of `gradients`.
 
     z ← Q(z − η (∇f_i(w̃ + z) − ∇f_i(w̃) + g̃)),   Q(x) = s · clip(⌊x/s + u⌋, −2^(b−1), 2^(b−1) − 1),
     s = ‖g̃‖/(μ (2^(b−1) − 1)), u uniform on [0, 1): unbiased inside the range
 
-    centre, full : w̃ and g̃ = ∇f(w̃), (n,);   gradients : ∇f_i, functions of weights (n,)
-    lr           : rate by the number of inner steps taken, `first` before the first of these
-    bits         : of the offset z, 2 … 16;   mu : μ > 0
-    spans        : parts of w with a scale of their own
     For f of strong convexity μ or more ‖g̃‖/μ bounds the distance to the optimum: the grid covers it.
-    Source: De Sa et al. 2018, option I; a scale for each tensor as in the public code.
+
+    Parameters
+    ----------
+    centre, full
+        w̃ and g̃ = ∇f(w̃), (n,).
+    gradients
+        ∇f_i, functions of weights (n,).
+    lr
+        Rate by the number of inner steps taken, `first` before the first of these.
+    bits
+        Of the offset z, 2 … 16.
+    mu
+        μ > 0.
+    spans
+        Slices of w with a scale of their own.
+
+    Source
+    ------
+    De Sa et al. 2018, option I; a scale for each tensor as in the public code.
     """
     top = 2 ** (whole_number("bits", bits, 2, 16) - 1)
     real_number("mu", mu, positive=True)
@@ -62,27 +77,48 @@ def offset_scale(norm: float, bits: int, mu: float) -> float:
 def fit_halp(
     model: Model,
     data: Dataset,
+    *,
     epochs: int,
-    batch_size: int = 64,
+    recipe: Recipe | None = None,
     seed: int = 0,
-    label_smoothing: float = 0.0,
-    augment: Augmentation | None = None,
     lr: float | Schedule = 0.1,
     bits: int = 8,
     mu: float = 10.0,
 ) -> list[float]:
-    """Train `model` by HALP, an outer iteration a pass; returns each pass's mean loss. Modifies `model`.
+    """Train `model` by HALP, one outer iteration per epoch. Modifies `model`.
 
-    lr : η or a schedule by inner steps;   bits, mu : as in `bit_centred_pass`; others as in `fit`
-    Each tensor has a scale of its own. An inner step takes two gradients and the centre's one more: a pass
-    costs three of SGD's. Raises DivergenceError when weights or the loss are not finite.
+    Each tensor has a scale of its own. An inner step takes two gradients and the centre's one more: an epoch
+    costs three of SGD's.
+
+    Parameters
+    ----------
+    epochs, seed
+        As in `fit`.
+    recipe
+        How batches are drawn; by default `Recipe()`.
+    lr
+        η, or a schedule by inner steps.
+    bits, mu
+        As in `bit_centred_epoch`.
+
+    Returns
+    -------
+    list of float
+        The mean loss of each epoch.
+
+    Raises
+    ------
+    DivergenceError
+        When weights or the loss are not finite.
     """
     check_model(model)
     whole_number("epochs", epochs, 1)
+    recipe = Recipe() if recipe is None else recipe
+    label_smoothing = recipe.label_smoothing
     schedule, rng = lr if callable(lr) else constant(lr), np.random.default_rng(seed)
     spans, losses, taken = [segment.span for segment in model.segments], [], 0
     for epoch in range(epochs):
-        batches = list(data.batches(rng, batch_size, augment))
+        batches = list(data.batches(rng, recipe.batch_size, recipe.augment))
         centre = model.w.copy()
         values, full = [], np.zeros_like(centre)
         for images, labels in batches:
@@ -90,7 +126,7 @@ def fit_halp(
             full += model.g * (len(labels) / len(data.train))
         with np.errstate(over="ignore", invalid="ignore"):
             gradients = [_gradient(model, *pair, label_smoothing) for pair in batches]
-            model.w[...] = bit_centred_pass(centre, full, gradients, schedule, bits, mu, rng, spans, taken)
+            model.w[...] = bit_centred_epoch(centre, full, gradients, schedule, bits, mu, rng, spans, taken)
         taken += len(batches)
         if not (np.isfinite(values).all() and np.isfinite(model.w).all()):
             raise DivergenceError(f"HALP diverged in epoch {epoch + 1}; lower lr")

@@ -14,22 +14,29 @@ from psgd_ref.data.dataset import Augmentation, Dataset, check_data
 from psgd_ref.nn import Model
 from psgd_ref.nn.finite import NotFiniteError
 from psgd_ref.nn.model import check_model
-from psgd_ref.training.divergence import DivergenceError, check_pass, not_finite
+from psgd_ref.training.divergence import DivergenceError, check_epoch, not_finite
 from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.objective import CrossEntropy, Objective
 from psgd_ref.training.optimizers.optimizer import Optimizer
 from psgd_ref.training.optimizers.transforms import State
 from psgd_ref.training.progress import Progress
+from psgd_ref.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one pass over the training images showed.
+    """What one epoch, every training image once, showed.
 
-    rate                : η · mean(s) over all weights, of the last step
-    loss                : mean training loss over the epoch's batches
-    validation_loss     : mean cross-entropy of the validation images
-    validation_accuracy : share of validation images classified rightly, 0 … 1
+    Attributes
+    ----------
+    rate
+        η · mean(s) over all weights, of the last step.
+    loss
+        Mean training loss over the epoch's batches.
+    validation_loss
+        Mean cross-entropy of the validation images.
+    validation_accuracy
+        Fraction of validation images classified rightly, 0 … 1.
     """
 
     epoch: int
@@ -43,46 +50,66 @@ def fit(
     model: Model,
     optimizer: Optimizer,
     data: Dataset,
+    *,
     epochs: int,
     batch_size: int = 64,
-    seed: int = 0,
     label_smoothing: float = 0.0,
     augment: Augmentation | None = None,
-    progress: bool | None = None,
+    seed: int = 0,
     objective: Objective | None = None,
     report: bool = True,
+    show_progress: bool | None = None,
 ) -> list[Epoch]:
     """Train `model` on data.train and report each epoch on data.validation. Modifies `model`.
 
-    epochs, batch ≥ 1; seed of batch order and augmentation; smoothing: label smoothing in [0, 1)
-    progress  : show a bar on standard error; by default when a person watches
-    objective : what to make smaller instead of the cross-entropy with `smoothing`
-    report    : without it no epoch is measured, which saves a tenth of the time of a small network, and
-                the list is empty
-    The same arguments give the same weights bit for bit. Raises ValueError for bad arguments and
-    `DivergenceError` at the first loss that is not finite, or after a pass that ended worse than guessing.
+    The same arguments give the same weights bit for bit.
+
+    Parameters
+    ----------
+    epochs
+        ≥ 1: how often every training image is seen.
+    batch_size, label_smoothing, augment
+        As in `Recipe`.
+    seed
+        Of batch order and augmentation.
+    objective
+        What to make smaller instead of the cross-entropy with `label_smoothing`.
+    report
+        Without it no epoch is measured, which saves a tenth of the time of a small network, and the list is
+        empty.
+    show_progress
+        Show a bar on standard error; by default when a person watches.
+
+    Returns
+    -------
+    list of Epoch
+        What each epoch showed.
+
+    Raises
+    ------
+    ValueError
+        For arguments that are not accepted, and for an `objective` together with `label_smoothing`, which
+        it would ignore.
+    DivergenceError
+        At the first loss that is not finite, or after an epoch that ended worse than guessing.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> model = pr.models.mlp((2, 8, 2))
+    >>> history = pr.fit(model, pr.SGD(0.1), pr.load("moons"), epochs=3)
+    >>> [epoch.epoch for epoch in history]
+    [1, 2, 3]
     """
     check_model(model)
     check_data(data)
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be one, such as SGD(0.1); got {type(optimizer).__name__}")
     whole_number("epochs", epochs, 1)
-    stand = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
-    return list(
-        train_epochs(
-            model,
-            optimizer,
-            data,
-            stand,
-            epochs,
-            batch_size,
-            label_smoothing,
-            augment,
-            show=progress,
-            objective=objective,
-            report=report,
-        )
-    )
+    recipe = Recipe(batch_size, label_smoothing, augment)
+    progress = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
+    options: dict[str, Any] = {"objective": objective, "report": report, "show_progress": show_progress}
+    return list(train_epochs(model, optimizer, data, progress, epochs, recipe, **options))
 
 
 def train_epochs(
@@ -91,48 +118,62 @@ def train_epochs(
     data: Dataset,
     progress: Progress,
     until: int,
-    batch_size: int = 64,
-    label_smoothing: float = 0.0,
-    augment: Augmentation | None = None,
+    recipe: Recipe | None = None,
+    *,
     stop: Callable[[], bool] = lambda: False,
-    show: bool | None = None,
     objective: Objective | None = None,
     report: bool = True,
+    show_progress: bool | None = None,
 ) -> Iterator[Epoch]:
-    """Train until `until` passes are finished and yield what each showed. Modifies `model` and `progress`.
+    """Train until `until` epochs are finished and yield what each showed. Modifies `model` and `progress`.
 
-    stop : asked before every step; when it says so, the iterator ends there, within a pass
-    Other arguments as in `fit`. Going on from a saved model and progress gives the same weights, bit for
-    bit, as not having stopped.
+    Going on from a saved model and progress gives the same weights, bit for bit, as not having stopped.
+
+    Parameters
+    ----------
+    recipe
+        How batches are drawn; by default `Recipe()`.
+    stop
+        Asked before every step; when it says so, the iterator ends there, within an epoch.
+    objective, report, show_progress
+        As in `fit`.
     """
-    steps = -(-len(data.train) // whole_number("batch_size", batch_size, 1))
-    hidden = not (sys.stderr.isatty() if show is None else show)
-    goal = CrossEntropy(label_smoothing) if objective is None else objective
+    recipe = Recipe() if recipe is None else recipe
+    if objective is not None and recipe.label_smoothing:
+        raise ValueError(
+            f"label_smoothing = {recipe.label_smoothing} would be ignored: an objective has a smoothing of "
+            "its own, such as CrossEntropy(label_smoothing)"
+        )
+    goal = CrossEntropy(recipe.label_smoothing) if objective is None else objective
+    steps = -(-len(data.train) // recipe.batch_size)
+    hidden = not (sys.stderr.isatty() if show_progress is None else show_progress)
     done = progress.epoch * steps + len(progress.losses)
     with tqdm(total=until * steps, initial=done, unit="step", disable=hidden, leave=False) as bar:
         while progress.epoch < until:
             bar.set_description(f"epoch {progress.epoch + 1}", refresh=False)
             progress.rng.bit_generator.state = progress.generator
-            batches = islice(data.batches(progress.rng, batch_size, augment), len(progress.losses), None)
-            for images, labels in batches:
+            batches = data.batches(progress.rng, recipe.batch_size, recipe.augment)
+            for images, labels in islice(batches, len(progress.losses), None):
                 if stop():
                     return
                 progress.losses.append(_step(model, optimizer, progress.state, images, labels, goal))
                 bar.update()
-            check_pass(model, optimizer, progress, data.classes)
+            check_epoch(model, optimizer, progress, data.classes)
             epoch = _measure(model, optimizer, data, progress) if report else None
-            progress.next_pass(model)
+            progress.next_epoch(model)
             if epoch is not None:
                 bar.set_postfix(loss=f"{epoch.loss:.3f}", validation=f"{epoch.validation_accuracy:.1%}")
                 yield epoch
 
 
 def _measure(model: Model, optimizer: Optimizer, data: Dataset, progress: Progress) -> Epoch:
-    """What the pass showed."""
+    """What the epoch showed."""
     # The schedule at the last step taken, not at the next: at the end of a cosine the next has rate 0.
     last = {**progress.state, "step": progress.state["step"] - 1}
     rates = optimizer.effective_rates(model, last)
-    rate = sum(rates[part.name] * (part.stop - part.start) for part in model.segments) / model.w.size
+    rate = (
+        sum(rates[segment.name] * (segment.stop - segment.start) for segment in model.segments) / model.w.size
+    )
     try:
         loss, right = score(model, in_order(data, "validation"))
     except NotFiniteError as error:
@@ -148,7 +189,8 @@ def _step(
     Raises DivergenceError when the loss or a weight is not finite; the weights are then the last finite ones.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        loss = objective(model, images, labels, int(state["step"]))
+        with optimizer.displaced(model, state):
+            loss = objective(model, images, labels, int(state["step"]))
         if not np.isfinite(loss):
             raise not_finite(model, optimizer, state, None)
         before = model.w.copy()
@@ -156,6 +198,6 @@ def _step(
         finite = np.isfinite(model.w)
         if not finite.all():
             model.w[...] = before
-            lost = next(part.name for part in model.segments if not finite[part.span].all())
+            lost = next(segment.name for segment in model.segments if not finite[segment.span].all())
             raise not_finite(model, optimizer, state, lost)
     return loss

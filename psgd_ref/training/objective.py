@@ -11,10 +11,15 @@ from psgd_ref.nn import Model
 class Objective(Protocol):
     """A loss of a batch: fills model.g with its gradient and returns its value.
 
-    images, labels : of the batch, as `Model.loss_and_grad` takes them
-    step           : number of steps taken, for whatever is annealed; a resumed run goes on counting
-    It may have no state of its own, or a resumed run would differ: what changes belongs into a layer's
+    It may have no state of its own, or a resumed run would differ: what changes belongs in a layer's
     `buffers()`, which checkpoints hold.
+
+    Parameters
+    ----------
+    images, labels
+        Of the batch, as `Model.loss_and_grad` takes them.
+    step
+        Number of steps taken, for whatever is annealed; a resumed run goes on counting.
     """
 
     def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float: ...
@@ -23,7 +28,7 @@ class Objective(Protocol):
 class Penalty(Protocol):
     """A function of the model alone: adds its gradient to model.g and returns its value.
 
-    It may rely on what the layers found in the pass that has just filled model.g.
+    It may rely on what the layers found when they filled model.g just now.
     """
 
     def __call__(self, model: Model, step: int) -> float: ...

@@ -1,4 +1,4 @@
-"""Where a training run stands."""
+"""How far a training run has come."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,13 +14,22 @@ from psgd_ref.training.optimizers.transforms import State
 class Progress:
     """All that the next step depends on besides the model: saving it with the model saves the run.
 
-    state     : of the optimiser
-    rng       : of batch order and augmentation
-    start     : the weights (n,) at the start of the present pass
-    largest   : max|w| at the start of the run, what growing weights are compared with
-    epoch     : passes finished
-    losses    : of the batches done in the present pass
-    generator : the state of `rng` at the start of the present pass, from which its batches are drawn again
+    Attributes
+    ----------
+    state
+        Of the optimiser.
+    rng
+        Of batch order and augmentation.
+    start
+        The weights (n,) at the start of the present epoch.
+    largest
+        max|w| at the start of the run, what growing weights are compared with.
+    epoch
+        Epochs finished.
+    losses
+        Of the batches done in the present epoch.
+    generator
+        The state of `rng` at the start of the present epoch, from which its batches are drawn again.
     """
 
     state: State
@@ -43,8 +52,8 @@ class Progress:
         """Steps taken since the start of the run."""
         return int(self.state["step"])
 
-    def next_pass(self, model: Model) -> None:
-        """Count a finished pass and stand at the start of the next."""
+    def next_epoch(self, model: Model) -> None:
+        """Count a finished epoch and go to the start of the next."""
         self.epoch += 1
         self.losses = []
         self.generator = dict(self.rng.bit_generator.state)

@@ -1,4 +1,4 @@
-"""A training step in parts that need nothing of each other, so that processes compile different kernels.
+"""A training step in stages that need nothing of each other, so that processes compile different kernels.
 
 Compilation takes longer than anything else in a short run. Workers that begin with the same training step
 would need the same kernel at the same time, and all but one would wait for it.
@@ -14,8 +14,8 @@ from psgd_ref.nn.parameters import named_parameters
 from psgd_ref.training.optimizers.optimizer import Optimizer
 
 
-def parts(model: Model) -> list[str]:
-    """Names of the parts of a training step: loss and optimiser, and the first layer of each kind.
+def stages(model: Model) -> list[str]:
+    """Names of the stages of a training step: loss and optimiser, and the first layer of each kind.
 
     Layers of one type whose parameters have the same shapes are of a kind. A block of layers is one layer.
     """
@@ -26,20 +26,24 @@ def parts(model: Model) -> list[str]:
     return ["", *kinds.values()]
 
 
-def rehearse(model: Model, optimizer: Optimizer, shape: tuple[int, ...], part: str) -> None:
-    """Do one of `parts`: a layer's forward and backward pass, or for "" the loss and the optimiser's step.
+def rehearse(model: Model, optimizer: Optimizer, shape: tuple[int, ...], stage: str) -> None:
+    """Do one of `stages`: a layer's forward and backward pass, or for "" the loss and the optimiser's step.
 
-    shape : of an image, (H, W, C)
     Nothing comes of it but compiled kernels. Modifies the model.
+
+    Parameters
+    ----------
+    shape
+        Of an image, (H, W, C).
     """
-    if part == "":
+    if stage == "":
         cross_entropy(np.zeros((2, 1), np.float32), np.zeros(2, np.intp))
         optimizer.update(model, optimizer.init(model))
         return
     # In float64 the oracles run, which need no compilation.
     x: Array = np.ones((2, *shape))
     for name, layer in _layers(model).items():
-        if name == part:
+        if name == stage:
             y, cache = layer.forward(x.astype(np.float32), True)
             layer.backward(np.ones_like(y), cache)
             layer.forward(x.astype(np.float32), False)

@@ -29,7 +29,9 @@ def test_the_scale_is_that_of_the_optimiser_and_the_targets_those_of_quantize():
     warp = ModelWarp(model, GRID, eps=0.01)
     optimizer = PSGD(grid=GRID, eps=0.01)
     assert optimizer.position is not None
-    assert np.array_equal(warp.scale(model.w), optimizer.position.scale(model, optimizer.init(model)))
+    assert np.array_equal(
+        warp.scale(model.w), optimizer.position.scale(model, optimizer.position_state(optimizer.init(model)))
+    )
     assert np.allclose(warp.targets(model.w), quantize(model, 3).w, atol=1e-12)
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from psgd_ref.compress import quantize
 from psgd_ref.data import NAMES
 from psgd_ref.interop import save_safetensors
 from psgd_ref.interop.alone import LOCK, alone
@@ -42,6 +43,19 @@ def test_data_check_and_fetch_of_a_built_in_set(capsys, tmp_path):
         (["train", "--out", "{folder}", "--model", "lenet"], "model must be mlp"),
         (["evaluate", "{folder}"], "holds no whole checkpoint"),
         (["evaluate", "{folder}/x"], "there is no file"),
+        (
+            ["evaluate", "{folder}", "--bits", "4x"],
+            "--bits: must be whole numbers, as 8,4,3; got '4x'",
+        ),
+        (["evaluate", "{folder}", "--activation-bits", ""], "must be whole numbers, as 8,4,3; got ''"),
+        (["evaluate", "{folder}", "--sparsity", "half"], "must be numbers, as 50,80,97.5; got 'half'"),
+        (["evaluate", "{folder}", "--weights", "4"], "unrecognized arguments: --weights 4"),
+        (
+            ["evaluate", "{folder}", "--split", "all"],
+            "must be one of train, validation, test, none; got",
+        ),
+        (["compare", "--seeds", "0"], "argument --seeds: must be a whole number >= 1; got '0'"),
+        (["evaluates"], "invalid choice: 'evaluates'"),
     ],
 )
 def test_bad_input_ends_with_status_2_and_one_line(arguments, message, capsys, tmp_path):
@@ -56,20 +70,40 @@ def test_train_then_evaluate(capsys, tmp_path):
     status, out, _ = run(capsys, "train", *QUICK, "--out", folder)
     assert (status, out) == (0, f"weights: {checkpoints(folder)[-1]}\n")
     assert (folder / "summary.png").stat().st_size > 1000
-    status, out, _ = run(capsys, "evaluate", folder, "--weights", "8,2", "--activations", "4")
+    status, out, _ = run(capsys, "evaluate", folder, "--bits", "8,2", "--activation-bits", "4")
     assert status == 0
     assert [line.split()[0] for line in out.splitlines()[1:]] == ["full", "A4", "W8", "W8A4", "W2", "W2A4"]
-    _, out, _ = run(capsys, "evaluate", folder, "--weights", "8", "--split", "validation", "--json")
+    _, out, _ = run(capsys, "evaluate", folder, "--bits", "8", "--split", "validation", "--json")
     assert set(json.loads(out)) == {"full", "W8"}
-    _, out, _ = run(capsys, "evaluate", folder, "--weights", "4,2", "--grid", "mse", "--report")
+    _, out, _ = run(capsys, "evaluate", folder, "--bits", "4,2", "--grid", "mse", "--report")
     assert [line for line in out.splitlines() if line.endswith(", mse")] == ["W4, mse", "W2, mse"]
     rows = [line for line in out.splitlines() if line.startswith("| fc2.weight | 50×20 | ")]
     assert [row.split("|")[3].strip() for row in rows] == ["4", "2"]
-    _, out, _ = run(capsys, "evaluate", folder, "--weights", "2", "--report", "--json")
+    _, out, _ = run(capsys, "evaluate", folder, "--bits", "2", "--report", "--json")
     layer = next(layer for layer in json.loads(out)["layers"]["W2"] if layer["name"] == "fc2.weight")
     assert layer["strength"] == [8 / layer["step"][0]] * 2
-    for option, value in (("--weights", "1"), ("--split", "all"), ("--grid", "none"), ("--weights", "x")):
+    for option, value in (("--bits", "1"), ("--split", "all"), ("--grid", "none"), ("--bits", "x")):
         assert run(capsys, "evaluate", folder, option, value)[0] == 2
+
+
+def test_a_report_is_of_the_models_that_are_evaluated_each_quantized_once(capsys, tmp_path, monkeypatch):
+    folder, made = tmp_path / "run", []
+    assert run(capsys, "train", *QUICK, "--epochs", "1", "--out", folder)[0] == 0
+
+    def counted(model, bits, *rest):
+        made.append(bits)
+        return quantize(model, bits, *rest)
+
+    monkeypatch.setattr("psgd_ref.training.evaluation.quantize", counted)
+    monkeypatch.setattr("psgd_ref.compress.quantize", None)
+    status, out, _ = run(capsys, "evaluate", folder, "--bits", "4,2", "--sparsity", "50", "--report")
+    assert status == 0
+    assert made == [4, 2, 4, 2]
+    assert [line for line in out.splitlines() if line.endswith(("min-max", ", global"))] == [
+        "S50, global",
+        "W4, min-max",
+        "W2, min-max",
+    ]
 
 
 def test_train_for_pruning_prune_and_go_on_at_the_mask(capsys, tmp_path):
@@ -78,8 +112,8 @@ def test_train_for_pruning_prune_and_go_on_at_the_mask(capsys, tmp_path):
     recorded = (folder / "config.toml").read_text()
     assert 'target = "zero"' in recorded
     assert 'strength = "mean-one"' in recorded
-    arguments = ("--sparsity", "50,97.5", "--scope", "layer", "--weights", "4")
-    _, out, _ = run(capsys, "evaluate", folder, *arguments, "--activations", "8", "--json")
+    arguments = ("--sparsity", "50,97.5", "--scope", "layer", "--bits", "4")
+    _, out, _ = run(capsys, "evaluate", folder, *arguments, "--activation-bits", "8", "--json")
     names = ["W4", "S50", "S50W4", "S97.5", "S97.5W4"]
     assert list(json.loads(out)) == ["full", "A8", *(name + a for name in names for a in ("", "A8"))]
     _, out, _ = run(capsys, "evaluate", folder, *arguments, "--report")
@@ -121,9 +155,17 @@ def test_resuming_with_another_option_is_refused_by_its_name(capsys, tmp_path):
     assert run(capsys, "train", *QUICK, "--out", tmp_path / "run")[0] == 2
 
 
+def test_resuming_where_nothing_is_to_resume_is_refused_and_leaves_nothing(capsys, tmp_path):
+    status, out, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run", "--resume")
+    assert (status, out) == (2, "")
+    assert error.startswith(f"psgd-ref train: nothing to resume in {tmp_path / 'run'}")
+    assert error.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_run_in_the_folder_is_refused_and_the_first_left_as_it_is(capsys, tmp_path):
     with alone(tmp_path / "run", ""):
-        status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run", "--resume")
+        status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run")
     assert status == 2
     assert f"another run is under way in {tmp_path / 'run'}" in error
     assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
@@ -159,7 +201,7 @@ def test_a_report_needs_no_images(capsys, tmp_path):
     save_safetensors(resnet(8, classes=100, seed=1), tmp_path / "x.safetensors")
     status, out, error = run(
         capsys, "evaluate", tmp_path / "x.safetensors", "--model", "resnet8", "--data", "cifar100",
-        "--data-dir", tmp_path / "none", "--split", "none", "--weights", "4", "--report", "--json",
+        "--data-dir", tmp_path / "none", "--split", "none", "--bits", "4", "--report", "--json",
     )  # fmt: skip
     assert (status, error) == (0, "")
     layers = json.loads(out)["layers"]["W4"]

@@ -14,7 +14,7 @@ OPTIONS = ("--bits", "3")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("run")
-    train(Configuration(data="moons", epochs=1, batch_size=600), path, progress=False)
+    train(Configuration(data="moons", epochs=1, batch_size=600), path, show_progress=False)
     return path
 
 

@@ -3,27 +3,27 @@
 import numpy as np
 import pytest
 
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.nn import BatchNorm, Conv2d, Linear, MaxPool2d, Model, ReLU, Residual, Sequential
 from tests.compress.networks import trained_like
 
 
 @pytest.mark.parametrize(("name", "count"), [("convnet", 3), ("vgg", 8), ("resnet", 3), ("mlp", 2)])
 def test_pairs_are_those_without_a_branch_between(name, count):
-    pairs = [link for link in links(trained_like(name)[0]) if link.previous is not None]
+    pairs = [each for each in weight_layers(trained_like(name)[0]) if each.previous is not None]
     assert len(pairs) == count
     if name == "resnet":
-        assert all(link.name.endswith("conv2") and link.previous.name.endswith("conv1") for link in pairs)
+        assert all(each.name.endswith("conv2") and each.previous.name.endswith("conv1") for each in pairs)
 
 
 @pytest.mark.parametrize("name", ["convnet", "vgg", "resnet", "mlp"])
 def test_every_weight_has_one_link_in_forward_order(name):
     model = trained_like(name)[0]
-    found = links(model)
+    found = weight_layers(model)
     weights = [part.name for part in model.segments if part.role == "weight"]
-    assert sorted(f"{link.name}.weight" for link in found) == sorted(weights)
-    normed = [link.name for link in found if link.norm is not None]
-    assert normed == ([] if name == "mlp" else [link.name for link in found[:-1]])
+    assert sorted(f"{each.name}.weight" for each in found) == sorted(weights)
+    normed = [each.name for each in found if each.norm is not None]
+    assert normed == ([] if name == "mlp" else [each.name for each in found[:-1]])
     assert found[-1].norm is None
 
 
@@ -34,12 +34,12 @@ def test_neighbours_of_a_residual_block():
     net = Sequential(
         {"stem": Conv2d(1, 2, 1), "block": Residual(body, ("bn2", outer), shortcut), "fc": Conv2d(2, 1, 1)}
     )
-    found = {link.name: link for link in links(Model(net, dtype=np.float64))}
+    found = {each.name: each for each in weight_layers(Model(net, dtype=np.float64))}
     assert list(found) == ["stem", "block.conv1", "block.conv2", "block.downsample.0", "fc"]
-    norms = {name: link.norm for name, link in found.items() if link.norm is not None}
+    norms = {name: each.norm for name, each in found.items() if each.norm is not None}
     assert norms == {"block.conv1": inner, "block.conv2": outer, "block.downsample.0": side}
     # What enters the block goes two ways, what leaves it comes from two: no pair may be scaled there.
-    pairs = {name: link.previous.name for name, link in found.items() if link.previous is not None}
+    pairs = {name: each.previous.name for name, each in found.items() if each.previous is not None}
     assert pairs == {"block.conv2": "block.conv1"}
 
 
@@ -56,7 +56,7 @@ def test_what_stands_between_two_layers():
             "d": Linear(2, 1),
         }
     )
-    a, b, c, d = links(Model(net, dtype=np.float64))
+    a, b, c, d = weight_layers(Model(net, dtype=np.float64))
     assert (a.previous, b.previous, c.previous) == (None, a, b)
     assert (a.rectified, b.rectified, c.rectified) == (True, False, True)
     # A second batch norm is not homogeneous: behind it the scale of a channel is lost.

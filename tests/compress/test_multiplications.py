@@ -3,7 +3,7 @@
 import numpy as np
 
 from psgd_ref.compress import LSQ, insert_fake_quantizers, multiplications
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.models import convnet, mlp
 
 
@@ -13,9 +13,9 @@ def test_of_a_convolutional_network():
     counts = {"conv1": 64 * 9 * 4, "conv2": 16 * 9 * 4 * 6, "fc": 60}
     assert multiplications(model, image) == counts
     insert_fake_quantizers(model, LSQ, 4, 4, image[None])
-    inserted = [link.layer.input_quantizer for link in links(model)]
+    inserted = [each.layer.input_quantizer for each in weight_layers(model)]
     assert multiplications(model, image) == counts
-    assert [link.layer.input_quantizer for link in links(model)] == inserted
+    assert [each.layer.input_quantizer for each in weight_layers(model)] == inserted
 
 
 def test_of_a_perceptron():

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psgd_ref.compress.rounding import (
+from psgd_ref.core import UniformGrid, Warp, psgd_step
+from tests.compress.rounding import (
     best_rounding,
     box_minimum,
     floor_or_ceil,
@@ -15,7 +16,6 @@ from psgd_ref.compress.rounding import (
     neighbours,
     quadratic_loss,
 )
-from psgd_ref.core import UniformGrid, Warp, psgd_step
 
 settings.register_profile("rounding", deadline=None, derandomize=True, max_examples=20)
 PROFILE = settings.get_profile("rounding")

@@ -31,7 +31,7 @@ def test_first_and_last_layer_keep_eight_bits_below_four(bits, outer):
     assert set(widths.values()) == {bits}
 
 
-def test_fixed_targets_are_assigned_to_every_gridded_segment():
+def test_fixed_targets_are_assigned_to_every_quantized_segment():
     pairs = assign(mlp(), as_grid(UniformGrid(0.1, 1)))
     assert [segment.name for segment, _ in pairs] == [segment.name for segment in mlp().segments]
 

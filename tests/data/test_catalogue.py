@@ -5,6 +5,7 @@ import pytest
 
 from psgd_ref.data import Split, check, data_folder, load, load_digits, load_moons, load_signals
 from psgd_ref.data.arrays import channel_statistics
+from psgd_ref.data.catalogue import HALVED, image_shape
 from psgd_ref.data.signals import templates
 from psgd_ref.data.sources import SOURCES
 from psgd_ref.data.split import hold_out
@@ -94,3 +95,17 @@ def test_templates_differ():
     assert np.abs(curves).max(axis=1) == pytest.approx(np.ones(10))
     gaps = np.abs(curves[:, None] - curves).max(axis=2) + 9 * np.eye(10)
     assert gaps.min() > 0.3
+
+
+def test_half_the_size_is_the_mean_of_four_pixels_of_the_first_images(small, tmp_path, monkeypatch):
+    for name, content in small.items():
+        (tmp_path / name).write_bytes(content)
+    monkeypatch.setitem(HALVED, "cifar10-16", ("cifar10", 7))
+    whole, half = load("cifar10", tmp_path), load("cifar10-16", tmp_path)
+    assert half.train.images.shape == (7, 16, 16, 3)
+    assert (len(half.validation), len(half.test)) == (len(whole.validation), len(whole.test))
+    block = whole.train.images[3, 4:6, 8:10, 1].astype(float)
+    assert half.train.images[3, 2, 4, 1] == round(block.mean())
+    assert np.array_equal(half.train.labels, whole.train.labels[:7])
+    assert np.allclose(half.mean, half.train.images.mean((0, 1, 2)), rtol=1e-5)
+    assert image_shape("cifar10-16") == ((16, 16, 3), 10)

@@ -77,9 +77,10 @@ def test_the_users_hypothesis_profile_is_left_alone():
     assert settings.default is before
 
 
-def test_registered_parts_reach_the_reference(monkeypatch):
+def test_registered_parts_take_the_place_of_the_librarys_own(monkeypatch):
     monkeypatch.setattr("psgd_ref.laws.methods.subject._registered", dict(_registered))
-    assert check(claims=["H2"], examples=2).outcomes[0].status == "not here yet"
+    assert check(Subject(), claims=["H2"], examples=2).outcomes[0].status == "not here yet"
+    assert reference().laplace_clip is not PARTS["laplace_clip"]
     register(**PARTS)
     assert reference().laplace_clip is PARTS["laplace_clip"]
     assert check(claims=["H2"], examples=2).outcomes[0].status == "holds"

@@ -5,8 +5,8 @@ import pytest
 
 from psgd_ref.data import load_digits
 from psgd_ref.models import mlp
-from psgd_ref.training import DivergenceError, fit_halp
-from psgd_ref.training.halp import bit_centred_pass, offset_scale
+from psgd_ref.training import DivergenceError, Recipe, fit_halp
+from psgd_ref.training.halp import bit_centred_epoch, offset_scale
 from psgd_ref.training.optimizers.schedules import constant
 
 RNG = np.random.default_rng(0)
@@ -49,7 +49,7 @@ def test_a_pass_is_that_of_the_reference(bits):
     w, order = np.ones(8), np.random.default_rng(1).integers(0, 100, 50)
     u = np.array([np.random.default_rng(2).random((50, 8))]).reshape(50, 8)
     gradients = [example_gradient(i) for i in order]
-    got = bit_centred_pass(w, full_gradient(w), gradients, constant(LR), bits, 1.0, np.random.default_rng(2))
+    got = bit_centred_epoch(w, full_gradient(w), gradients, constant(LR), bits, 1.0, np.random.default_rng(2))
     assert np.allclose(got, reference(w, order, u, bits, 1.0), atol=1e-12)
 
 
@@ -61,7 +61,7 @@ def distances(bits, mu, train_epochs=12):
         found = [np.linalg.norm(w - BEST)]
         for _ in range(train_epochs):
             gradients = [example_gradient(i) for i in rng.integers(0, 100, INNER)]
-            w = bit_centred_pass(w, full_gradient(w), gradients, constant(LR), bits, mu, rng)
+            w = bit_centred_epoch(w, full_gradient(w), gradients, constant(LR), bits, mu, rng)
             found.append(np.linalg.norm(w - BEST))
         runs.append(found)
     return np.mean(runs, axis=0)
@@ -90,7 +90,7 @@ def test_a_network_learns_and_repeats_bit_for_bit():
     data, models = load_digits(), []
     for _ in range(2):
         model = mlp((64, 16, 10), seed=0)
-        losses = fit_halp(model, data, 3, 50, lr=0.1, bits=8, mu=5.0)
+        losses = fit_halp(model, data, epochs=3, recipe=Recipe(50), lr=0.1, bits=8, mu=5.0)
         models.append(model)
     assert losses[-1] < 0.7 * losses[0]
     assert np.array_equal(models[0].w, models[1].w)
@@ -98,10 +98,10 @@ def test_a_network_learns_and_repeats_bit_for_bit():
 
 def test_divergence_is_said():
     with pytest.raises(DivergenceError, match="HALP diverged in epoch 1"):
-        fit_halp(mlp((64, 16, 10), seed=0), load_digits(), 2, 50, lr=1e30, mu=1e-30)
+        fit_halp(mlp((64, 16, 10), seed=0), load_digits(), epochs=2, lr=1e30, mu=1e-30)
 
 
 @pytest.mark.parametrize(("bits", "mu"), [(1, 1.0), (8, 0.0)])
 def test_bad_values_are_refused(bits, mu):
     with pytest.raises(ValueError, match=r"bits|mu"):
-        bit_centred_pass(np.ones(2), np.ones(2), [], constant(0.1), bits, mu, np.random.default_rng(0))
+        bit_centred_epoch(np.ones(2), np.ones(2), [], constant(0.1), bits, mu, np.random.default_rng(0))

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from psgd_ref.compress import MinMaxGrid, MSEGrid
+from psgd_ref.compress import MinMaxGrid, MSEGrid, calibrated, insert_input_quantizers, quantize
 from psgd_ref.compress.post_training.activations import RULES
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.models import convnet, mlp
-from psgd_ref.training import PSGD, SGD, DivergenceError, accuracy, evaluate, fit
+from psgd_ref.training import PSGD, SGD, CrossEntropy, DivergenceError, accuracy, evaluate, fit
 from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 
@@ -22,7 +22,7 @@ def trained(optimizer, epochs=2, seed=0, **options):
         model,
         optimizer,
         DATA,
-        epochs,
+        epochs=epochs,
         batch_size=50,
         seed=seed,
         label_smoothing=0.1,
@@ -69,7 +69,7 @@ def test_without_report_the_weights_are_the_same_and_no_epoch_is_measured():
 
 def test_divergence_names_step_layer_and_rate():
     with pytest.raises(DivergenceError, match=r"step \d+: .*fc\d\.(weight|bias).*η·mean\(s\) = .*lower lr"):
-        fit(mlp(), PSGD(1e6, grid=MinMaxGrid(2)), DATA, 1)
+        fit(mlp(), PSGD(1e6, grid=MinMaxGrid(2)), DATA, epochs=1)
 
 
 def test_accuracy_counts():
@@ -82,7 +82,7 @@ def test_accuracy_counts():
 def test_evaluate_reports_each_width_and_leaves_the_model_alone():
     model, _ = trained(SGD(0.1))
     w, buffers = model.w.copy(), {name: value.copy() for name, value in model.buffers.items()}
-    results = evaluate(model, DATA, [8, 2], "validation", MSEGrid, reestimate=True)
+    results = evaluate(model, DATA, [8, 2], split="validation", grid=MSEGrid, reestimate=True)
     assert list(results) == ["full", "W8", "W2"]
     assert results["W8"] > results["W2"]
     assert np.array_equal(model.w, w)
@@ -98,14 +98,38 @@ def test_evaluate_rounds_activations_on_every_kind_of_range(ranges):
     assert results["A1"] != results["full"]
 
 
+def test_ranges_of_activations_are_those_of_the_model_whose_inputs_are_rounded():
+    model, _ = trained(SGD(0.1), epochs=4)
+    results = evaluate(model, DATA, [2], activations=[3])
+    images = DATA.normalise(DATA.train.images[:1000])
+    test = DATA.normalise(DATA.test.images), DATA.test.labels
+
+    def rounded(observed):
+        both = quantize(model, 2)
+        insert_input_quantizers(both, calibrated(observed, images, 3))
+        return accuracy(both, *test)
+
+    assert results["W2A3"] == rounded(quantize(model, 2))
+    # The ranges of the model before rounding are others, and give another accuracy.
+    assert results["W2A3"] != rounded(model)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: fit(mlp(), SGD(), DATA, 0), "epochs"),
-        (lambda: fit(mlp(), SGD(), DATA, 1, batch_size=0), "batch_size"),
-        (lambda: fit(mlp(), SGD(), DATA, 1, seed=-1), "seed"),
-        (lambda: fit(mlp((64, 5)), SGD(), DATA, 1), "labels must lie in 0..4"),
-        (lambda: fit(mlp((63, 10)), SGD(), DATA, 1), "63 channels"),
+        (lambda: fit(mlp(), SGD(), DATA, epochs=0), "epochs"),
+        (lambda: fit(mlp(), SGD(), DATA, epochs=1, batch_size=0), "batch_size"),
+        (lambda: fit(mlp(), SGD(), DATA, epochs=1, seed=-1), "seed"),
+        (
+            lambda: fit(mlp(), SGD(), DATA, epochs=1, label_smoothing=1.0),
+            r"label_smoothing must lie in \[0, 1\)",
+        ),
+        (
+            lambda: fit(mlp(), SGD(), DATA, epochs=1, label_smoothing=0.1, objective=CrossEntropy(0.1)),
+            r"label_smoothing = 0\.1 would be ignored",
+        ),
+        (lambda: fit(mlp((64, 5)), SGD(), DATA, epochs=1), "labels must lie in 0..4"),
+        (lambda: fit(mlp((63, 10)), SGD(), DATA, epochs=1), "63 channels"),
         (lambda: evaluate(mlp(), DATA, [1]), r"2\.\.16"),
         (
             lambda: evaluate(mlp(), DATA, activations=[4], ranges="min"),
@@ -127,4 +151,4 @@ def test_models_that_are_not_finite_are_refused():
         evaluate(model, DATA, [4])
     labels = dataclasses.replace(DATA.train, labels=DATA.train.labels + 5)
     with pytest.raises(ValueError, match="labels"):
-        fit(mlp(), SGD(), dataclasses.replace(DATA, train=labels), 1)
+        fit(mlp(), SGD(), dataclasses.replace(DATA, train=labels), epochs=1)

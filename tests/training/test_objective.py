@@ -24,8 +24,8 @@ def half_square(strength):
 
 def test_the_default_is_smoothed_cross_entropy():
     plain, given = mlp(seed=0), mlp(seed=0)
-    fit(plain, SGD(0.1), DATA, 1, label_smoothing=0.1)
-    fit(given, SGD(0.1), DATA, 1, objective=CrossEntropy(0.1))
+    fit(plain, SGD(0.1), DATA, epochs=1, label_smoothing=0.1)
+    fit(given, SGD(0.1), DATA, epochs=1, objective=CrossEntropy(0.1))
     assert np.array_equal(plain.w, given.w)
 
 
@@ -41,8 +41,14 @@ def test_penalties_add_their_value_and_gradient():
 
 def test_a_penalty_acts_as_decay_does():
     plain, given = mlp(seed=0), mlp(seed=0)
-    fit(plain, SGD(0.1, weight_decay=1e-2), DATA, 1)
-    fit(given, SGD(0.1, weight_decay=0.0), DATA, 1, objective=Penalized(CrossEntropy(), [half_square(1e-2)]))
+    fit(plain, SGD(0.1, weight_decay=1e-2), DATA, epochs=1)
+    fit(
+        given,
+        SGD(0.1, weight_decay=0.0),
+        DATA,
+        epochs=1,
+        objective=Penalized(CrossEntropy(), [half_square(1e-2)]),
+    )
     assert np.allclose(plain.w, given.w, atol=1e-5)
 
 
@@ -54,17 +60,17 @@ def test_objectives_are_told_how_many_steps_were_taken_also_when_resumed():
         return model.loss_and_grad(images, labels)
 
     model, optimizer = mlp((64, 8, 10), seed=0), SGD(0.1)
-    stand = Progress.of(model, optimizer.init(model), 0)
+    progress = Progress.of(model, optimizer.init(model), 0)
     stop = iter([False] * 3 + [True])
     assert (
-        list(train_epochs(model, optimizer, DATA, stand, 1, stop=lambda: next(stop), objective=objective))
+        list(train_epochs(model, optimizer, DATA, progress, 1, stop=lambda: next(stop), objective=objective))
         == []
     )
-    list(train_epochs(model, optimizer, DATA, stand, 1, objective=objective))
+    list(train_epochs(model, optimizer, DATA, progress, 1, objective=objective))
     assert steps == list(range(len(steps)))
     assert len(steps) == -(-len(DATA.train) // 64)
 
 
 def test_an_objective_that_is_not_finite_ends_the_run():
     with pytest.raises(DivergenceError):
-        fit(mlp(seed=0), SGD(0.1), DATA, 1, objective=lambda model, images, labels, step: float("nan"))
+        fit(mlp(seed=0), SGD(0.1), DATA, epochs=1, objective=lambda model, images, labels, step: float("nan"))

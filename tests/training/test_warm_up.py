@@ -6,8 +6,7 @@ import pytest
 from psgd_ref import kernels
 from psgd_ref.compress import MinMaxGrid
 from psgd_ref.models import convnet, mlp, resnet
-from psgd_ref.training import PSGD, SGD
-from psgd_ref.training import warm_up as rehearsal
+from psgd_ref.training import PSGD, SGD, warm_up
 
 
 def calls(monkeypatch, work):
@@ -46,8 +45,8 @@ def test_the_parts_together_call_what_a_step_calls(monkeypatch, name, optimizer)
     images, labels = np.ones((2, *shape), np.float32), np.zeros(2, np.intp)
 
     def rehearse():
-        for part in rehearsal.parts(build()):
-            rehearsal.rehearse(build(), optimizer, shape, part)
+        for stage in warm_up.stages(build()):
+            warm_up.rehearse(build(), optimizer, shape, stage)
 
     def train():
         model.loss_and_grad(images, labels)
@@ -58,6 +57,6 @@ def test_the_parts_together_call_what_a_step_calls(monkeypatch, name, optimizer)
 
 
 def test_there_is_one_part_for_each_kind_of_layer():
-    assert rehearsal.parts(convnet(widths=(4, 4, 8))) == [
+    assert warm_up.stages(convnet(widths=(4, 4, 8))) == [
         "", "conv1", "bn1", "conv2", "pool", "conv3", "bn3", "mean", "fc"
     ]  # fmt: skip

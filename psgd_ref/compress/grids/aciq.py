@@ -21,8 +21,13 @@ LAWS = ("laplace", "gauss")
 class ACIQGrid(UniformRule):
     """Outermost level α = b·W(3·4^M), b = mean|w − mean w| (Laplace), or α_M·sd(w) (Gauss), M bits.
 
-    bits 2 … 16; law "laplace" (the official default) or "gauss". α is at most max|w|, and max|w| where
-    all weights are equal: a wider range serves nobody. Raises ValueError for other values.
+    bits 2 … 16; law "laplace" (the official default) or "gauss". α is at most max|w|, and max|w| where all
+    weights are equal: a wider range serves nobody.
+
+    Raises
+    ------
+    ValueError
+        For other values.
     """
 
     law: str = "laplace"
@@ -77,7 +82,7 @@ def unit_clip(bits: int, law: str = "laplace") -> float:
 
 
 def spread(x: Array, law: str = "laplace") -> float:
-    """What α is a multiple of: b = mean|x − mean x| of a Laplace law, or the deviation of a Gauss law."""
+    """What α is a multiple of: b = mean|x − mean x| (Laplace), or the standard deviation (Gauss)."""
     if x.size == 0:
         return 0.0
     return float(np.abs(x - x.mean()).mean() if law == "laplace" else x.std())
@@ -86,54 +91,14 @@ def spread(x: Array, law: str = "laplace") -> float:
 def half_range_clip(x: Array, bits: int, law: str = "laplace") -> float:
     """Top of the unsigned range of values behind a ReLU: max(mean, 0) + α_(M+1)·spread, at most max x.
 
-    All 2^M levels lie on one side, as if there were one bit more. Source: the official code.
+    All 2^M levels lie on one side, as if there were one bit more.
+
+    Source
+    ------
+    The official code.
     """
     x = real_array("x", x).astype(np.float64)
     if x.size == 0:
         return 0.0
     top = max(float(x.mean()), 0.0) + spread(x, law) * unit_clip(bits + 1, law)
     return min(top, float(x.max()))
-
-
-def allocate_bits(clips: npt.ArrayLike, bits: int, low: int = 2, high: int = 8) -> npt.NDArray[np.intp]:
-    """Bits of each channel, `bits` on average, more where the range is wide.
-
-    clips : α of each channel, (C,), ≥ 0; bits in low … high, and so is each channel's result
-    A channel gets round(log₂ B_i), B_i = B α_i^(2/3) / Σ α_j^(2/3); the total B is found by bisection, as
-    in the official code (whose low is 0; a symmetric grid with zero needs 2). The mean is the largest
-    that does not exceed `bits`. Raises ValueError for other values.
-    """
-    clips = real_array("clips", clips)
-    if clips.ndim != 1 or clips.size == 0 or (clips < 0).any():
-        raise ValueError(f"clips must be one-dimensional, not empty and >= 0; got shape {clips.shape}")
-    quota = whole_number("bits", bits, low, high)
-    few, many = np.log2(clips.size) - 64, np.log2(clips.size) + 64
-    for _ in range(64):
-        middle = (few + many) / 2
-        within = _bits(clips, 2.0**middle, low, high).mean() <= quota
-        few, many = (middle, many) if within else (few, middle)
-    return _bits(clips, 2.0**few, low, high)
-
-
-def allocated_grids(w: npt.ArrayLike, bits: int, law: str = "laplace") -> list[ACIQGrid]:
-    """One grid for each output channel (last axis) of w, with bits by `allocate_bits` and its spread.
-
-    For `quantize_tensor` and, by parameter name, for `QuantizedModel`. Raises ValueError for a vector.
-    """
-    w = real_array("w", w)
-    if w.ndim < 2:
-        raise ValueError(f"w must have channels as its last of two or more axes; got shape {w.shape}")
-    spreads = [spread(w[..., channel].astype(np.float64), law) for channel in range(w.shape[-1])]
-    return [ACIQGrid(int(width), law=law) for width in allocate_bits(spreads, bits)]
-
-
-def optimal_bins(clips: npt.ArrayLike, total: float) -> Array:
-    """B_i = B α_i^(2/3) / Σ α_j^(2/3): how many of B levels each channel should have."""
-    share = real_array("clips", clips).astype(np.float64) ** (2 / 3)
-    return np.asarray(total * (share / share.sum() if share.any() else np.full(share.shape, 1 / share.size)))
-
-
-def _bits(clips: Array, total: float, low: int, high: int) -> npt.NDArray[np.intp]:
-    with np.errstate(divide="ignore"):
-        wanted = np.log2(optimal_bins(clips, total))
-    return np.clip(np.rint(np.maximum(wanted, low)), low, high).astype(np.intp)

@@ -23,12 +23,23 @@ class AdaptivFloatGrid:
     largest exponent E = ⌊log₂ max|w|⌋;   values 0 and ±2^(E − 2^e + 1 + i)(1 + k/2^m), 0 ≤ i < 2^e,
     0 ≤ k < 2^m, but for the smallest magnitude (i = k = 0), whose code stands for zero
 
-    bits          : n, 2 … 16
-    exponent_bits : e, 1 … min(n − 1, 5); by default ⌈n/2⌉ but at most 3 (⟨4, 2⟩ and ⟨8, 3⟩ are the paper's)
-    variant       : "paper", or "released": the later PyTorch code, whose two smallest binades are
-                    missing and whose zero has a code beside (e ≥ 2). That code also sends every
-                    magnitude below the smallest to zero, where a target set takes the nearer of the two.
-    A weight goes to the nearest value (ties to the even code). Raises ValueError for other values.
+    A weight goes to the nearest value (ties to the even code).
+
+    Parameters
+    ----------
+    bits
+        n, 2 … 16.
+    exponent_bits
+        e, 1 … min(n − 1, 5); by default ⌈n/2⌉ but at most 3 (⟨4, 2⟩ and ⟨8, 3⟩ are the paper's).
+    variant
+        "paper", or "released": the later PyTorch code, whose two smallest binades are missing and whose
+        zero has a code beside (e ≥ 2). That code also sends every magnitude below the smallest to zero,
+        where a target set takes the nearer of the two.
+
+    Raises
+    ------
+    ValueError
+        For other values.
     """
 
     bits: int

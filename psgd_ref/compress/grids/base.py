@@ -3,14 +3,17 @@
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy.typing as npt
 
 from psgd_ref.core import Targets, UniformGrid
-from psgd_ref.core.arguments import Array, flag, offers, real_number, whole_number
+from psgd_ref.core.arguments import Array, flag, real_number, whole_number
 from psgd_ref.core.targets import target_set
 from psgd_ref.kernels.parts import SMALLEST_STEP
+
+# How much a new value counts in a moving average of a range or of its Δ, as in the official code.
+EMA_WEIGHT = 0.1
 
 
 class Grid(Protocol):
@@ -35,8 +38,12 @@ class Grid(Protocol):
 class UniformRule:
     """What grids with evenly spaced levels share; levels are ±(2^(bits−1) − 1) and all between.
 
-    bits        : 2 … 16
-    per_channel : fit each output channel (last axis) by itself instead of the whole tensor
+    Parameters
+    ----------
+    bits
+        2 … 16.
+    per_channel
+        Fit each output channel (last axis) by itself instead of the whole tensor.
     """
 
     bits: int
@@ -60,7 +67,15 @@ class UniformRule:
 class ClipGrid(UniformRule):
     """The grid whose outermost level is `clip`, whatever the values: one that was chosen elsewhere.
 
-    clip : ≥ 0, in the unit of the weights; bits 2 … 16. Raises ValueError for others.
+    Parameters
+    ----------
+    clip
+        ≥ 0, in the unit of the weights; bits 2 … 16.
+
+    Raises
+    ------
+    ValueError
+        For others.
     """
 
     clip: float = 1.0
@@ -90,14 +105,15 @@ class FixedTargets:
         return self.targets
 
 
-def as_grid(rule: Grid | Targets) -> Grid:
-    """The rule itself, or fixed targets as a rule; ValueError for what is neither."""
-    if hasattr(rule, "fit"):
-        offers("grid", rule, ("fit",), "a grid, such as MinMaxGrid(bits=4)")
+def as_grid(rule: Any) -> Grid:
+    """A rule itself, or fixed targets as a rule; ValueError for anything else, such as a class or a name."""
+    made = not isinstance(rule, type)
+    if made and hasattr(rule, "fit") and hasattr(rule, "bits"):
         return cast(Grid, rule)
-    accepted = "a grid, such as MinMaxGrid(bits=4), or targets, such as Zero()"
-    offers("grid", rule, ("position", "nearest"), accepted)
-    return FixedTargets(rule)
+    if made and hasattr(rule, "nearest") and hasattr(rule, "position"):
+        return FixedTargets(rule)
+    given = rule.__name__ if isinstance(rule, type) else repr(rule)
+    raise ValueError(f"grid must be a rule such as MinMaxGrid(4) or targets such as Zero(); got {given}")
 
 
 def with_bits(grid: Grid, bits: int) -> Grid:
@@ -106,7 +122,7 @@ def with_bits(grid: Grid, bits: int) -> Grid:
 
 
 def pieces(w: Array, per_channel: bool) -> Iterator[Array]:
-    """The parts of a tensor that each get targets of their own, as views: itself, or its channels."""
+    """The views of a tensor that each get targets of their own: the tensor, or its channels."""
     if not per_channel or w.ndim < 2:
         yield w
         return

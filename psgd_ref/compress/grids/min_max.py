@@ -14,10 +14,30 @@ from psgd_ref.core.arguments import real_array
 class MinMaxGrid(UniformRule):
     """Δ = max|w| / (2^(b−1) − 1): the largest weight is the outermost level (restricted range).
 
-    bits 2 … 16. Raises ValueError for other bits and for weights that are not finite. A moving average
-    of Δ, as in the official code, is `PSGD(refresh="ema")` for weights and the range "ema" of
-    `calibrated` for activations: an average needs a history, and a grid has none.
-    Source: the paper, Eq. (8) (numbering from memory), and the official code.
+    A moving average of Δ, as in the official code, is `PSGD(refresh="ema")` for weights and the range "ema"
+    of `calibrated` for activations: an average needs a history, and a grid has none.
+
+    Parameters
+    ----------
+    bits
+        2 … 16.
+    per_channel
+        Fit each output channel (last axis) by itself instead of the whole tensor.
+
+    Raises
+    ------
+    ValueError
+        For other bits, and when fitted to weights that are not finite.
+
+    Source
+    ------
+    The paper, Eq. (8) (numbering from memory), and the official code.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> pr.MinMaxGrid(bits=3).fit([0.75, -0.25, 0.5])
+    UniformGrid(step=0.25, levels=3)
     """
 
     def fit(self, w: npt.ArrayLike) -> UniformGrid:

@@ -18,8 +18,28 @@ CANDIDATES, SAMPLE = (40, 16, 16), 2048
 class MSEGrid(UniformRule):
     """The step Δ that makes Σ (w − Q(w))² least, weights beyond the outermost level clipped to it.
 
-    bits 2 … 16. A scan of 40 clipping values from max|w| down, refined twice around the best.
-    Raises ValueError for other bits and for weights that are not finite.
+    A scan of 40 clipping values from max|w| down, refined twice around the best.
+
+    Parameters
+    ----------
+    bits
+        2 … 16.
+    per_channel
+        Fit each output channel (last axis) by itself instead of the whole tensor.
+
+    Raises
+    ------
+    ValueError
+        For other bits, and when fitted to weights that are not finite.
+
+    Examples
+    --------
+    One large weight among many small ones is clipped:
+
+    >>> import psgd_ref as pr
+    >>> w = [0.1, -0.2, 0.3] * 100 + [2.0]
+    >>> pr.MSEGrid(bits=3).fit(w).step < pr.MinMaxGrid(bits=3).fit(w).step
+    True
     """
 
     def fit(self, w: npt.ArrayLike) -> UniformGrid:
@@ -31,9 +51,17 @@ class MSEGrid(UniformRule):
 class PNormGrid(UniformRule):
     """The step Δ that makes Σ |w − Q(w)|^p least: small p clips hard, large p spares the largest weights.
 
-    p > 0, bits 2 … 16; p = 2 is `MSEGrid`. The scan of `MSEGrid`; a tensor of more than 2,048 weights
-    is represented by the middle ones of as many equal groups. Raises ValueError for other values.
-    Source: Nahshan et al. 2020 (LAPQ), the start of its search, where p is in 2 … 4.
+    p > 0, bits 2 … 16; p = 2 is `MSEGrid`. The scan of `MSEGrid`; a tensor of more than 2,048 weights is
+    represented by the middle ones of as many equal groups.
+
+    Raises
+    ------
+    ValueError
+        For other values.
+
+    Source
+    ------
+    Nahshan et al. 2020 (LAPQ), the start of its search, where p is in 2 … 4.
     """
 
     p: float = 2.0

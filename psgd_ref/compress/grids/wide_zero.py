@@ -17,11 +17,23 @@ class WideZeroGrid(UniformRule):
 
     Δ = max|w|/K,   K = 2^(bits−1) − 1,   r = max(1, rint(2K·reach)) ≤ K
 
-    reach : how far zero's cell reaches, as a share of max|w|, 0 … 0.5; the cell ends at rΔ/2. 0 is the
-            min-max grid, 0.5 leaves three targets, at any number of bits.
     PSGD towards it draws small weights to 0 and large ones to levels of the min-max grid of as many bits:
     one training run for pruning and for quantization on the usual grid. bits 2 … 16.
-    Raises ValueError for other values. Source: ours.
+
+    Parameters
+    ----------
+    reach
+        How far zero's cell reaches, as a fraction of max|w|, 0 … 0.5; the cell ends at rΔ/2. 0 is the
+        min-max grid, 0.5 leaves three targets, at any number of bits.
+
+    Raises
+    ------
+    ValueError
+        For other values.
+
+    Source
+    ------
+    Ours.
     """
 
     reach: float = 0.25

@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref import kernels
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.grids.aciq import half_range_clip
+from psgd_ref.compress.grids.base import EMA_WEIGHT
 from psgd_ref.compress.grids.mse import best_clip
 from psgd_ref.compress.post_training.moments import input_signals
-from psgd_ref.compress.selection import OUTER_BITS
+from psgd_ref.compress.selection import layer_bits
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number, whole_number
 from psgd_ref.kernels.checks import floats, shaped
@@ -20,7 +21,6 @@ from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.model import check_model
 
-EMA_WEIGHT = 0.1
 BATCH_SIZE, SAMPLE = 128, 2**14
 
 
@@ -78,8 +78,16 @@ class NearestTarget(Layer):
 class Inputs:
     """What calibration images showed of one layer's input.
 
-    sample  : at most 16,384 of its values, evenly spaced
-    mean    : of each channel, (C,);   smallest : over all values;   tops : largest value of each batch
+    Attributes
+    ----------
+    sample
+        At most 16,384 of its values, evenly spaced.
+    mean
+        Of each channel, (C,).
+    smallest
+        Over all values.
+    tops
+        Largest value of each batch.
     """
 
     sample: Array
@@ -115,12 +123,22 @@ RULES = (*RANGES, BATCH_NORM)
 def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dict[str, UnsignedRounding]:
     """Unsigned rounding for the input of every layer but the first, with ranges from calibration images.
 
-    images : (N, H, W, C) as the model takes them, no labels needed
-    bits   : 1 … 16; below 4 the last layer's input keeps 8
-    rule   : "max" (the largest value), "ema" (moving average of the batches' largest), "mse" (least
-             squared error) or "aciq" (`half_range_clip`)
-    The first layer's input, the image, stays as it is. Raises ValueError for other values, and for an
-    input that is negative somewhere: behind a ReLU none is.
+    The first layer's input, the image, stays as it is.
+
+    Parameters
+    ----------
+    images
+        (N, H, W, C) as the model takes them, no labels needed.
+    bits
+        1 … 16; below 4 the last layer's input keeps 8.
+    rule
+        "max" (the largest value), "ema" (moving average of the batches' largest), "mse" (least squared
+        error) or "aciq" (`half_range_clip`).
+
+    Raises
+    ------
+    ValueError
+        For other values, and for an input that is negative somewhere: behind a ReLU none is.
     """
     check_model(model)
     end = RANGES[choice("rule", rule, tuple(RANGES))]
@@ -146,15 +164,22 @@ def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict
     return {name: observed[name] for name in names}
 
 
-def from_batch_norms(model: Model, bits: int, deviations: float = 6.0) -> dict[str, UnsignedRounding]:
+def from_batch_norms(model: Model, bits: int, stds: float = 6.0) -> dict[str, UnsignedRounding]:
     """The same with ranges [0, max_c (β_c + n|γ_c|)] from batch norms: no data are needed.
 
     In front of the ReLU of a residual sum the moments of both summands are added (`input_signals`).
-    deviations : n ≥ 0. Layers whose input no batch norm describes are left out.
-    Source: Nagel et al. 2019 (DFQ); the official PSGD code, which leaves out the sums and |·|.
+
+    Parameters
+    ----------
+    stds
+        n ≥ 0. Layers whose input no batch norm describes are left out.
+
+    Source
+    ------
+    Nagel et al. 2019 (DFQ); the official PSGD code, which leaves out the sums and |·|.
     """
     check_model(model)
-    n, signals = real_number("deviations", deviations), input_signals(model)
+    n, signals = real_number("stds", stds), input_signals(model)
     found: dict[str, UnsignedRounding] = {}
     for name, width in input_bits(model, bits).items():
         signal = signals[name]
@@ -165,18 +190,21 @@ def from_batch_norms(model: Model, bits: int, deviations: float = 6.0) -> dict[s
 
 def input_bits(model: Model, bits: int) -> dict[str, int]:
     """Bits of the input of every layer but the first, by name: 8 for the last one below 4 bits."""
-    names = [link.name for link in links(model)][1:]
+    names = [each.name for each in weight_layers(model)][1:]
     width = whole_number("bits of activations", bits, 1, 16)
-    return {name: OUTER_BITS if width < 4 and name == names[-1] else width for name in names}
+    return {name: layer_bits(width, outer=name == names[-1]) for name in names}
 
 
 def insert_input_quantizers(model: Model, quantizers: Mapping[str, Layer]) -> None:
     """Put quantizers in front of layers, by the layer's name. Modifies the model.
 
-    Raises ValueError for a name that is no layer with a weight.
+    Raises
+    ------
+    ValueError
+        For a name that is no layer with a weight.
     """
     check_model(model)
-    layers = {link.name: link.layer for link in links(model)}
+    layers = {each.name: each.layer for each in weight_layers(model)}
     unknown = sorted(set(quantizers) - set(layers))
     if unknown:
         raise ValueError(f"no layer {', '.join(unknown)}; those with a weight are {', '.join(layers)}")
@@ -188,20 +216,25 @@ def insert_input_quantizers(model: Model, quantizers: Mapping[str, Layer]) -> No
 def observe(model: Model, images: Array) -> dict[str, Inputs]:
     """Run the model on images in evaluation mode and record the input of every layer with a weight.
 
-    Whatever quantizers it holds act. Raises ValueError for no images.
+    Whatever quantizers it holds act.
+
+    Raises
+    ------
+    ValueError
+        For no images.
     """
     if len(images) == 0:
         raise ValueError("images must not be empty; calibration needs at least one")
-    found = links(model)
-    recorders = {link.name: _Recorder(link.layer.input_quantizer) for link in found}
+    found = weight_layers(model)
+    recorders = {each.name: _Recorder(each.layer.input_quantizer) for each in found}
     try:
-        for link in found:
-            link.layer.input_quantizer = recorders[link.name]
+        for each in found:
+            each.layer.input_quantizer = recorders[each.name]
         for start in range(0, len(images), BATCH_SIZE):
             model.forward(images[start : start + BATCH_SIZE])
     finally:
-        for link in found:
-            link.layer.input_quantizer = recorders[link.name].inner
+        for each in found:
+            each.layer.input_quantizer = recorders[each.name].inner
     return {name: recorder.inputs() for name, recorder in recorders.items()}
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.compress.graph import Link, links
+from psgd_ref.compress.graph import WeightLayer, weight_layers
 from psgd_ref.compress.grids.base import Grid
 from psgd_ref.compress.grids.mse import MSEGrid
 from psgd_ref.compress.post_training.quantize import QuantizedModel, quantize
@@ -20,7 +20,7 @@ from psgd_ref.nn.weighted import Weighted
 # The stretched sigmoid's ends, so that 0 and 1 are reached, and the penalty's exponent at start and end.
 LOWEST, HIGHEST = -0.1, 1.1
 FIRST_POWER, LAST_POWER = 20.0, 2.0
-# The first part of the steps goes without the penalty that makes up every weight's mind.
+# The first steps, this fraction of them, go without the penalty that decides between up and down.
 FREE = 0.2
 
 
@@ -95,7 +95,7 @@ def adaround(
     options = options or AdaRound()
     quantized = quantize(model, bits, grid)
     rng = np.random.default_rng(options.seed)
-    for before, after in zip(links(model), links(quantized), strict=True):
+    for before, after in zip(weight_layers(model), weight_layers(quantized), strict=True):
         name = _weight_name(after)
         tensor = quantized.quantized.get(name)
         if tensor is None:
@@ -109,7 +109,7 @@ def adaround(
 
 
 def _learn(
-    link: Link,
+    each: WeightLayer,
     w: Array,
     x: Array,
     wanted: Array,
@@ -119,20 +119,20 @@ def _learn(
 ) -> npt.NDArray[np.signedinteger]:
     """The codes of one layer's weights."""
     if tensor.levels is not None:
-        raise ValueError(f"AdaRound needs a uniform grid; {link.name} has a table of levels")
+        raise ValueError(f"AdaRound needs a uniform grid; {each.name} has a table of levels")
     last = 2 ** (tensor.bits - 1) - 1
     position = w.astype(np.float64) / tensor.scale
     floor = np.floor(position)
     start = np.clip((position - floor - LOWEST) / (HIGHEST - LOWEST), 1e-6, 1 - 1e-6)
     v = np.log(start / (1 - start))
     m, u = np.zeros_like(v), np.zeros_like(v)
-    factor = np.square(_factor(link, wanted.shape[-1]))
+    factor = np.square(_factor(each, wanted.shape[-1]))
     for step in range(options.steps):
         chosen = rng.integers(0, len(x), min(options.batch_size, len(x)))
         h, slope = _rounding(v)
         soft = np.clip(floor + h, -last, last)
         rounded = (soft * tensor.scale).astype(w.dtype)
-        dw = _error_gradient(link.layer, x[chosen], wanted[chosen], rounded, factor)
+        dw = _error_gradient(each.layer, x[chosen], wanted[chosen], rounded, factor)
         gradient = dw * tensor.scale * slope * (np.abs(floor + h) <= last)
         gradient += options.penalty * _penalty_slope(h, step / options.steps) * slope
         m += 0.1 * (gradient - m)
@@ -161,34 +161,34 @@ def _rounding(v: Array) -> tuple[Array, Array]:
 
 
 def _penalty_slope(h: Array, done: float) -> Array:
-    """∂/∂h of Σ 1 − |2h − 1|^β; β falls as a cosine once the free part of the steps is over."""
+    """∂/∂h of Σ 1 − |2h − 1|^β; β falls as a cosine once the free steps are over."""
     if done < FREE:
         return np.zeros_like(h)
-    part = (done - FREE) / (1 - FREE)
-    power = LAST_POWER + 0.5 * (FIRST_POWER - LAST_POWER) * (1 + np.cos(np.pi * part))
+    fraction = (done - FREE) / (1 - FREE)
+    power = LAST_POWER + 0.5 * (FIRST_POWER - LAST_POWER) * (1 + np.cos(np.pi * fraction))
     return np.asarray(-2 * power * np.sign(2 * h - 1) * np.abs(2 * h - 1) ** (power - 1))
 
 
-def _factor(link: Link, channels: int) -> Array:
+def _factor(each: WeightLayer, channels: int) -> Array:
     """What the batch norm behind the layer multiplies each channel by in evaluation; 1 without one."""
-    if link.norm is None:
+    if each.norm is None:
         return np.ones(channels)
-    variance = link.norm.running_var.astype(np.float64) + link.norm.eps
-    return np.asarray(link.norm.weight.value / np.sqrt(variance))
+    variance = each.norm.running_var.astype(np.float64) + each.norm.eps
+    return np.asarray(each.norm.weight.value / np.sqrt(variance))
 
 
-def _weight_name(link: Link) -> str:
-    return f"{link.name}.weight" if link.name else "weight"
+def _weight_name(each: WeightLayer) -> str:
+    return f"{each.name}.weight" if each.name else "weight"
 
 
-def _input(model: Model, link: Link, images: Array) -> Array:
+def _input(model: Model, each: WeightLayer, images: Array) -> Array:
     """What reaches the layer, behind a quantizer of its input."""
-    keeper = _Keeper(link.layer.input_quantizer)
-    link.layer.input_quantizer = keeper
+    keeper = _Keeper(each.layer.input_quantizer)
+    each.layer.input_quantizer = keeper
     try:
         model.forward(images)
     finally:
-        link.layer.input_quantizer = keeper.inner
+        each.layer.input_quantizer = keeper.inner
     return keeper.seen
 
 

@@ -9,9 +9,13 @@ from psgd_ref.nn.parameters import named_layers
 def reestimate_batch_norm(model: Model, images: Array, batch_size: int = 500) -> None:
     """Replace every running mean and variance by their averages over `images`. Modifies `model`.
 
-    images : (N, H, W, C) as the model takes them, N ≥ 1; no labels are needed
-    After quantization or pruning the layers' inputs have other means than in training; this mends it
+    After quantization or pruning the layers' inputs have other means than in training; this corrects it
     and trains nothing. The average is over batches of equal weight.
+
+    Parameters
+    ----------
+    images
+        (N, H, W, C) as the model takes them, N ≥ 1; no labels are needed.
     """
     check_model(model)
     norms = [layer for _, layer in named_layers(model.net) if isinstance(layer, BatchNorm)]

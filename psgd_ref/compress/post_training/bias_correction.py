@@ -1,6 +1,6 @@
 """Bias correction: take away the mean error that rounded weights cause at every output."""
 
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.post_training.activations import observe
 from psgd_ref.compress.post_training.moments import input_signals
 from psgd_ref.core.arguments import Array
@@ -10,21 +10,30 @@ from psgd_ref.nn import Model
 def correct_biases(quantized: Model, original: Model, images: Array | None = None) -> None:
     """b ← b − Σ (Ŵ − W) E[x] over each output's inputs. Modifies the quantized model.
 
-    original : the same network before quantization
-    images   : measure E[x] on them, in the original (N, H, W, C); by default it is read off the batch
-               norms (`input_signals`), and layers without one before them stay as they are
-    Layers without a bias stay as they are, too: fold their batch norms first. Zeros of padding count as
-    any other input. Source: Nagel et al. 2019 (DFQ).
+    Layers without a bias stay as they are, too: fold their batch norms first. Zeros of padding count as any
+    other input.
+
+    Parameters
+    ----------
+    original
+        The same network before quantization.
+    images
+        Measure E[x] on them, in the original (N, H, W, C); by default it is read off the batch norms
+        (`input_signals`), and layers without one before them stay as they are.
+
+    Source
+    ------
+    Nagel et al. 2019 (DFQ).
     """
     means = _measured(original, images) if images is not None else _expected(original)
-    for link, before in zip(links(quantized), links(original), strict=True):
-        mean = means.get(link.name)
-        if mean is None or link.layer.bias is None:
+    for each, before in zip(weight_layers(quantized), weight_layers(original), strict=True):
+        mean = means.get(each.name)
+        if mean is None or each.layer.bias is None:
             continue
-        error = link.layer.weight.value - before.layer.weight.value
+        error = each.layer.weight.value - before.layer.weight.value
         # Sum over the kernel's window first, then over the input channels.
         by_input = error.reshape(-1, *error.shape[-2:]).sum(axis=0)
-        link.layer.bias.value[...] -= mean.astype(error.dtype) @ by_input
+        each.layer.bias.value[...] -= mean.astype(error.dtype) @ by_input
 
 
 def _expected(model: Model) -> dict[str, Array]:

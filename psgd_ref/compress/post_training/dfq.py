@@ -6,7 +6,7 @@ from psgd_ref.compress.grids.base import Grid
 from psgd_ref.compress.grids.min_max import MinMaxGrid
 from psgd_ref.compress.post_training.activations import from_batch_norms, insert_input_quantizers
 from psgd_ref.compress.post_training.bias_correction import correct_biases
-from psgd_ref.compress.post_training.equalisation import absorb_biases, equalize
+from psgd_ref.compress.post_training.equalization import absorb_biases, equalize
 from psgd_ref.compress.post_training.folding import fold_batch_norms
 from psgd_ref.compress.post_training.quantize import QuantizedModel
 from psgd_ref.compress.selection import assign
@@ -21,19 +21,30 @@ def dfq(
     grid: Callable[..., Grid] = MinMaxGrid,
     per_channel: bool = False,
 ) -> QuantizedModel:
-    """Fold batch norms, equalise ranges, absorb high biases, round the weights, correct the biases.
+    """Fold batch norms, equalize ranges, absorb high biases, round the weights, correct the biases.
 
-    bits, grid, per_channel : of the weights, as in `quantize`; biases stay at full precision
-    activation_bits         : None leaves activations as they are; else ranges from the batch norms
-    Needs no data. A network without batch norms is equalised, and that is all. The first layer's inputs are
-    taken to have mean zero. Source: Nagel et al. 2019; its sums over residual blocks are ours.
+    Needs no data. A network without batch norms is equalized, and that is all. The first layer's inputs are
+    taken to have mean zero.
+
+    Parameters
+    ----------
+    bits, grid, per_channel
+        Of the weights, as in `quantize`; biases stay at full precision.
+    activation_bits
+        None leaves activations as they are; else ranges from the batch norms.
+
+    Source
+    ------
+    Nagel et al. 2019; its sums over residual blocks are ours.
     """
     check_model(model)
     ready = fold_batch_norms(model)
     equalize(ready)
     absorb_biases(ready)
     rules = {
-        part.name: rule for part, rule in assign(ready, grid(bits, per_channel)) if part.role == "weight"
+        segment.name: rule
+        for segment, rule in assign(ready, grid(bits, per_channel))
+        if segment.role == "weight"
     }
     quantized = QuantizedModel(ready, rules)
     correct_biases(quantized, ready)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import Parameter, zeros
@@ -17,19 +17,23 @@ def fold_batch_norms(model: Model) -> Model:
     k = γ/√(v + ε):   W ← W k,   b ← (b − m) k + β
 
     The batch norm stays in its place as the identity, and remembers what it normalised: it has mean β,
-    variance γ², scale |γ| and shift β now. So its moments can still be read off it, and re-estimating
-    its statistics after quantization restores them. Biases that come from a batch norm are kept off
-    the grid like the batch norm (role "norm"). Source: Jacob et al. 2018; the memory is ours.
+    variance γ², scale |γ| and shift β now. So its moments can still be read off it, and re-estimating its
+    statistics after quantization restores them. Biases that come from a batch norm are kept off the grid
+    like the batch norm (role "norm").
+
+    Source
+    ------
+    Jacob et al. 2018; the memory is ours.
     """
     check_model(model)
     copied = Model.copy(model)
-    foldable = [link for link in links(copied) if link.norm is not None]
-    for link in foldable:
-        if link.layer.bias is None:
-            link.layer.bias = Parameter((link.layer.weight.shape[-1],), "norm", zeros)
+    foldable = [each for each in weight_layers(copied) if each.norm is not None]
+    for each in foldable:
+        if each.layer.bias is None:
+            each.layer.bias = Parameter((each.layer.weight.shape[-1],), "norm", zeros)
     copied.lay_out_again()
-    for link in foldable:
-        norm, weight, bias = link.norm, link.layer.weight.value, link.layer.bias
+    for each in foldable:
+        norm, weight, bias = each.norm, each.layer.weight.value, each.layer.bias
         assert norm is not None
         assert bias is not None
         gamma, beta = norm.weight.value, norm.bias.value

@@ -37,9 +37,20 @@ BATCH_SIZE = 512
 class LAPQ:
     """What the three steps found: the model, and the calibration loss after each.
 
-    grids  : of the weights, by parameter name: also targets to train towards, `PSGD(grid=found.grids)`
-    losses : at each p of `POWERS`;   p : the chosen one
-    start  : loss at p;   end : loss after the joint search;   evaluations : how many losses it looked at
+    Attributes
+    ----------
+    grids
+        Of the weights, by parameter name: also targets to train towards, `PSGD(grid=found.grids)`.
+    losses
+        At each p of `POWERS`.
+    p
+        The chosen one.
+    start
+        Loss at p.
+    end
+        Loss after the joint search.
+    evaluations
+        How many losses it looked at.
     """
 
     model: QuantizedModel
@@ -67,13 +78,24 @@ def lapq(
        inside 2 … 4, or where its vertex is worse).
     3. Powell's method on all clips together, from those of p*, on the calibration loss.
 
-    images, labels  : calibration images (N, H, W, C) as the model takes them, and their labels (N,)
-    bits            : of the weights; below 4 the first and last layer keep 8; biases: min-max
-    activation_bits : of every layer's input but the first; None leaves activations as they are
-    evaluations     : losses that step 3 may look at, 0 for none. Each costs one pass over the images, and
-                     a sweep over all clips about ten for each; layers of 8 bits and more keep theirs
-    correction      : of the weights' means, as in `quantize`
-    Raises ValueError for other values and for no images.
+    Parameters
+    ----------
+    images, labels
+        Calibration images (N, H, W, C) as the model takes them, and their labels (N,).
+    bits
+        Of the weights; below 4 the first and last layer keep 8; biases: min-max.
+    activation_bits
+        Of every layer's input but the first; None leaves activations as they are.
+    evaluations
+        Losses that step 3 may look at, 0 for none. Each costs one run over the images, and a sweep
+        over all clips about ten for each; layers of 8 bits and more keep theirs.
+    correction
+        Of the weights' means, as in `quantize`.
+
+    Raises
+    ------
+    ValueError
+        For other values and for no images.
     """
     check_model(model)
     if len(images) == 0:
@@ -114,8 +136,8 @@ class _Problem:
         self.model, self.images, self.labels, self.correction = model, images, labels, correction
         self.subject = QuantizedModel(model, {})
         rules = assign(model, MinMaxGrid(bits))
-        self.biases = {part.name: rule for part, rule in rules if part.role == "bias"}
-        self.weights = {part.name: rule.bits or 0 for part, rule in rules if part.role == "weight"}
+        self.biases = {segment.name: rule for segment, rule in rules if segment.role == "bias"}
+        self.weights = {segment.name: rule.bits or 0 for segment, rule in rules if segment.role == "weight"}
         self.inputs = {} if activation_bits is None else input_bits(model, activation_bits)
         observed = unsigned_inputs(model, images, self.inputs) if self.inputs else {}
         self.samples = {name: inputs.sample for name, inputs in observed.items()}
@@ -147,9 +169,9 @@ class _Problem:
         """Mean cross-entropy of the calibration images."""
         model, total = self.quantized(clips), 0.0
         for start in range(0, len(self.images), BATCH_SIZE):
-            part = slice(start, start + BATCH_SIZE)
-            labels = self.labels[part]
-            total += cross_entropy(model.forward(self.images[part]), labels)[0] * len(labels)
+            batch = slice(start, start + BATCH_SIZE)
+            labels = self.labels[batch]
+            total += cross_entropy(model.forward(self.images[batch]), labels)[0] * len(labels)
         return total / len(self.images)
 
     def search(self, start: Array, loss: float, budget: int) -> tuple[Array, float, int]:

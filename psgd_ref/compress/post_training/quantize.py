@@ -15,19 +15,24 @@ from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
 
 Assignment = Mapping[str, Grid | Sequence[Grid]]
-CORRECTIONS = ("none", "mean", "mean and deviation")
+CORRECTIONS = ("none", "mean", "mean and std")
 
 
 class QuantizedModel(Model):
-    """A copy of a model whose gridded parameters lie on their grids.
+    """A copy of a model whose parameters lie on the levels of their grids.
 
     What is rounded are the weights that the model computes with: where a quantizer or another layer stands
     before a weight, what it gives, and the copy does without it.
 
-    grid       : one rule for all (8 bits in the first and last layer below 4), or a rule, or one for each
-                 channel, by parameter name; parameters without a rule stay as they are
-    correction : see `quantize`
-    quantized  : the integers of every quantized parameter, by name
+    Parameters
+    ----------
+    grid
+        One rule for all (8 bits in the first and last layer below 4), or a rule, or one for each
+        channel, by parameter name; parameters without a rule stay as they are.
+    correction
+        See `quantize`.
+    quantized
+        The integers of every quantized parameter, by name.
     """
 
     def __init__(self, model: Model, grid: Grid | Assignment, correction: str = "none") -> None:
@@ -38,7 +43,9 @@ class QuantizedModel(Model):
             )
         super().__setstate__(remove_parametrizations(model).__getstate__())
         rules: Assignment = (
-            grid if isinstance(grid, Mapping) else {part.name: rule for part, rule in assign(self, grid)}
+            grid
+            if isinstance(grid, Mapping)
+            else {segment.name: rule for segment, rule in assign(self, grid)}
         )
         self.quantized: dict[str, QuantizedTensor] = {}
         self.round(self, rules, correction)
@@ -49,9 +56,13 @@ class QuantizedModel(Model):
             w = model.segment(name).view(model.w)
             tensor = quantize_tensor(w, rule)
             if correction != "none":
-                tensor = correct_channels(tensor, w, deviation=correction == "mean and deviation")
+                tensor = correct_channels(tensor, w, std=correction == "mean and std")
             self.quantized[name] = tensor
             self.segment(name).view(self.w)[...] = tensor.values
+
+    def __repr__(self) -> str:
+        bits = ", ".join(f"{name}: {tensor.bits} bits" for name, tensor in self.quantized.items())
+        return f"QuantizedModel({bits})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "quantized": self.quantized}
@@ -70,12 +81,33 @@ def quantize(
 ) -> QuantizedModel:
     """A new model with weights and linear biases rounded to b bits; the given one stays as it is.
 
-    bits       : 2 … 16; below 4 the first and last layer keep 8, as in the official code
-    grid       : `MinMaxGrid`, `MSEGrid` or another rule that takes bits and per_channel
-    correction : give each output channel its "mean" back, or "mean and deviation" (see `correct_channels`)
     Batch-norm statistics are left as they are (see `reestimate_batch_norm`). Every grid has a level at 0,
     so pruned weights stay pruned; a correction would move them, and is refused for a pruned model.
-    Raises ValueError for other values and for weights that are not finite.
+
+    Parameters
+    ----------
+    bits
+        2 … 16; below 4 the first and last layer keep 8, as in the official code.
+    grid
+        `MinMaxGrid`, `MSEGrid` or another rule that takes bits and per_channel.
+    per_channel
+        Fit a grid to each output channel instead of each tensor.
+    correction
+        Give each output channel its "mean" back, or "mean and std" (see `correct_channels`).
+
+    Raises
+    ------
+    ValueError
+        For other values and for weights that are not finite.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> quantized = pr.quantize(pr.models.mlp((4, 3, 2)), bits=4)
+    >>> quantized
+    QuantizedModel(fc1.weight: 4 bits, fc1.bias: 4 bits, fc2.weight: 4 bits, fc2.bias: 4 bits)
+    >>> int(abs(quantized.quantized["fc1.weight"].codes).max())
+    7
     """
     check_model(model)
     return QuantizedModel(model, grid(bits, per_channel), correction)

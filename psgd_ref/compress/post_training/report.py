@@ -16,12 +16,20 @@ from psgd_ref.nn.model import check_model
 class LayerReport:
     """One quantized parameter; a range of two numbers where channels differ.
 
-    step     : Δ, or the gaps of an uneven grid
-    distance : mean |w − Q(w)|, in the unit of the weights
-    clipped  : share of weights beyond the outermost level by more than rounding error, 0 … 1
-    error    : mean of (w − Q(w))² relative to Δ²/12; 1 for weights uniform in their cells
-    strength : λ* = 8/Δ, the strength that keeps the volume of a cell at ε = 0 (claim C3)
-    codes    : the least and the largest integer, and how many different ones there are
+    Attributes
+    ----------
+    step
+        Δ, or the gaps of an uneven grid.
+    distance
+        Mean |w − Q(w)|, in the unit of the weights.
+    clipped
+        Fraction of weights beyond the outermost level by more than rounding error, 0 … 1.
+    error
+        Mean of (w − Q(w))² relative to Δ²/12; 1 for weights uniform in their cells.
+    strength
+        λ* = 8/Δ, the strength that keeps the volume of a cell at ε = 0 (claim C3).
+    codes
+        The least and the largest integer, and how many different ones there are.
     """
 
     name: str

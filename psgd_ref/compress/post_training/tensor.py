@@ -16,14 +16,23 @@ class QuantizedTensor:
     """A tensor as integers. values = (codes − zero_point) · scale [+ shift], exactly, in scale's dtype;
     on an uneven grid codes index a table: values = levels[codes − lowest code] · scale [+ shift].
 
-    bits       : of the grid (of the widest channel's, where they differ)
-    codes      : int8 (int16 above 8 bits) in the shape of the tensor; on a symmetric uniform grid in
-                 −(2^(bits−1) − 1) … 2^(bits−1) − 1
-    scale      : the step Δ, shape () or (channels,), in the dtype of the weights; 1 with `levels`
-    zero_point : the code of 0, always 0 for weights
-    levels     : None, or the table of an uneven grid: (m,), or (channels, m) when fitted per channel
-    lowest     : the code of the table's first entry
-    shift      : None, or what a correction adds to each output channel (last axis), (channels,)
+    Attributes
+    ----------
+    bits
+        Of the grid (of the widest channel's, where they differ).
+    codes
+        int8 (int16 above 8 bits) in the shape of the tensor; on a symmetric uniform grid in
+        −(2^(bits−1) − 1) … 2^(bits−1) − 1.
+    scale
+        The step Δ, shape () or (channels,), in the dtype of the weights; 1 with `levels`.
+    zero_point
+        The code of 0, always 0 for weights.
+    levels
+        None, or the table of an uneven grid: (m,), or (channels, m) when fitted per channel.
+    lowest
+        The code of the table's first entry.
+    shift
+        None, or what a correction adds to each output channel (last axis), (channels,).
     """
 
     bits: int
@@ -71,50 +80,70 @@ class QuantizedTensor:
 def quantize_tensor(w: Array, grid: Grid | Sequence[Grid]) -> QuantizedTensor:
     """Round a tensor to the nearest levels of the grid that is fitted to it.
 
-    w    : any shape; with `grid.per_channel` the last axis is the channel
-    grid : a rule, or a sequence of rules, one for each channel
-    Ties go to the level an even number of places from zero's. Raises ValueError for weights that are
-    not finite and for targets of which there are too few (a single one) or too many to count in 16 bits.
+    Ties go to the level an even number of levels from zero's.
+
+    Parameters
+    ----------
+    w
+        Any shape; with `grid.per_channel` the last axis is the channel.
+    grid
+        A rule, or a sequence of rules, one for each channel.
+
+    Raises
+    ------
+    ValueError
+        For weights that are not finite and for targets of which there are too few (a single one) or too
+        many to count in 16 bits.
     """
     per_channel = isinstance(grid, Sequence) or (grid.per_channel and w.ndim > 1)
-    parts = list(pieces(w, per_channel))
-    rules = list(grid) if isinstance(grid, Sequence) else [grid] * len(parts)
-    if len(rules) != len(parts):
-        raise ValueError(f"a sequence of grids needs one for each of {len(parts)} channels; got {len(rules)}")
-    targets = [rule.fit(part) for rule, part in zip(rules, parts, strict=True)]
-    bits = max(_bits(rule, aims) for rule, aims in zip(rules, targets, strict=True))
+    tensors = list(pieces(w, per_channel))
+    rules = list(grid) if isinstance(grid, Sequence) else [grid] * len(tensors)
+    if len(rules) != len(tensors):
+        raise ValueError(
+            f"a sequence of grids needs one for each of {len(tensors)} channels; got {len(rules)}"
+        )
+    targets = [rule.fit(piece) for rule, piece in zip(rules, tensors, strict=True)]
+    bits = max(_bits(rule, target) for rule, target in zip(rules, targets, strict=True))
     codes = np.empty(w.shape, np.int8 if bits <= 8 else np.int16)
-    for part, aims, out in zip(parts, targets, pieces(codes, per_channel), strict=True):
-        out[...] = aims.position(part)
-    steps = [aims.step for aims in targets if isinstance(aims, UniformGrid)]
+    for piece, target, out in zip(tensors, targets, pieces(codes, per_channel), strict=True):
+        out[...] = target.position(piece)
+    steps = [target.step for target in targets if isinstance(target, UniformGrid)]
     if len(steps) == len(targets):
         return QuantizedTensor(bits, codes, np.array(steps if per_channel else steps[0], w.dtype))
-    tables = [aims for aims in targets if isinstance(aims, FiniteTargets)]
-    if len(tables) < len(targets) or len({(aims.values.size, aims.origin) for aims in tables}) > 1:
+    tables = [target for target in targets if isinstance(target, FiniteTargets)]
+    if len(tables) < len(targets) or len({(target.values.size, target.origin) for target in tables}) > 1:
         raise ValueError("a table of levels needs targets of one kind, as many in each channel")
-    levels = np.array([aims.values for aims in tables] if per_channel else tables[0].values, w.dtype)
+    levels = np.array([target.values for target in tables] if per_channel else tables[0].values, w.dtype)
     return QuantizedTensor(bits, codes, np.ones((), w.dtype), levels=levels, lowest=-tables[0].origin)
 
 
-def correct_channels(tensor: QuantizedTensor, w: Array, deviation: bool = False) -> QuantizedTensor:
-    """Give every output channel of a quantized tensor its mean back, and its deviation if asked.
+def correct_channels(tensor: QuantizedTensor, w: Array, std: bool = False) -> QuantizedTensor:
+    """Give every output channel of a quantized tensor its mean back, and its standard deviation if asked.
 
     W̃ = (Ŵ − mean Ŵ) r + mean W,   r = 1, or sd W / (sd Ŵ + 1e−8)
 
-    w : the tensor before quantization; channels are its last axis, and a vector is left as it is.
-    The correction goes into `scale` and `shift`, the codes stay. Source: Banner et al. 2019, and its code.
+    The correction goes into `scale` and `shift`, the codes stay.
+
+    Parameters
+    ----------
+    w
+        The tensor before quantization; channels are its last axis, and a vector is left as it is.
+
+    Source
+    ------
+    Banner et al. 2019, and its code.
     """
     if w.ndim < 2:
         return tensor
     axes = tuple(range(w.ndim - 1))
     values, original = tensor.values.astype(np.float64), w.astype(np.float64)
-    ratio = original.std(axes) / (values.std(axes) + 1e-8) if deviation else np.ones(w.shape[-1])
+    ratio = original.std(axes) / (values.std(axes) + 1e-8) if std else np.ones(w.shape[-1])
     shift = original.mean(axes) - ratio * values.mean(axes)
     dtype = tensor.scale.dtype
     return QuantizedTensor(
         tensor.bits,
         tensor.codes,
-        (tensor.scale * ratio).astype(dtype) if deviation else tensor.scale,
+        (tensor.scale * ratio).astype(dtype) if std else tensor.scale,
         tensor.zero_point,
         tensor.levels,
         tensor.lowest,

@@ -21,8 +21,12 @@ SPACING = 2**20
 class Gates(Parametrization):
     """w = θ ⊙ z, z hard concrete: drawn anew at every training step, its noise-free value in evaluation.
 
-    dropped : in (0, 1), sets the first logits, φ = ln((1 − dropped)/dropped)
-    seed    : of the draws, which depend on it and on how many there were
+    Parameters
+    ----------
+    dropped
+        In (0, 1), sets the first logits, φ = ln((1 − dropped)/dropped).
+    seed
+        Of the draws, which depend on it and on how many there were.
     """
 
     def __init__(self, shape: tuple[int, ...], dropped: float, seed: int) -> None:
@@ -66,11 +70,23 @@ class Gates(Parametrization):
 def gated(model: Model, dropped: float = 0.5, seed: int = 0) -> Model:
     """A new model with a hard-concrete gate before every weight, the same function in evaluation.
 
-    dropped : in (0, 1), the share that the gates start with as a dropout rate (the official default)
-    Train it with `L0Penalty`; `remove_parametrizations` gives the trained model in w, with
-    zeros where gates are shut.
-    Raises ValueError for other values. Source: Louizos, Welling, Kingma 2018, with a gate for each weight
-    instead of each input or filter, as in its use for unstructured pruning.
+    Train it with `L0Penalty`; `remove_parametrizations` gives the trained model in w, with zeros where
+    gates are shut.
+
+    Parameters
+    ----------
+    dropped
+        In (0, 1), the dropout rate that the gates start with (the official default).
+
+    Raises
+    ------
+    ValueError
+        For other values.
+
+    Source
+    ------
+    Louizos, Welling, Kingma 2018, with a gate for each weight instead of each input or filter, as in its
+    use for unstructured pruning.
     """
     check_model(model)
     seeds = count(SPACING * whole_number("seed", seed, 0))

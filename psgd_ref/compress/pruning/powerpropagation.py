@@ -15,8 +15,12 @@ LARGEST_ALPHA = 5
 class Powerpropagation(Parametrization):
     """w = θ|θ|^(α−1), ∂w/∂θ = α|θ|^(α−1), elementwise; α in [1, 5].
 
-    At α = 2 gradient descent in θ with rate ηλ/4 is warped gradient descent towards 0 with strength λ
-    and rate η (claim G1). Source: Schwarz et al. 2021.
+    At α = 2 gradient descent in θ with rate ηλ/4 is warped gradient descent towards 0 with strength λ and
+    rate η (claim G1).
+
+    Source
+    ------
+    Schwarz et al. 2021.
     """
 
     def __init__(self, alpha: float) -> None:
@@ -41,7 +45,16 @@ def powerpropagation(model: Model, alpha: float) -> Model:
     """A new model of the same function that is trained in θ, w = θ|θ|^(α−1); α in [1, 5], 1 changes nothing.
 
     Weights start where the given model's are, as in the official code. `remove_parametrizations` gives the
-    trained model in w. Raises ValueError for another α. Source: Schwarz et al. 2021.
+    trained model in w.
+
+    Raises
+    ------
+    ValueError
+        For another α.
+
+    Source
+    ------
+    Schwarz et al. 2021.
     """
     check_model(model)
     return register_parametrization(model, lambda shape: Powerpropagation(alpha))

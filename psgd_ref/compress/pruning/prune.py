@@ -3,31 +3,44 @@
 import numpy as np
 import numpy.typing as npt
 
+from psgd_ref.compress.selection import prunable
 from psgd_ref.core.arguments import Array, choice, real_number
-from psgd_ref.nn import Model, Segment
+from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
 
 SCOPES = ("global", "layer")
 
 
-def prunable(model: Model) -> tuple[Segment, ...]:
-    """The segments that pruning acts on: weights, not biases and batch norms."""
-    return tuple(segment for segment in model.segments if segment.role == "weight")
-
-
 def weight_indices(model: Model) -> list[npt.NDArray[np.intp]]:
-    """The places in w of every layer's weights, one array for each."""
-    return [np.arange(part.start, part.stop) for part in prunable(model)]
+    """The indices in w of every layer's weights, one array for each layer."""
+    return [np.arange(segment.start, segment.stop) for segment in prunable(model)]
 
 
 def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
     """A new model without its smallest weights; the given one stays as it is.
 
-    sparsity : share of weights to prune, 0 … 1; of N weights round(N(1 − sparsity)) are kept
-    scope    : "global" ranks all weights together, "layer" the weights of each layer by themselves
     Of equal weights those that stand first in w are kept. Nothing is retrained; the new model's mask holds
     the pruned weights at 0 when it is trained further or quantized, and batch-norm statistics are left as
-    they are (see `reestimate_batch_norm`). Raises ValueError for other values.
+    they are (see `reestimate_batch_norm`).
+
+    Parameters
+    ----------
+    sparsity
+        Fraction of weights to prune, 0 … 1; of N weights round(N(1 − sparsity)) are kept.
+    scope
+        "global" ranks all weights together, "layer" the weights of each layer by themselves.
+
+    Raises
+    ------
+    ValueError
+        For other values.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> sparse = pr.prune(pr.models.mlp((4, 3, 2)), sparsity=0.5)
+    >>> int((~sparse.mask).sum())
+    9
     """
     check_model(model)
     pruned = model.copy()
@@ -36,7 +49,7 @@ def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
 
 
 def prune_array(w: Array, sparsity: float) -> Array:
-    """w, any shape, with the share `sparsity` of its entries, the smallest, set to zero. Claim G3."""
+    """w, any shape, with the fraction `sparsity` of its entries, the smallest, set to zero. Claim G3."""
     return np.where(_largest(np.abs(w).ravel(), sparsity).reshape(w.shape), w, 0)
 
 
@@ -45,16 +58,24 @@ def keep_largest(
 ) -> npt.NDArray[np.bool_]:
     """The mask (n,) that keeps the round(N(1 − sparsity)) weights with the largest scores.
 
-    scores : (n,) in the order of w, larger is better; only those of weights are looked at
     N counts all weights, or those of one layer with scope "layer"; halves are rounded to even. Of equal
-    scores the first is kept, so that the count is exact. What the model's mask prunes already stays
-    pruned. Biases and batch norms are kept. Raises ValueError for a sparsity outside 0 … 1, scores of
-    another shape or NaN.
+    scores the first is kept, so that the count is exact. What the model's mask prunes already stays pruned.
+    Biases and batch norms are kept.
+
+    Parameters
+    ----------
+    scores
+        (n,) in the order of w, larger is better; only those of weights are looked at.
+
+    Raises
+    ------
+    ValueError
+        For a sparsity outside 0 … 1, scores of another shape or NaN.
     """
     if scores.shape != model.w.shape or np.isnan(scores).any():
         raise ValueError(f"scores must be numbers of shape {model.w.shape}; got NaN or shape {scores.shape}")
-    parts = weight_indices(model)
-    groups = parts if choice("scope", scope, SCOPES) == "layer" else [np.concatenate(parts)]
+    layers = weight_indices(model)
+    groups = layers if choice("scope", scope, SCOPES) == "layer" else [np.concatenate(layers)]
     mask = np.ones(model.w.size, bool)
     for group in groups:
         mask[group] = _largest(scores[group], sparsity)

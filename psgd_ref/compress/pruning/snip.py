@@ -13,11 +13,25 @@ from psgd_ref.nn.model import check_model
 def snip(model: Model, images: Array, labels: Any, sparsity: float) -> Model:
     """A new model that keeps the round(N(1 − sparsity)) weights of largest saliency, to be trained then.
 
-    model          : at its initial values;   images, labels : one batch, as `Model.loss_and_grad` takes it
-    All weights are ranked together; of equal saliencies the first is kept. The official code prunes
-    biases, too, and scores with batch norms in evaluation mode; here biases stay and the batch's own
-    statistics serve, as in the training that follows. Raises ValueError as `prune` does.
-    Source: Lee, Ajanthan, Torr 2019.
+    All weights are ranked together; of equal saliencies the first is kept. The official code prunes biases,
+    too, and scores with batch norms in evaluation mode; here biases stay and the batch's own statistics
+    serve, as in the training that follows.
+
+    Parameters
+    ----------
+    model
+        At its initial values.
+    images, labels
+        One batch, as `Model.loss_and_grad` takes it.
+
+    Raises
+    ------
+    ValueError
+        As `prune` does.
+
+    Source
+    ------
+    Lee, Ajanthan, Torr 2019.
     """
     check_model(model)
     pruned = model.copy()
@@ -28,8 +42,13 @@ def snip(model: Model, images: Array, labels: Any, sparsity: float) -> Model:
 def saliency(model: Model, images: Array, labels: Any) -> Array:
     """c_j = |w_j ∂L/∂w_j| / Σ_k |w_k ∂L/∂w_k|, shape (n,), 0 for what is no weight.
 
-    |w ∂L/∂w| is |∂L/∂m| at m = 1 of a factor m before the weight: what removing it does to the loss,
-    to first order. The model is left as it is. Raises ValueError when all are 0.
+    |w ∂L/∂w| is |∂L/∂m| at m = 1 of a factor m before the weight: what removing it does to the loss, to
+    first order. The model is left as it is.
+
+    Raises
+    ------
+    ValueError
+        When all are 0.
     """
     probe = model.copy()
     probe.loss_and_grad(images, labels)

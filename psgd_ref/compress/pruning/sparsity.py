@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from psgd_ref.compress.pruning.prune import prunable
+from psgd_ref.compress.selection import prunable
 from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
 
@@ -13,9 +13,14 @@ from psgd_ref.nn.model import check_model
 class LayerSparsity:
     """The weights of one layer, or of all.
 
-    weights : how many there are
-    pruned  : how many the model's mask holds at 0
-    zeros   : how many are 0, those included; quantization adds some
+    Attributes
+    ----------
+    weights
+        How many there are.
+    pruned
+        How many the model's mask holds at 0.
+    zeros
+        How many are 0, those included; quantization adds some.
     """
 
     name: str
@@ -25,7 +30,7 @@ class LayerSparsity:
 
     @property
     def sparsity(self) -> float:
-        """Share of weights that are 0, 0 … 1."""
+        """Fraction of weights that are 0, 0 … 1."""
         return self.zeros / max(self.weights, 1)
 
 
@@ -34,19 +39,19 @@ def layer_sparsities(model: Model) -> list[LayerSparsity]:
     mask = np.ones(model.w.size, bool) if model.mask is None else model.mask
     layers = [
         LayerSparsity(
-            part.name,
-            part.stop - part.start,
-            int((~mask[part.span]).sum()),
-            int((model.w[part.span] == 0).sum()),
+            segment.name,
+            segment.stop - segment.start,
+            int((~mask[segment.span]).sum()),
+            int((model.w[segment.span] == 0).sum()),
         )
-        for part in prunable(model)
+        for segment in prunable(model)
     ]
     counts = [sum(getattr(layer, name) for layer in layers) for name in ("weights", "pruned", "zeros")]
     return [*layers, LayerSparsity("all", *counts)]
 
 
 def sparsity(model: Model) -> float:
-    """Share of all weights (no biases, no batch norms) that are 0, 0 … 1."""
+    """Fraction of all weights (no biases, no batch norms) that are 0, 0 … 1."""
     check_model(model)
     return layer_sparsities(model)[-1].sparsity
 

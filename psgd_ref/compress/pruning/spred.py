@@ -16,7 +16,10 @@ STARTS = ("balanced", "one")
 class Product(Parametrization):
     """w = m ⊙ θ with a trained factor m in the shape of θ.
 
-    start : where m starts: "balanced", m = |θ| = √|w|, or "one", m = 1 and θ = w
+    Parameters
+    ----------
+    start
+        Where m starts: "balanced", m = |θ| = √|w|, or "one", m = 1 and θ = w.
     """
 
     def __init__(self, shape: tuple[int, ...], start: str = "balanced") -> None:
@@ -54,8 +57,15 @@ def spred(model: Model, start: str = "balanced") -> Model:
     (2|w| when balanced); the flow conserves m² − θ², up to decay (claim G2, with u, v = (m ± θ)/2).
     A balanced model takes the plain gradient steps of Powerpropagation with α = 2 at half the rate; decay
     and momentum tell them apart.
-    start : "balanced", |m| = |θ|, or "one", m = 1; other words raise ValueError
-    Source: Ziyin and Wang 2023 (starts: ours).
+
+    Parameters
+    ----------
+    start
+        "balanced", |m| = |θ|, or "one", m = 1; other words raise ValueError.
+
+    Source
+    ------
+    Ziyin and Wang 2023 (starts: ours).
     """
     check_model(model)
     return register_parametrization(model, lambda shape: Product(shape, start))

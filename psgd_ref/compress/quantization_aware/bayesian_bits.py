@@ -32,11 +32,21 @@ class BayesianBits(FakeQuantizer):
     evaluation, and once `fixed`, a gate is open when P(z = 0) < 0.34. z₂ prunes: one for each output channel
     of a weight, none for an input.
 
-    bits     : of all gates open: 2, 4, 8 or 16
-    reach    : u > 0, learned; l = −u, or 0 unless `signed`
-    channels : output channels of a weight, 0 for an input, whose first axis counts images
-    The number of draws is kept in `buffers()`, so that a resumed run draws the same.
-    Roundings count as the identity in the backward pass. Source: van Baalen et al. 2020.
+    The number of draws is kept in `buffers()`, so that a resumed run draws the same. Roundings count as the
+    identity in the backward pass.
+
+    Parameters
+    ----------
+    bits
+        Of all gates open: 2, 4, 8 or 16.
+    reach
+        u > 0, learned; l = −u, or 0 unless `signed`.
+    channels
+        Output channels of a weight, 0 for an input, whose first axis counts images.
+
+    Source
+    ------
+    van Baalen et al. 2020.
     """
 
     def __init__(self, bits: int, reach: float, signed: bool = True, channels: int = 0) -> None:
@@ -132,8 +142,14 @@ def nested_rounding(w: Array, low: float, high: float, bits: int) -> Array:
 class BitCost:
     """The regulariser: μ Σ_k Σ_b (MACs_k / max MACs) b Π_{j ≤ b} P(z_j > 0), a `Penalty`.
 
-    strength : μ ≥ 0;   macs : multiplications of each layer for one image, by name (`multiplications`)
     The product over the gates of pruned channels is their mean. A quantizer that is fixed costs nothing.
+
+    Parameters
+    ----------
+    strength
+        μ ≥ 0.
+    macs
+        Multiplications of each layer for one image, by name (`multiplications`).
     """
 
     strength: float
@@ -141,9 +157,9 @@ class BitCost:
 
     def __call__(self, model: Model, step: int) -> float:
         largest, total = max(self.macs.values()), 0.0
-        for link, quantizer in fake_quantizers(model):
+        for each, quantizer in fake_quantizers(model):
             if isinstance(quantizer, BayesianBits) and not quantizer.fixed:
-                total += _add_cost(quantizer, self.strength * self.macs[link.name] / largest)
+                total += _add_cost(quantizer, self.strength * self.macs[each.name] / largest)
         return total
 
 
@@ -175,13 +191,13 @@ def fix_gates(model: Model) -> None:
 
 
 def chosen_bits(model: Model) -> dict[str, tuple[int, float]]:
-    """Bits and the share of channels kept (0 … 1), by layer name and what is quantized."""
+    """Bits and the fraction of channels kept (0 … 1), by layer name and what is quantized."""
     check_model(model)
     found = {}
-    for link, quantizer in fake_quantizers(model):
+    for each, quantizer in fake_quantizers(model):
         if isinstance(quantizer, BayesianBits):
             gates, prune = quantizer.open_gates()
             opened = int(np.cumprod(gates).sum())
-            name = f"{link.name}.{'weight' if quantizer.channels else 'input'}"
+            name = f"{each.name}.{'weight' if quantizer.channels else 'input'}"
             found[name] = (quantizer.widths[opened], float(prune.mean()))
     return found

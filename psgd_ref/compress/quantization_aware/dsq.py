@@ -26,7 +26,10 @@ class DSQ(LearnedRange):
 
     bits 1 … 16; lower l < upper u and 0.01 ≤ α < 0.5, all learned (gradients times LSQ's 1/√(N (2^b − 1)));
     an α that training moves out of that range acts as its nearer end. batched as in `LSQ`.
-    Source: Gong et al. 2019; α begins at 0.2, as in public code.
+
+    Source
+    ------
+    Gong et al. 2019; α begins at 0.2, as in public code.
     """
 
     def __init__(

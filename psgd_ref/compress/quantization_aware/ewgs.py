@@ -24,8 +24,12 @@ class EWGS(LearnedRange):
     distance to the level, but where it pulls towards the level and shrinks where it pushes away.
 
     bits 1 … 16; lower l < upper u, both learned (gradients times LSQ's 1/√(N (2^b − 1))); δ ≥ 0, 0 is the
-    straight-through estimator; batched as in `LSQ`. Source: Lee, Kim, Ham 2021; the values keep the range of
-    x, where the paper has [−1, 1] or [0, 1] and a learned factor behind the layer.
+    straight-through estimator; batched as in `LSQ`.
+
+    Source
+    ------
+    Lee, Kim, Ham 2021; the values keep the range of x, where the paper has [−1, 1] or [0, 1] and a learned
+    factor behind the layer.
     """
 
     def __init__(
@@ -36,14 +40,14 @@ class EWGS(LearnedRange):
 
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:
-        """[−3σ, 3σ], σ the deviation of w (from memory of the official code)."""
+        """[−3σ, 3σ], σ the standard deviation of w (from memory of the official code)."""
         w = real_array("w", w)
         reach = max(3 * float(w.std()) if w.size else 0.0, SMALLEST_STEP)
         return cls(bits, -reach, reach)
 
     @classmethod
     def of_inputs(cls, inputs: Inputs, bits: int) -> Self:
-        """From the smallest value, at most 0, to 3σ/√(1 − 2/π), σ the deviation of a sample."""
+        """From the smallest value, at most 0, to 3σ/√(1 − 2/π), σ the standard deviation of a sample."""
         top = 3 * float(inputs.sample.std()) / np.sqrt(1 - 2 / np.pi)
         return cls(bits, min(inputs.smallest, 0.0), max(float(top), SMALLEST_STEP), batched=True)
 

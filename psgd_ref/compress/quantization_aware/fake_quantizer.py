@@ -5,9 +5,9 @@ from typing import Self
 
 import numpy as np
 
-from psgd_ref.compress.graph import Link, links
+from psgd_ref.compress.graph import WeightLayer, weight_layers
 from psgd_ref.compress.post_training.activations import Inputs, input_bits, observe
-from psgd_ref.compress.selection import OUTER_BITS
+from psgd_ref.compress.selection import layer_bits
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.model import check_model
@@ -19,10 +19,15 @@ MANY = 2**20
 class FakeQuantizer(Layer):
     """A layer that rounds what passes to few levels, and learns which; a `Weighted` holds it.
 
-    bits : of the codes;   seed : of noise, if it draws any, another for each quantizer of a model
-
     The gradient by x passes the rounding by an estimate that each method chooses. Parameters have role
-    "quantizer". A subclass is put in place by `hold_quantizers`, through its two constructors.
+    "quantizer". A subclass is put in place by `insert_fake_quantizers`, through its two constructors.
+
+    Parameters
+    ----------
+    bits
+        Of the codes.
+    seed
+        Of noise, if it draws any, another for each quantizer of a model.
     """
 
     bits: int
@@ -54,31 +59,41 @@ def insert_fake_quantizers(
 ) -> None:
     """Put quantizers of a kind into layers with a weight, in place of those they hold. Modifies the model.
 
-    weights     : bits, 2 … 16, of weights, 8 in the first and last layer below 4; None leaves them whole
-    activations : bits, 1 … 16, of every layer's input but the first's, 8 in the last below 4; None likewise
-    images      : (N, H, W, C) as the model takes them, to start the inputs' quantizers from; no labels
-    seed        : of the noise of methods that draw any
-    Biases and batch norms stay as they are. Raises ValueError for other values, and for activations
-    without images.
+    Biases and batch norms stay as they are.
+
+    Parameters
+    ----------
+    weights
+        Bits, 2 … 16, of weights, 8 in the first and last layer below 4; None: not quantized.
+    activations
+        Bits, 1 … 16, of every layer's input but the first's, 8 in the last below 4; None: not quantized.
+    images
+        (N, H, W, C) as the model takes them, to start the inputs' quantizers from; no labels.
+    seed
+        Of the noise of methods that draw any.
+
+    Raises
+    ------
+    ValueError
+        For other values, and for activations without images.
     """
     check_model(model)
     if activations is not None and images is None:
         raise ValueError("quantizers of activations need images to start from; got none")
     remove_fake_quantizers(model)
-    found = links(model)
+    found = weight_layers(model)
     if weights is not None:
         whole_number("bits of weights", weights, 2, 16)
-        for link in found:
-            outer = link in (found[0], found[-1])
-            width = OUTER_BITS if outer and weights < 4 else weights
-            link.layer.weight_quantizer = kind.of_weights(link.layer.weight.value, width)
+        for each in found:
+            width = layer_bits(weights, outer=each in (found[0], found[-1]))
+            each.layer.weight_quantizer = kind.of_weights(each.layer.weight.value, width)
     if activations is not None and images is not None:
         # Behind the rounded weights, as they will be.
         model.lay_out_again()
         observed = observe(model, images)
         for name, width in input_bits(model, activations).items():
-            link = next(link for link in found if link.name == name)
-            link.layer.input_quantizer = kind.of_inputs(observed[name], width)
+            each = next(each for each in found if each.name == name)
+            each.layer.input_quantizer = kind.of_inputs(observed[name], width)
     model.lay_out_again()
     for i, (_, quantizer) in enumerate(fake_quantizers(model)):
         quantizer.seed = whole_number("seed", seed, 0) * MANY + i
@@ -87,17 +102,17 @@ def insert_fake_quantizers(
 def remove_fake_quantizers(model: Model) -> None:
     """Remove every quantizer that a layer holds: what stays are the latent weights. Modifies the model."""
     check_model(model)
-    for link in links(model):
-        link.layer.weight_quantizer = link.layer.input_quantizer = None
+    for each in weight_layers(model):
+        each.layer.weight_quantizer = each.layer.input_quantizer = None
     model.lay_out_again()
 
 
-def fake_quantizers(model: Model) -> Iterator[tuple[Link, FakeQuantizer]]:
+def fake_quantizers(model: Model) -> Iterator[tuple[WeightLayer, FakeQuantizer]]:
     """Every learning quantizer with the layer that holds it, weights before inputs."""
-    for link in links(model):
-        for quantizer in (link.layer.weight_quantizer, link.layer.input_quantizer):
+    for each in weight_layers(model):
+        for quantizer in (each.layer.weight_quantizer, each.layer.input_quantizer):
             if isinstance(quantizer, FakeQuantizer):
-                yield link, quantizer
+                yield each, quantizer
 
 
 def code_range(bits: int, signed: bool) -> tuple[int, int]:
@@ -109,7 +124,11 @@ def code_range(bits: int, signed: bool) -> tuple[int, int]:
 def gradient_scale(x: Array, batched: bool, largest: int) -> float:
     """1/√(N · largest code): N entries of a weight, or of one image's activation.
 
-    A sum over all entries would move a learned step far more than a weight moves. Source: LSQ.
+    A sum over all entries would move a learned step far more than a weight moves.
+
+    Source
+    ------
+    LSQ.
     """
     count = x.size // len(x) if batched else x.size
     return float(1 / np.sqrt(count * largest))

@@ -12,7 +12,12 @@ class LearnedRange(FakeQuantizer):
     """x ↦ l + Δ · clip(round((x − l)/Δ), 0, 2^b − 1), Δ = (u − l)/(2^b − 1), with l and u learned.
 
     bits 1 … 16; lower l < upper u, finite, in the unit of x; batched as in `LSQ`. An upper end that
-    training moves below the lower one stands just above it. Raises ValueError for other values.
+    training moves below the lower one stands just above it.
+
+    Raises
+    ------
+    ValueError
+        For other values.
     """
 
     def __init__(self, bits: int, lower: float, upper: float, batched: bool = False) -> None:

@@ -19,11 +19,24 @@ class LSQ(FakeQuantizer):
     ∂/∂s = (round(v) − v) inside, low and high outside, v = x/s, times 1/√(N · high);
     ∂/∂x = 1 for low < v < high, else 0 (the straight-through estimator)
 
-    bits    : 2 … 16, or 1 … 16 unsigned;   step : s > 0, in the unit of x
-    signed  : codes −2^(b−1) … 2^(b−1) − 1, else 0 … 2^b − 1
-    batched : whether x's first axis counts images: N is then that of one image
-    offset  : None, but see `LSQPlus`
-    A step that training makes smaller than 1e−30 acts as 1e−30. Source: Esser et al. 2020.
+    A step that training makes smaller than 1e−30 acts as 1e−30.
+
+    Parameters
+    ----------
+    bits
+        2 … 16, or 1 … 16 unsigned.
+    step
+        s > 0, in the unit of x.
+    signed
+        Codes −2^(b−1) … 2^(b−1) − 1, else 0 … 2^b − 1.
+    batched
+        Whether x's first axis counts images: N is then that of one image.
+    offset
+        None, but see `LSQPlus`.
+
+    Source
+    ------
+    Esser et al. 2020.
     """
 
     offset: Parameter | None = None

@@ -21,8 +21,16 @@ class LSQPlus(LSQ):
 
     code = round(clip((x − β)/s, 0, 2^b − 1));   ∂/∂β = 0 inside, 1 outside, times LSQ's 1/√(N · high)
 
-    bits, step, signed, batched : as in `LSQ`;   offset : β, or None for weights, which have none
-    Source: Bhalgat et al. 2020; the starts are from memory of the paper.
+    Parameters
+    ----------
+    bits, step, signed, batched
+        As in `LSQ`.
+    offset
+        β, or None for weights, which have none.
+
+    Source
+    ------
+    Bhalgat et al. 2020; the starts are from memory of the paper.
     """
 
     def __init__(
@@ -40,10 +48,10 @@ class LSQPlus(LSQ):
 
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:
-        """s = max(|μ − 3σ|, |μ + 3σ|) / 2^(b−1), μ and σ mean and deviation of w."""
+        """s = max(|μ − 3σ|, |μ + 3σ|) / 2^(b−1), μ and σ mean and standard deviation of w."""
         w = real_array("w", w)
-        mean, deviation = (float(w.mean()), float(w.std())) if w.size else (0.0, 0.0)
-        return cls(bits, max((abs(mean) + 3 * deviation) / 2 ** (bits - 1), SMALLEST_STEP))
+        mean, std = (float(w.mean()), float(w.std())) if w.size else (0.0, 0.0)
+        return cls(bits, max((abs(mean) + 3 * std) / 2 ** (bits - 1), SMALLEST_STEP))
 
     @classmethod
     def of_inputs(cls, inputs: Inputs, bits: int) -> Self:
@@ -57,10 +65,10 @@ def _best_range(x: Array, bits: int) -> tuple[float, bool, bool, float]:
     smallest, largest = min(float(x.min()), 0.0), float(x.max())
     if largest <= smallest:
         return 1.0, False, True, smallest
-    shares = np.arange(1, CANDIDATES + 1) / CANDIDATES
+    fractions = np.arange(1, CANDIDATES + 1) / CANDIDATES
     best = (np.inf, 1.0, 0.0)
-    for low in smallest * (shares if smallest < 0 else shares[-1:]):
-        for top in largest * shares:
+    for low in smallest * (fractions if smallest < 0 else fractions[-1:]):
+        for top in largest * fractions:
             step = float((top - low) / high)
             if step > SMALLEST_STEP:
                 error = float(np.mean((kernels.reference.fake_quantize(x, step, low, 0, high) - x) ** 2))

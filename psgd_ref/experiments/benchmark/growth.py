@@ -51,7 +51,7 @@ class Result:
 
     def table(self) -> str:
         """The points and slopes as Markdown."""
-        from psgd_ref.experiments.shared.rows import markdown
+        from psgd_ref.experiments.shared.tables import markdown
 
         lines = [
             [p.axis, f"{p.value:,}", f"{1e3 * p.seconds:.3g}", f"{p.bytes / 1e6:.3g}"] for p in self.points

@@ -25,7 +25,7 @@ from psgd_ref.kernels.compile import body, kernel
 from psgd_ref.kernels.parallel import for_each, start_threads
 from psgd_ref.models import convnet, mlp, resnet
 from psgd_ref.nn import Model
-from psgd_ref.training import PSGD, QAT, SGD, CrossEntropy, Objective, Penalized
+from psgd_ref.training import PSGD, QAT, SGD, CrossEntropy, Objective, Optimizer, Penalized
 
 QUANTIZERS: dict[str, type[FakeQuantizer]] = {
     "LSQ": LSQ,
@@ -57,7 +57,8 @@ def _network(case: dict[str, Any]) -> tuple[Step, float]:
     x = rng.standard_normal((case["batch"], *case["image"])).astype(np.float32)
     labels = rng.integers(0, 10, case["batch"])
     objective: Objective = CrossEntropy()
-    optimizer = PSGD(0.1, grid=MinMaxGrid(4)) if case.get("optimizer") == "psgd" else SGD(0.1)
+    psgd = case.get("optimizer") == "psgd"
+    optimizer: Optimizer = PSGD(0.1, grid=MinMaxGrid(4)) if psgd else SGD(0.1)
     if case.get("quantizer"):
         insert_fake_quantizers(model, QUANTIZERS[case["quantizer"]], case["bits"], case["bits"], x)
         optimizer = QAT(0.01)

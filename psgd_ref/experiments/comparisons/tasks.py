@@ -1,98 +1,57 @@
-"""Comparisons: each task is a module with its methods, its runs, its table and its picture."""
+"""The comparisons by name: what `psgd-ref compare` runs, lists and stores."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from matplotlib.figure import Figure
-
-from psgd_ref.experiments.comparisons import methods as registry
-from psgd_ref.experiments.comparisons.joint import task as joint
-from psgd_ref.experiments.comparisons.methods import Method
-from psgd_ref.experiments.comparisons.pruning import (
-    search as pruning_search,
-)
-from psgd_ref.experiments.comparisons.pruning import (
-    task as pruning,
-)
-from psgd_ref.experiments.comparisons.quantization import task as quantization
-from psgd_ref.experiments.comparisons.training import (
-    search as training_search,
-)
-from psgd_ref.experiments.comparisons.training import (
-    task as training_time,
-)
+from psgd_ref.experiments.comparisons.joint.task import JOINT
+from psgd_ref.experiments.comparisons.pruning.task import PRUNING
+from psgd_ref.experiments.comparisons.quantization.task import QUANTIZATION
+from psgd_ref.experiments.comparisons.shared.task import Record, Task
+from psgd_ref.experiments.comparisons.training.task import TRAINING
+from psgd_ref.experiments.shared import methods
 from psgd_ref.experiments.shared.rows import Row
 from psgd_ref.interop.whole_file import write_json, write_text
 
-
-class Task(Protocol):
-    """What a module of `TASKS` offers."""
-
-    METHODS: tuple[Method, ...]
-
-    def run(
-        self, seeds: Sequence[int], names: Sequence[str], bits: Sequence[str], workers: int | None
-    ) -> Sequence[Row]:
-        """Measure the named methods (all when none is) at the given precisions (the task's when none is).
-
-        Raises ValueError for an unknown name or precision.
-        """
-        ...
-
-    def table(self, rows: Sequence[Any]) -> str:
-        """The rows as Markdown, and in words what they say."""
-        ...
-
-    def draw(self, rows: Sequence[Any]) -> Figure:
-        """The rows as a picture."""
-        ...
-
-
-class Record(Protocol):
-    """What a search leaves."""
-
-    def as_json(self) -> dict[str, Any]: ...
-    def save(self, folder: Path) -> Path: ...
-
-
-TASKS: dict[str, Task] = {
-    "quantization": quantization,
-    "training": training_time,
-    "pruning": pruning,
-    "joint": joint,
-}
-# Tasks whose hyper-parameters are searched for: from the number of workers to the record.
-SEARCHES: dict[str, Callable[[int | None], Record]] = {
-    "training": training_search.search,
-    "pruning": pruning_search.search,
-    "joint": pruning_search.search,
-}
+TASKS: dict[str, Task] = {task.name: task for task in (QUANTIZATION, TRAINING, PRUNING, JOINT)}
 
 
 def task_of(name: str) -> Task:
-    """The task of that name; ValueError that lists the tasks when there is none."""
+    """The task of that name.
+
+    Raises
+    ------
+    ValueError
+        When there is none; the message lists the tasks.
+    """
     if name not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}; got {name!r}")
     return TASKS[name]
 
 
 def search(name: str, workers: int | None) -> Record:
-    """Choose a task's hyper-parameters anew; ValueError for a task that has none of its own."""
-    if name not in SEARCHES:
-        raise ValueError(f"--search is for the tasks {', '.join(SEARCHES)}; got {name!r}")
-    return SEARCHES[name](workers)
+    """Choose a task's hyper-parameters anew.
+
+    Raises
+    ------
+    ValueError
+        For a task that has none of its own.
+    """
+    found = task_of(name).search
+    if found is None:
+        with_search = ", ".join(task.name for task in TASKS.values() if task.search is not None)
+        raise ValueError(f"--search is for the tasks {with_search}; got {name!r}")
+    return found(workers)
 
 
 def listing() -> str:
     """Every method of every task: what it needs, its options, its paper."""
-    return registry.listing({name: task.METHODS for name, task in TASKS.items()})
+    return methods.listing({name: task.methods for name, task in TASKS.items()})
 
 
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The rows as plain numbers."""
-    return [asdict(row) for row in rows]
+    """The rows as plain values."""
+    return [row.as_json() for row in rows]
 
 
 def save(task: Task, rows: Sequence[Row], folder: Path) -> dict[str, Path]:

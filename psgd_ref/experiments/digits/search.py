@@ -1,14 +1,17 @@
 """The search for the demonstration's hyper-parameters: one rule, one budget, validation images alone."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.digits.study import COLUMNS, METHODS, Method, Run, train
-from psgd_ref.experiments.shared.rows import markdown
+from psgd_ref.experiments.digits.recipe import BASELINE, METHODS
+from psgd_ref.experiments.digits.study import PRECISIONS, Accuracies, Run, measure
+from psgd_ref.experiments.shared.methods import Method
+from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.search_record import Options, save_record
+from psgd_ref.experiments.shared.tables import markdown
 from psgd_ref.experiments.shared.workers import run_all
 
 # The same number of candidates for every method: three rates, two momenta, and two values of what
@@ -27,11 +30,22 @@ FULL_PRECISION_LOSS = 0.01
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate with its validation accuracies (0 … 1) by column, means over the search seeds."""
+    """A candidate with its validation accuracies (0 … 1) by precision, means over the search seeds."""
 
     method: str
     options: Options
-    validation: dict[str, float]
+    validation: Accuracies
+
+    def as_json(self) -> dict[str, Any]:
+        """The trial as plain values."""
+        validation = {precision.label: mean for precision, mean in self.validation.items()}
+        return {"method": self.method, "options": self.options, "validation": validation}
+
+    @staticmethod
+    def read(record: dict[str, Any]) -> "Trial":
+        """The trial that `as_json` wrote."""
+        validation = {Precision.read(label): mean for label, mean in record["validation"].items()}
+        return Trial(record["method"], record["options"], validation)
 
 
 @dataclass(frozen=True)
@@ -47,15 +61,16 @@ class Search:
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain numbers, with the rule in words."""
-        return {"rule": RULE, "seeds": list(SEEDS), **asdict(self)}
+        trials = [trial.as_json() for trial in self.trials]
+        return {"rule": RULE, "seeds": list(SEEDS), "trials": trials, "chosen": self.chosen}
 
     def table(self) -> str:
         """Every candidate as a line of Markdown, accuracies in per cent, the chosen ones marked."""
-        heads = ["method", "options", *COLUMNS, ""]
+        heads = ["method", "options", *(precision.label for precision in PRECISIONS), ""]
         lines = []
         for trial in self.trials:
             options = ", ".join(f"{name} {value:g}" for name, value in trial.options.items())
-            means = [f"{100 * trial.validation[column]:.1f}" for column in COLUMNS]
+            means = [f"{100 * trial.validation[precision]:.1f}" for precision in PRECISIONS]
             mark = "chosen" if trial.options == self.chosen.get(trial.method) else ""
             lines.append([trial.method, options, *means, mark])
         return markdown(heads, lines, "l" * len(heads))
@@ -63,7 +78,7 @@ class Search:
 
 def candidates(method: Method) -> list[Options]:
     """The options to try for a method, the same number for each."""
-    name, values = ("weight_decay", SGD_DECAYS) if method.bits is None else ("eps", PSGD_EPSILONS)
+    name, values = ("weight_decay", SGD_DECAYS) if method == BASELINE else ("eps", PSGD_EPSILONS)
     return [
         {"lr": lr, "momentum": momentum, name: value}
         for lr in RATES
@@ -80,25 +95,25 @@ def search(workers: int | None = None) -> Search:
     trials: list[Trial] = []
     for method, options in grouped:
         runs = [next(scores) for _ in SEEDS]
-        means = {column: float(np.mean([run[column] for run in runs])) for column in COLUMNS}
+        means = {p: float(np.mean([run[p] for run in runs])) for p in PRECISIONS}
         trials.append(Trial(method.name, options, means))
     return Search(trials, choose(trials))
 
 
 def choose(trials: list[Trial]) -> dict[str, Options]:
     """The options of each method by `RULE`; a method that never keeps full precision is left out."""
-    floor = max(t.validation["full"] for t in trials if t.method == METHODS[0].name) - FULL_PRECISION_LOSS
+    floor = max(t.validation[FULL] for t in trials if t.method == BASELINE.name) - FULL_PRECISION_LOSS
     found = {method.name: _best(method, trials, floor) for method in METHODS}
     return {name: options for name, options in found.items() if options is not None}
 
 
 def _best(method: Method, trials: list[Trial], floor: float) -> Options | None:
-    own = [t for t in trials if t.method == method.name and t.validation["full"] >= floor]
-    return max(own, key=lambda trial: trial.validation[method.own_column]).options if own else None
+    own = [t for t in trials if t.method == method.name and t.validation[FULL] >= floor]
+    return max(own, key=lambda trial: trial.validation[method.target]).options if own else None
 
 
-def _score(run: Run) -> dict[str, float]:
+def _score(run: Run) -> Accuracies:
     try:
-        return train(run).accuracy["min-max"]
+        return measure(run).accuracy["min-max"]
     except ArithmeticError:
-        return dict.fromkeys(COLUMNS, 0.0)
+        return dict.fromkeys(PRECISIONS, 0.0)

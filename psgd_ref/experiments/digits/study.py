@@ -1,7 +1,7 @@
-"""The demonstration: SGD against PSGD on the embedded digits, quantized to several widths."""
+"""The demonstration: SGD against PSGD on the embedded digits, quantized to several bit-widths."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -10,60 +10,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.compress import MinMaxGrid, named_grid, quantize, relative_error
+from psgd_ref.compress import named_grid, quantize, relative_error
 from psgd_ref.core.arguments import Array
-from psgd_ref.data import Shift, load_digits
-from psgd_ref.experiments.shared.rows import markdown
-from psgd_ref.experiments.shared.search_record import Options, chosen
+from psgd_ref.experiments.digits import recipe
+from psgd_ref.experiments.digits.recipe import METHODS
+from psgd_ref.experiments.shared.methods import Method
+from psgd_ref.experiments.shared.precision import FULL, Precision
+from psgd_ref.experiments.shared.search_record import Options
+from psgd_ref.experiments.shared.tables import markdown
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.interop.whole_file import write_json, write_text
-from psgd_ref.models import convnet
 from psgd_ref.nn import Model
-from psgd_ref.training import PSGD, SGD, Objective, Optimizer, cosine, evaluate, fit
-from psgd_ref.training import warm_up as rehearsal
+from psgd_ref.training import Optimizer, evaluate, warm_up
 
-WIDTHS = (8, 4, 3, 2)
-ERROR_WIDTHS = (4, 3, 2)
-COLUMNS = ("full", *(f"W{width}" for width in WIDTHS))
+BITS = (8, 4, 3, 2)
+PRECISIONS = (FULL, *(Precision(bits) for bits in BITS))
+# Where errors are looked at: at 8 bits every grid is fine enough.
+ERROR_PRECISIONS = tuple(Precision(bits) for bits in (4, 3, 2))
 LAYER = "conv9.weight"
 
-# The task is the same for every method. Small batches, moved images and label smoothing keep the
-# gradient noisy to the end, which is what clustering lives on (claim E2).
-CHANNELS = (8, 8, 8, 8, 8, 8, 8, 8, 16)
-EPOCHS = 40
-BATCH_SIZE = 50
-LABEL_SMOOTHING = 0.1
-SHIFT = 1
-WEIGHT_DECAY = 5e-4
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to train, by name; `bits` is the width of the targets, None for plain SGD."""
-
-    name: str
-    bits: int | None
-
-    @property
-    def own_column(self) -> str:
-        """The precision that the method is trained for."""
-        return "full" if self.bits is None else f"W{self.bits}"
-
-    @property
-    def grids(self) -> tuple[str, ...]:
-        """The grids that the trained model is rounded to; clipping is a row of its own for SGD."""
-        return ("min-max", "mse") if self.bits is None else ("min-max",)
-
-    def optimizer(self, options: Options, steps: int) -> Optimizer:
-        """With a cosine schedule that ends at 0; the options are those of `SGD` or `PSGD`."""
-        fixed = {"weight_decay": WEIGHT_DECAY, **options}
-        schedule = cosine(fixed.pop("lr"), steps)
-        if self.bits is None:
-            return SGD(schedule, **fixed)
-        return PSGD(schedule, grid=MinMaxGrid(self.bits), **fixed)
-
-
-METHODS = (Method("SGD", None), Method("PSGD → W3", 3), Method("PSGD → W2", 2))
+Accuracies = dict[Precision, float]
 
 
 @dataclass(frozen=True)
@@ -78,83 +44,81 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave: accuracies (0 … 1) and errors relative to Δ²/12, by grid and column."""
+    """What a run gave: accuracies (0 … 1) and errors relative to Δ²/12, by grid and precision."""
 
-    accuracy: dict[str, dict[str, float]]
-    error: dict[str, dict[str, float]]
+    accuracy: dict[str, Accuracies]
+    error: dict[str, Accuracies]
     model: Model
 
 
-def chosen_options() -> dict[str, Options]:
-    """The hyper-parameters that the search chose, by method."""
-    return chosen(__package__)
-
-
-def steps(epochs: int) -> int:
-    """How many steps so many passes over the training images are."""
-    return epochs * -(-len(load_digits().train) // BATCH_SIZE)
-
-
-def fit_digits(
-    model: Model, optimizer: Optimizer, epochs: int, seed: int, objective: Objective | None = None
-) -> None:
-    """Train on the digits with the demonstration's batches, moved images and label smoothing.
-
-    objective : what to make smaller instead of the smoothed cross-entropy. Modifies `model`.
-    """
-    fit(
-        model,
-        optimizer,
-        load_digits(),
-        epochs,
-        BATCH_SIZE,
-        seed,
-        LABEL_SMOOTHING,
-        Shift(SHIFT),
-        progress=False,
-        objective=objective,
-        report=False,
-    )
-
-
-def train(run: Run) -> Outcome:
-    """Train one model from scratch and measure it, batch norms re-estimated, on the method's grids."""
-    data = load_digits()
+def train(run: Run) -> Model:
+    """Train one model from scratch."""
     model, optimizer = _start(run)
-    fit_digits(model, optimizer, EPOCHS, run.seed)
-    accuracy, error = {}, {}
-    for name in run.method.grids:
+    recipe.fit_digits(model, optimizer, recipe.EPOCHS, run.seed)
+    return model
+
+
+def measure(run: Run) -> Outcome:
+    """Train one model and measure it, batch norms re-estimated, on the method's grids."""
+    model, accuracy, error = train(run), {}, {}
+    for name in grids(run.method):
         grid = named_grid(name)
-        accuracy[name] = evaluate(model, data, WIDTHS, run.split, grid, reestimate=True)
+        found = evaluate(model, recipe.data(), BITS, split=run.split, grid=grid, reestimate=True)
+        accuracy[name] = {precision: found[precision.label] for precision in PRECISIONS}
         error[name] = {
-            f"W{bits}": relative_error(model, quantize(model, bits, grid)) for bits in ERROR_WIDTHS
+            precision: relative_error(model, quantize(model, bits, grid))
+            for precision in ERROR_PRECISIONS
+            if (bits := precision.weights) is not None
         }
     return Outcome(accuracy, error, model)
 
 
-def rehearsals(run: Run) -> list[Callable[[], None]]:
+def grids(method: Method) -> tuple[str, ...]:
+    """The grids that the trained model is rounded to; clipping is a row of its own for SGD."""
+    return ("min-max", "mse") if method == recipe.BASELINE else ("min-max",)
+
+
+def warm_ups(run: Run) -> list[Callable[[], None]]:
     """Calls that between them compile the kernels of the run, for `run_all`."""
     model, _ = _start(run)
-    return [partial(_rehearse, run, part) for part in rehearsal.parts(model)]
+    return [partial(_warm_up, run, stage) for stage in warm_up.stages(model)]
 
 
-def _rehearse(run: Run, part: str) -> None:
+def _warm_up(run: Run, stage: str) -> None:
     model, optimizer = _start(run)
-    rehearsal.rehearse(model, optimizer, load_digits().train.images.shape[1:], part)
+    warm_up.rehearse(model, optimizer, recipe.data().train.images.shape[1:], stage)
 
 
 def _start(run: Run) -> tuple[Model, Optimizer]:
     """The network before its first step, and what trains it."""
-    return convnet(widths=CHANNELS, seed=run.seed), run.method.optimizer(run.options, steps(EPOCHS))
+    steps = recipe.steps(recipe.EPOCHS)
+    return recipe.network(run.seed), recipe.optimizer(run.method.target.weights, run.options, steps)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table: accuracies (0 … 1) and relative errors, one for each seed, by column."""
+    """A line of the table: accuracies (0 … 1) and relative errors, one for each seed, by precision."""
 
     method: str
-    accuracy: dict[str, list[float]]
-    error: dict[str, list[float]]
+    accuracy: dict[Precision, list[float]]
+    error: dict[Precision, list[float]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as plain values."""
+        accuracy, error = (
+            {precision.label: values for precision, values in quantity.items()}
+            for quantity in (self.accuracy, self.error)
+        )
+        return {"method": self.method, "accuracy": accuracy, "error": error}
+
+    @staticmethod
+    def read(record: dict[str, Any]) -> "Row":
+        """The row that `as_json` wrote."""
+        accuracy, error = (
+            {Precision.read(label): values for label, values in record[quantity].items()}
+            for quantity in ("accuracy", "error")
+        )
+        return Row(record["method"], accuracy, error)
 
 
 @dataclass(frozen=True)
@@ -167,23 +131,12 @@ class Result:
     seconds: float
     models: dict[str, Model]
 
-    def table(self) -> str:
-        """The table as Markdown: mean ± standard deviation over seeds, accuracies in per cent."""
-        heads = ["method", "full precision", *COLUMNS[1:], *(f"error W{bits}" for bits in ERROR_WIDTHS)]
-        lines = []
-        for row in self.rows:
-            cells = [row.method]
-            cells += [_cell(100 * np.array(row.accuracy[column]), 1) for column in COLUMNS]
-            cells += [_cell(np.array(values), 2) for values in row.error.values()]
-            lines.append(cells)
-        return markdown(heads, lines, "l" + "r" * (len(heads) - 1))
-
     def as_json(self) -> dict[str, Any]:
-        """Everything but the models, as plain numbers."""
+        """Everything but the models, as plain values."""
         return {
             "seeds": self.seeds,
             "chosen": self.chosen,
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [row.as_json() for row in self.rows],
             "seconds": round(self.seconds, 1),
         }
 
@@ -191,17 +144,30 @@ class Result:
 def run(seeds: Sequence[int], workers: int | None = None) -> Result:
     """Train every method with its chosen hyper-parameters for every seed and measure on the test images."""
     start = perf_counter()
-    options = chosen_options()
+    options = recipe.chosen_options()
     jobs = [Run(method, options[method.name], seed, "test") for method in METHODS for seed in seeds]
-    outcomes = run_all(train, jobs, workers, "training", rehearsals(jobs[0]))
+    outcomes = run_all(measure, jobs, workers, "training", warm_ups(jobs[0]))
     by_method = {
         method.name: [o for job, o in zip(jobs, outcomes, strict=True) if job.method == method]
         for method in METHODS
     }
     rows = [_row(name, "min-max", found) for name, found in by_method.items()]
-    rows.insert(1, _row("SGD + MSE clipping", "mse", by_method["SGD"]))
+    rows.insert(1, _row(f"{recipe.BASELINE.name} + MSE clipping", "mse", by_method[recipe.BASELINE.name]))
     models = {name: found[0].model for name, found in by_method.items()}
     return Result(list(seeds), options, rows, perf_counter() - start, models)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Markdown: mean ± standard deviation over seeds, accuracies in per cent."""
+    heads = ["method", "full precision", *(precision.label for precision in PRECISIONS[1:])]
+    heads += [f"error {precision.label}" for precision in ERROR_PRECISIONS]
+    lines = []
+    for row in rows:
+        cells = [row.method]
+        cells += [_cell(100 * np.array(row.accuracy[precision]), 1) for precision in PRECISIONS]
+        cells += [_cell(np.array(row.error[precision]), 2) for precision in ERROR_PRECISIONS]
+        lines.append(cells)
+    return markdown(heads, lines, "l" + "r" * (len(heads) - 1))
 
 
 def save(result: Result, folder: Path) -> dict[str, Path]:
@@ -210,11 +176,11 @@ def save(result: Result, folder: Path) -> dict[str, Path]:
     from psgd_ref.figures.style import save as save_figure
 
     folder.mkdir(parents=True, exist_ok=True)
-    table, numbers = folder / "table.md", folder / "numbers.json"
-    write_text(table, result.table() + "\n")
+    words, numbers = folder / "table.md", folder / "numbers.json"
+    write_text(words, table(result.rows) + "\n")
     write_json(numbers, result.as_json())
     picture, _ = save_figure(draw(result.rows, histograms(result.models)), folder / "demo")
-    return {"table": table, "numbers": numbers, "picture": picture}
+    return {"table": words, "numbers": numbers, "picture": picture}
 
 
 @dataclass(frozen=True)
@@ -231,7 +197,7 @@ def histograms(models: dict[str, Model]) -> list[Histogram]:
     """SGD's layer on the 3-bit grid, and each PSGD layer on its own."""
     found = []
     for method in METHODS:
-        model, bits = models[method.name], method.bits or 3
+        model, bits = models[method.name], method.target.weights or 3
         tensor = quantize(model, bits).quantized[LAYER]
         weights = model.segment(LAYER).view(model.w) / tensor.scale
         found.append(Histogram(method.name, bits, weights.ravel(), tensor.codes.ravel()))
@@ -241,8 +207,8 @@ def histograms(models: dict[str, Model]) -> list[Histogram]:
 def _row(name: str, grid: str, outcomes: list[Outcome]) -> Row:
     return Row(
         name,
-        {column: [outcome.accuracy[grid][column] for outcome in outcomes] for column in COLUMNS},
-        {f"W{bits}": [outcome.error[grid][f"W{bits}"] for outcome in outcomes] for bits in ERROR_WIDTHS},
+        {p: [outcome.accuracy[grid][p] for outcome in outcomes] for p in PRECISIONS},
+        {p: [outcome.error[grid][p] for outcome in outcomes] for p in ERROR_PRECISIONS},
     )
 
 

@@ -10,7 +10,7 @@ from psgd_ref.analysis import noise_drift, occupation
 from psgd_ref.compress import MinMaxGrid
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Shift, load_digits
-from psgd_ref.experiments.digits import study as demo
+from psgd_ref.experiments.digits import recipe
 from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import Job, columns, demonstrated, looks, train, with_seeds
 from psgd_ref.nn import Model
@@ -19,7 +19,7 @@ from psgd_ref.training.progress import Progress
 
 BITS = 3
 LARGE_BATCH_SIZE = 200
-# Smaller than the demonstration's, with which weights gather within a few passes: E2 is about small steps.
+# Smaller than the demonstration's, with which weights gather within a few epochs: E2 is about small steps.
 RATE = 0.1
 # Batches whose gradients show the noise, drawn apart from those of training.
 DRAWS = 10
@@ -32,8 +32,8 @@ class Setting:
 
     name: str
     discretization: str = "psgd"
-    batch_size: int = demo.BATCH_SIZE
-    label_smoothing: float = demo.LABEL_SMOOTHING
+    batch_size: int = recipe.BATCH_SIZE
+    label_smoothing: float = recipe.LABEL_SMOOTHING
 
 
 SETTINGS = (
@@ -66,12 +66,12 @@ def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
 def gathered(job: Job) -> Arrays:
     """Mean and geometric mean of d/Δ of the 3-bit layers, and the drift of ln d by noise alone."""
 
-    def look(model: Model, optimizer: Optimizer, stand: Progress) -> dict[str, Any]:
+    def look(model: Model, optimizer: Optimizer, progress: Progress) -> dict[str, Any]:
         place = occupation(model, MinMaxGrid(BITS))
         variance = _noise(model, job)[place.indices]
         # λ* at ε = 0 is 8/Δ: claim C3.
         drift = noise_drift(
-            variance, 8 / place.step, optimizer.rate(stand.state), job.options["discretization"]
+            variance, 8 / place.step, optimizer.rate(progress.state), job.options["discretization"]
         )
         return {"mean": place.mean_distance(), "typical": place.typical_distance(), "drift": drift}
 
@@ -105,7 +105,7 @@ def _noise(model: Model, job: Job) -> Array:
     rng = np.random.default_rng([job.seed, 1])
     gradients: list[Array] = []
     while len(gradients) < DRAWS:
-        for images, labels in data.batches(rng, job.batch_size, Shift(demo.SHIFT)):
+        for images, labels in data.batches(rng, job.batch_size, Shift(recipe.SHIFT)):
             if len(gradients) == DRAWS:
                 break
             subject.loss_and_grad(images, labels, job.label_smoothing)

@@ -59,8 +59,8 @@ def at_the_end(job: Job) -> Arrays:
 def through_training(job: Job) -> Arrays:
     """The curvature at evenly spaced epochs and the density of both spectra at the end; 2-bit warp."""
 
-    def look(model: Model, optimizer: Optimizer, stand: Progress) -> dict[str, Any]:
-        return {**curvature(model, 2, BITS, job.label_smoothing), "rate": optimizer.rate(stand.state)}
+    def look(model: Model, optimizer: Optimizer, progress: Progress) -> dict[str, Any]:
+        return {**curvature(model, 2, BITS, job.label_smoothing), "rate": optimizer.rate(progress.state)}
 
     model, seen = train(job, look, looks(job.epochs, LOOKS))
     images, labels = train_images(load_digits())

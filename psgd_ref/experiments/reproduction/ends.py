@@ -8,6 +8,7 @@ from psgd_ref.compress import quantize
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.reproduction.store import Arrays
 from psgd_ref.experiments.reproduction.training import Job, restored, train, weights
+from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.training import evaluate
 
 WIDTHS = (8, 4, 3, 2)
@@ -20,7 +21,7 @@ def ended(job: Job) -> Arrays:
     relative : the same in units of their mean square
     """
     model, _ = train(job)
-    accuracy = evaluate(model, load_digits(), WIDTHS, "test", reestimate=True)
+    accuracy = evaluate(model, load_digits(), WIDTHS, reestimate=True)
     squared, relative = [0.0], [0.0]
     for bits in WIDTHS:
         rounded = quantize(model, bits)
@@ -29,8 +30,8 @@ def ended(job: Job) -> Arrays:
         after = np.concatenate([rounded.w[span] for span in spans])
         squared.append(float(np.mean((before - after) ** 2)))
         relative.append(squared[-1] / float(np.mean(before**2)))
-    columns = ["full", *(f"W{bits}" for bits in WIDTHS)]
-    errors = [1 - accuracy[column] for column in columns]
+    precisions = (FULL, *(Precision(bits) for bits in WIDTHS))
+    errors = [1 - accuracy[precision.label] for precision in precisions]
     return {
         **weights(model),
         "widths": np.array([0, *WIDTHS]),

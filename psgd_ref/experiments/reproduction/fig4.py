@@ -11,6 +11,7 @@ from psgd_ref.experiments.reproduction.curvature import BITS, at_the_end, throug
 from psgd_ref.experiments.reproduction.ends import layers
 from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import Job, demonstrated, train, with_seeds
+from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.training import evaluate
 
 # The perceptron with two hidden layers of 50 and 20 and the 2 bits are those of the paper's figure as far as
@@ -66,10 +67,10 @@ def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
 def validated(job: Job) -> Arrays:
     """The validation accuracy of a run, at full precision and at the targets' bits; 0 if it diverges."""
     try:
-        found = evaluate(train(job)[0], load_digits(), (TARGET_BITS,), "validation")
+        found = evaluate(train(job)[0], load_digits(), (TARGET_BITS,), split="validation")
     except ArithmeticError:
         return {"accuracy": np.zeros(2)}
-    return {"accuracy": np.array([found["full"], found[f"W{TARGET_BITS}"]])}
+    return {"accuracy": np.array([found[FULL.label], found[Precision(TARGET_BITS).label]])}
 
 
 def _chosen(epochs: int, store: Store) -> list[Job]:

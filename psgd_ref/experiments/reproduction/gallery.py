@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.core.arguments import choice
-from psgd_ref.experiments.digits import study as demo
+from psgd_ref.experiments.digits.recipe import EPOCHS
 from psgd_ref.experiments.reproduction import clustering, fig1, fig2, fig3, fig4, landscape
 from psgd_ref.experiments.reproduction.store import Store
 from psgd_ref.interop.whole_file import write_text
@@ -22,12 +22,12 @@ class Settings:
     """How much is run. points : of the loss landscape, along each side of its plane."""
 
     seeds: tuple[int, ...] = tuple(range(5))
-    epochs: int = demo.EPOCHS
+    epochs: int = EPOCHS
     points: int = 51
 
     def command(self, name: str) -> str:
         """What makes the figure again."""
-        more = "" if self.epochs == demo.EPOCHS else f" --epochs {self.epochs}"
+        more = "" if self.epochs == EPOCHS else f" --epochs {self.epochs}"
         more += "" if self.points == Settings.points else f" --points {self.points}"
         return f"psgd-ref reproduce {name} --seed {self.seeds[0]} --seeds {len(self.seeds)}{more}"
 

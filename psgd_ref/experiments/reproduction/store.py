@@ -47,15 +47,15 @@ class Store:
 
     def one(self, make: Callable[[], Arrays], configuration: Mapping[str, Any]) -> Arrays:
         """make(), or what it gave for the same configuration before; it may use several processes itself."""
-        path = self.folder / f"{identity(configuration)}.npz"
+        path = self.folder / f"{identity(configuration, make.__module__)}.npz"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             _write(make(), path)
         return _read(path)
 
     def _path(self, function: Callable[[Any], Arrays], job: Any) -> Path:
-        name = f"{function.__module__}.{function.__qualname__}"
-        return self.folder / f"{identity({'function': name, 'job': asdict(job)})}.npz"
+        configuration = {"function": function.__qualname__, "job": asdict(job)}
+        return self.folder / f"{identity(configuration, function.__module__)}.npz"
 
 
 def _make(function: Callable[[Any], Arrays], missing: tuple[Any, Path]) -> None:

@@ -8,16 +8,17 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Dataset, Shift, load_digits
-from psgd_ref.experiments.digits import study as demo
+from psgd_ref.experiments.digits import recipe
 from psgd_ref.experiments.reproduction.store import Arrays
-from psgd_ref.models import convnet, mlp
+from psgd_ref.models import mlp
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
 from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
+from psgd_ref.training.recipe import Recipe
 
 NETWORKS: dict[str, Callable[[int], Model]] = {
-    "convnet": lambda seed: convnet(widths=demo.CHANNELS, seed=seed),
+    "convnet": recipe.network,
     "mlp": lambda seed: mlp((64, 50, 20, 10), seed=seed),
 }
 Look = Callable[[Model, Optimizer, Progress], dict[str, Any]]
@@ -31,9 +32,9 @@ class Job:
     bits: int | None
     options: dict[str, Any]
     seed: int
-    epochs: int = demo.EPOCHS
-    batch_size: int = demo.BATCH_SIZE
-    label_smoothing: float = demo.LABEL_SMOOTHING
+    epochs: int = recipe.EPOCHS
+    batch_size: int = recipe.BATCH_SIZE
+    label_smoothing: float = recipe.LABEL_SMOOTHING
 
     @property
     def name(self) -> str:
@@ -41,10 +42,12 @@ class Job:
         return "SGD" if self.bits is None else f"PSGD → W{self.bits}"
 
 
-def demonstrated(network: str, seed: int, epochs: int = demo.EPOCHS) -> list[Job]:
+def demonstrated(network: str, seed: int, epochs: int = recipe.EPOCHS) -> list[Job]:
     """One job for each of the demonstration's methods, with the options that its search chose."""
-    chosen = demo.chosen_options()
-    return [Job(network, method.bits, chosen[method.name], seed, epochs) for method in demo.METHODS]
+    chosen = recipe.chosen_options()
+    return [
+        Job(network, method.target.weights, chosen[method.name], seed, epochs) for method in recipe.METHODS
+    ]
 
 
 def train(job: Job, look: Look | None = None, at: Sequence[int] = ()) -> tuple[Model, list[dict[str, Any]]]:
@@ -54,19 +57,17 @@ def train(job: Job, look: Look | None = None, at: Sequence[int] = ()) -> tuple[M
     """
     data, model = load_digits(), NETWORKS[job.network](job.seed)
     steps = job.epochs * -(-len(data.train) // job.batch_size)
-    optimizer = demo.Method(job.name, job.bits).optimizer(job.options, steps)
-    stand = Progress.of(model, optimizer.init(model), job.seed)
+    optimizer = recipe.optimizer(job.bits, job.options, steps)
+    progress = Progress.of(model, optimizer.init(model), job.seed)
     seen: list[dict[str, Any]] = []
 
     def note() -> None:
-        if look is not None and stand.epoch in at:
-            seen.append({"epoch": stand.epoch, "step": stand.step, **look(model, optimizer, stand)})
+        if look is not None and progress.epoch in at:
+            seen.append({"epoch": progress.epoch, "step": progress.step, **look(model, optimizer, progress)})
 
     note()
-    augment = Shift(demo.SHIFT)
-    for _ in train_epochs(
-        model, optimizer, data, stand, job.epochs, job.batch_size, job.label_smoothing, augment, show=False
-    ):
+    batches = Recipe(job.batch_size, job.label_smoothing, Shift(recipe.SHIFT))
+    for _ in train_epochs(model, optimizer, data, progress, job.epochs, batches, show_progress=False):
         note()
     return model, seen
 

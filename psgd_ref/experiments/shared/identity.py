@@ -1,28 +1,42 @@
-"""What makes a result known again: the hash of its configuration and of the code that computes it."""
+"""What makes a result known again: the hash of its configuration and of the code that computes it.
+
+The code is that which the computation reaches, wherever its files lie (`sources`): moving a file, a comment
+or a docstring leaves an identity as it is, another formula changes it. Data files do not enter: what is read
+of them belongs into the configuration.
+"""
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from psgd_ref import __version__
+from psgd_ref.experiments.shared.sources import Sources
 
-PACKAGE = Path(__file__).parents[2]
-# Folders whose code prints, draws or checks numbers that other code has computed.
-SILENT = ("commands", "figures", "laws")
+SOURCES = Sources(Path(__file__).parents[2])
 
 
-def identity(configuration: Mapping[str, Any]) -> str:
+def identity(configuration: Mapping[str, Any], entry: str) -> str:
     """SHA-256 of the canonical configuration and the code version, 64 hexadecimal digits.
 
     The order of keys, 1 against 1.0 and a tuple against a list make no difference; true and 1 are two.
-    configuration : of texts, finite numbers, booleans, None, lists and mappings of these with texts as
-                    keys; anything else is a ValueError
+
+    Parameters
+    ----------
+    configuration : mapping
+        Of texts, finite numbers, booleans, None, lists and mappings of these with texts as keys.
+    entry : str
+        The module whose function computes the result.
+
+    Raises
+    ------
+    ValueError
+        For anything else in the configuration.
     """
-    return hashlib.sha256(f"{code_version()} {canonical(configuration)}".encode()).hexdigest()
+    return hashlib.sha256(f"{code_version(entry)} {canonical(configuration)}".encode()).hexdigest()
 
 
 def canonical(configuration: Mapping[str, Any]) -> str:
@@ -31,20 +45,9 @@ def canonical(configuration: Mapping[str, Any]) -> str:
 
 
 @cache
-def code_version() -> str:
-    """The package's version and a hash of its sources, those that only print or draw left out."""
-    digest = hashlib.sha256()
-    for path in _sources():
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return f"{__version__}+{digest.hexdigest()[:12]}"
-
-
-def _sources() -> Iterator[Path]:
-    """Every source of the package on which a number may depend, in an order of their own."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        folder, *rest = path.relative_to(PACKAGE).parts
-        if rest and folder not in SILENT:
-            yield path
+def code_version(entry: str) -> str:
+    """The package's version and a hash of the sources that a module computes with."""
+    return f"{__version__}+{SOURCES.version(entry)[:12]}"
 
 
 def _plain(value: Any) -> Any:

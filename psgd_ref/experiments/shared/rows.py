@@ -1,12 +1,14 @@
 """A row of a comparison: what every task reports, whatever else it adds."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
-from psgd_ref.core.arguments import Array
+from psgd_ref.experiments.shared.methods import Need
+from psgd_ref.experiments.shared.precision import Precision
+from psgd_ref.experiments.shared.tables import cell
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -19,15 +21,27 @@ NORMS = AS_TRAINED, REESTIMATED = "as trained", "re-estimated"
 class Row:
     """Accuracy (0 … 1) on the test images of one method at one precision, over seeds.
 
-    needs    : what the method asks for (`registry.Need`)
-    bits     : "full", or weights and activations as "W3A8"; a task may say more, such as a sparsity
-    mean, sd : over seeds (sd with n − 1; None for one seed);   accuracies : one for each seed
-    seconds  : mean time of what the row stands for; each task says of what
+    Parameters
+    ----------
+    method : str
+        The method's name; a task may add what else tells rows apart.
+    needs : Need
+        What the method asks for at this precision.
+    precision : Precision
+        Of weights and activations.
+    mean, sd : float
+        Over seeds; sd with n − 1, None for one seed.
+    seeds : int
+        How many.
+    seconds : float
+        Mean time of what the row stands for; each task says of what.
+    accuracies : tuple of float
+        One for each seed.
     """
 
     method: str
-    needs: str
-    bits: str
+    needs: Need
+    precision: Precision
     mean: float
     sd: float | None
     seeds: int
@@ -38,6 +52,25 @@ class Row:
     def cell(self) -> str:
         """Mean ± standard deviation in per cent."""
         return cell(self.accuracies)
+
+    @property
+    def title(self) -> str:
+        """What the row is called in tables, and in JSON under "method"."""
+        return self.method
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as plain values: the precision is written under "bits"."""
+        names = (field.name for field in fields(self))
+        record = {"bits" if name == "precision" else name: _plain(getattr(self, name)) for name in names}
+        return record | {"method": self.title}
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> Self:
+        """The row that `as_json` wrote."""
+        values: dict[str, Any] = dict(record)
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        values["precision"], values["needs"] = Precision.read(values.pop("bits")), Need.read(values["needs"])
+        return cls(**values)
 
 
 def gathered(outcomes: Iterable[Mapping[Key, Value]]) -> dict[Key, list[Value]]:
@@ -60,20 +93,5 @@ def statistics(accuracies: Sequence[float], seconds: Sequence[float]) -> dict[st
     }
 
 
-def cell(accuracies: Sequence[float]) -> str:
-    """Mean ± standard deviation (n − 1) in per cent, without a deviation for one seed."""
-    spread = f" ± {100 * np.std(accuracies, ddof=1):.1f}" if len(accuracies) > 1 else ""
-    return f"{100 * np.mean(accuracies):.1f}{spread}"
-
-
-def points(gain: Array) -> str:
-    """A difference of accuracies, given in points, as mean ± standard deviation."""
-    spread = f" ± {gain.std(ddof=1):.1f}" if len(gain) > 1 else ""
-    return f"{gain.mean():+.1f}{spread}"
-
-
-def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]], align: str) -> str:
-    """A Markdown table; `align` has "l" or "r" for each column."""
-    rule = "|".join("---:" if side == "r" else "---" for side in align)
-    rows = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join(["| " + " | ".join(heads) + " |", f"|{rule}|", *rows])
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Need | Precision) else value

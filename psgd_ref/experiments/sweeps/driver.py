@@ -15,7 +15,7 @@ from tqdm import tqdm
 from psgd_ref.data import fetch
 from psgd_ref.experiments.shared.identity import canonical, code_version
 from psgd_ref.experiments.sweeps.engines import Engine
-from psgd_ref.experiments.sweeps.plan import Run
+from psgd_ref.experiments.sweeps.plan import ENTRY, Run
 from psgd_ref.experiments.sweeps.run import CodeError, Job, Outcome, begun, compute
 from psgd_ref.experiments.sweeps.store import DATABASE, Entry, Store
 from psgd_ref.interop.alone import alone
@@ -168,12 +168,12 @@ class _Sweep:
 
     def _job(self, run: Run) -> Job:
         return Job(
-            run.identity, code_version(), run.configuration, run.measure, self.folder, self.data_folder
+            run.identity, code_version(ENTRY), run.configuration, run.measure, self.folder, self.data_folder
         )
 
     def _collect(self, future: "Future[Outcome | None]", run: Run, report: "_Report") -> bool:
         """Write down how a run ended; False when it did not end but was lost or interrupted."""
-        about = (run.identity, canonical(run.contents), code_version())
+        about = (run.identity, canonical(run.contents), code_version(ENTRY))
         try:
             outcome = future.result()
         except (BrokenExecutor, CancelledError):

@@ -36,6 +36,9 @@ from psgd_ref.training.evaluation import SPLITS
 from psgd_ref.training.runs.build import phases
 from psgd_ref.training.runs.configuration import Configuration, configuration, read_toml
 
+# The module that computes a run.
+ENTRY = "psgd_ref.experiments.sweeps.run"
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -104,7 +107,7 @@ class Run:
     @cached_property
     def identity(self) -> str:
         """The hash of the contents and the code version."""
-        return identity(self.contents)
+        return identity(self.contents, ENTRY)
 
     def __str__(self) -> str:
         return " ".join([self.method, *(f"{name}={value}" for name, value in self.varied.items())])

@@ -11,7 +11,7 @@ from typing import Any
 from psgd_ref.compress import named_grid
 from psgd_ref.data import load
 from psgd_ref.experiments.shared.identity import code_version
-from psgd_ref.experiments.sweeps.plan import Measure
+from psgd_ref.experiments.sweeps.plan import ENTRY, Measure
 from psgd_ref.training import evaluate
 from psgd_ref.training.runs.build import insert_fake_quantizer, model_of
 from psgd_ref.training.runs.checkpoint import read_checkpoint
@@ -58,8 +58,9 @@ def compute(job: Job) -> Outcome | None:
 
     Raises what training raises, and CodeError.
     """
-    if code_version() != job.code:
-        raise CodeError(f"this worker has psgd_ref {code_version()}; the sweep was started with {job.code}")
+    code = code_version(ENTRY)
+    if code != job.code:
+        raise CodeError(f"this worker has psgd_ref {code}; the sweep was started with {job.code}")
     begun = perf_counter()
     folder = claim(job.folder, job.identity)
     try:
@@ -69,7 +70,7 @@ def compute(job: Job) -> Outcome | None:
             resume=True,
             data_folder=job.data_folder,
             say=lambda text: print(text, file=sys.stderr),
-            progress=False,
+            show_progress=False,
         )
         if run.interrupted:
             return None
@@ -136,13 +137,13 @@ def _evaluated(job: Job, checkpoint: Path) -> list[dict[str, Any]]:
             model,
             data,
             m.bits,
-            m.split,
-            named_grid(grid),
-            m.per_channel,
-            fresh,
-            m.activations,
-            shares,
-            m.scope,
+            split=m.split,
+            grid=named_grid(grid),
+            per_channel=m.per_channel,
+            reestimate=fresh,
+            activations=m.activations,
+            sparsities=shares,
+            scope=m.scope,
         ).items()
     ]
 

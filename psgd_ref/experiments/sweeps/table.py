@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED, cell, markdown
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
+from psgd_ref.experiments.shared.tables import cell, markdown
 from psgd_ref.experiments.sweeps.driver import Status
 from psgd_ref.experiments.sweeps.plan import Run
 

@@ -23,19 +23,24 @@ LOOKS: dict[str, dict[str, Any]] = {
 def draw(rows: Sequence[Any], histograms: Sequence[Any]) -> Figure:
     """Accuracy and relative quantization error against bits, above; one layer's weights, below.
 
-    rows       : with `method`, and `accuracy` (0 … 1) and `error` by column, a list over seeds each
-    histograms : with `method`, `bits`, `weights` in units of Δ and their integer `codes`
     Bars and bands are one standard deviation over seeds. Histograms have logarithmic counts.
+
+    Parameters
+    ----------
+    rows : sequence
+        With `method`, and `accuracy` (0 … 1) and `error` by precision, a list over seeds each.
+    histograms : sequence
+        With `method`, `bits`, `weights` in units of Δ and their integer `codes`.
     """
     with styled():
         figure = plt.figure(figsize=(PAGE, 4.9))
         upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=(1.15, 1)))
         accuracy, error = upper.subplots(1, 2)
-        _lines(accuracy, rows, "accuracy", ("full", "W8", "W4", "W3", "W2"))
+        _lines(accuracy, rows, "accuracy")
         accuracy.yaxis.set_major_formatter(PercentFormatter(1.0))
         accuracy.set_ylabel("test accuracy")
         accuracy.legend(loc="lower left")
-        _lines(error, rows, "error", ("W4", "W3", "W2"))
+        _lines(error, rows, "error")
         error.axhline(1, color=FAINT, linewidth=1, zorder=0)
         error.set_ylim(bottom=0)
         error.set_ylabel("quantization error / (Δ²/12)")
@@ -50,13 +55,14 @@ def draw(rows: Sequence[Any], histograms: Sequence[Any]) -> Figure:
     return figure
 
 
-def _lines(ax: Axes, rows: Sequence[Any], quantity: str, columns: Sequence[str]) -> None:
+def _lines(ax: Axes, rows: Sequence[Any], quantity: str) -> None:
+    columns = list(getattr(rows[0], quantity))
     for i, row in enumerate(rows):
         values = np.array([getattr(row, quantity)[column] for column in columns])
         spread = values.std(axis=1, ddof=1) if values.shape[1] > 1 else np.zeros(len(columns))
         # Points at the same width stand side by side, so that their bars can be told apart.
         place = np.arange(len(columns)) + 0.06 * (i - (len(rows) - 1) / 2)
         ax.errorbar(place, values.mean(axis=1), spread, capsize=2, label=row.method, **LOOKS[row.method])
-    names = {"full": "full\nprecision"}
-    ax.set_xticks(range(len(columns)), [names.get(c, f"{c[1:]} bits") for c in columns])
+    names = ["full\nprecision" if p.weights is None else f"{p.weights} bits" for p in columns]
+    ax.set_xticks(range(len(columns)), names)
     ax.grid(axis="y")

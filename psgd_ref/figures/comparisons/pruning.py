@@ -19,9 +19,13 @@ NONE = "none"
 def draw(rows: Sequence[Any]) -> Figure:
     """A column for ways that retrain nothing and one for those that do; a line for each batch-norm treatment.
 
-    rows : with `method`, `sparsity`, `batch_norm`, `retraining` and `mean`, `sd` (0 … 1, None without spread)
     Bars are one standard deviation over seeds. The first two ways without retraining (SGD and PSGD) stand in
     both columns.
+
+    Parameters
+    ----------
+    rows : sequence
+        With `method`, `sparsity`, `batch_norm`, `retraining` and `mean`, `sd` (0 … 1, None without spread).
     """
     rows = [row for row in rows if row.sparsity > 0]
     norms = list(dict.fromkeys(row.batch_norm for row in rows))[::-1]
@@ -57,23 +61,23 @@ def draw(rows: Sequence[Any]) -> Figure:
 
 
 def _panel(ax: Axes, rows: Sequence[Any], ways: Sequence[str], looks: dict[str, int]) -> None:
-    shares = sorted({row.sparsity for row in rows})
+    sparsities = sorted({row.sparsity for row in rows})
     for k, name in enumerate(ways):
         own = {row.sparsity: row for row in rows if row.method == name}
         look = looks[name]
         # Points at the same sparsity stand side by side, so that their bars can be told apart.
-        place = np.array([i for i, share in enumerate(shares) if share in own])
+        place = np.array([i for i, sparsity in enumerate(sparsities) if sparsity in own])
         ax.errorbar(
             place + 0.07 * (k - (len(ways) - 1) / 2),
-            [own[share].mean for share in shares if share in own],
-            [own[share].sd or 0 for share in shares if share in own],
+            [own[sparsity].mean for sparsity in sparsities if sparsity in own],
+            [own[sparsity].sd or 0 for sparsity in sparsities if sparsity in own],
             color=COLORS[look % len(COLORS)],
             linestyle=DASHES[look % len(DASHES)],
             marker=MARKERS[look % len(MARKERS)],
             elinewidth=0.8,
             label=name,
         )
-    ax.set_xticks(range(len(shares)), [f"{100 * share:g} %" for share in shares])
+    ax.set_xticks(range(len(sparsities)), [f"{100 * sparsity:g} %" for sparsity in sparsities])
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.set_ylim(0, 1.03)
     ax.grid(axis="y")

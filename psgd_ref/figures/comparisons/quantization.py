@@ -20,25 +20,29 @@ TICKS = (1, 2, 5, 10, 20, 50, 100)
 def draw(rows: Sequence[Any]) -> Figure:
     """One panel for each precision but 8-bit weights; filled marks have re-estimated batch norms.
 
-    rows : with `trained`, `post`, `batch_norm`, `bits`, `mean` and `sd` (0 … 1, None without spread)
     Lower is better; bars are one standard deviation over seeds.
+
+    Parameters
+    ----------
+    rows : sequence
+        With `trained`, `post`, `batch_norm`, `precision`, `mean` and `sd` (0 … 1, None without spread).
     """
     quantized = [row for row in rows if row.post != "none"]
-    every = list(dict.fromkeys(row.bits for row in quantized))
-    panels = [bits for bits in every if not bits.startswith("W8")] or every
+    every = list(dict.fromkeys(row.precision for row in quantized))
+    panels = [precision for precision in every if precision.weights != 8] or every
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     with styled():
         figure, grid = plt.subplots(
             lines, columns, figsize=(PAGE, 0.5 + 1.9 * lines), sharey=True, sharex=True, squeeze=False
         )
-        for ax, bits in zip(grid.flat, panels, strict=False):
-            _panel(ax, [row for row in quantized if row.bits == bits])
+        for ax, precision in zip(grid.flat, panels, strict=False):
+            _panel(ax, [row for row in quantized if row.precision == precision])
         for ax in grid.flat[len(panels) :]:
             ax.set_visible(False)
         for ax in grid[:, 0]:
             ax.set_ylabel("test error (%)")
-        letter(grid.flat, panels)
+        letter(grid.flat, [str(precision) for precision in panels])
         handles, labels = grid.flat[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure

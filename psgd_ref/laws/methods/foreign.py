@@ -1,6 +1,7 @@
 """From anybody's method to a subject: which parts it has, and how each is called."""
 
 import contextlib
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -38,7 +39,8 @@ def as_subject(thing: Any) -> Subject:
     """The subject that a method makes, by its structure; see `protocols` for what is looked for.
 
     thing : a function or callable object; a class with `inverse` (a warp) or `codes` (a quantizer); or an
-            object with attributes named as the parts (`scale`, `step`, `warped_step`, `nearest`, …)
+            object with attributes named as the parts (`scale`, `step`, `warped_step`, `nearest`, …), or a
+            class with static or class methods of these names
 
     A scaling rule brings the step w − η s(w) ⊙ g with it, a warp the step in the warped space, a quantizer
     the nearest target. Raises ValueError for a thing that is no such method, or that cannot be called.
@@ -74,6 +76,9 @@ def _parts(thing: Any, name: str) -> dict[str, Any]:
             return {"warp": thing}
         if hasattr(thing, "codes"):
             return {"quantizer": thing}
+        own = {part: getattr(thing, key) for key, part in NAMES.items() if _needs_no_object(thing, key)}
+        if own:
+            return own
         what = "an optimiser class" if hasattr(thing, "step") else "a class"
         raise ValueError(
             f"{name} is {what}; give a function step(w, g, lr, …) or s(w, targets, …), or a class "
@@ -87,6 +92,11 @@ def _parts(thing: Any, name: str) -> dict[str, Any]:
     if not callable(thing):
         raise ValueError(f"{name} is neither callable nor has it a part of these names: {', '.join(NAMES)}")
     return {_kind(thing, name): thing}
+
+
+def _needs_no_object(kind: type, key: str) -> bool:
+    """Whether a class has a static or class method of that name, as `PSGD.psgd_step`."""
+    return isinstance(inspect.getattr_static(kind, key, None), classmethod | staticmethod)
 
 
 def _kind(function: Callable[..., Any], name: str) -> str:

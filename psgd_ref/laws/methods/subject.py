@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from typing import Any
 
 from psgd_ref.core import (
@@ -126,13 +127,15 @@ class Subject:
 
 
 _registered: dict[str, Any] = {}
+# The module whose `PARTS` complete this library's own subject. They live above the mathematics, which the
+# laws must not import: it is loaded by its name, and only when that subject is asked for.
+OWN_PARTS = "psgd_ref.own_subject"
 
 
 def register(**parts: Any) -> None:
     """Add parts to the subject that is checked when none is named: `register(laplace_clip=my_clip)`.
 
-    For parts that live above the mathematics, which the laws must not import. Raises ValueError for a
-    name that is no field of `Subject`.
+    They take the place of the library's own. Raises ValueError for a name that is no field of `Subject`.
     """
     unknown = sorted(set(parts) - set(Subject.__dataclass_fields__))
     if unknown:
@@ -143,4 +146,5 @@ def register(**parts: Any) -> None:
 
 def reference() -> Subject:
     """This library's own subject, with everything registered so far."""
-    return Subject(address="reference()", **_registered)
+    own: dict[str, Any] = import_module(OWN_PARTS).PARTS
+    return Subject(address="reference()", **{**own, **_registered})

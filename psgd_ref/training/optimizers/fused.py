@@ -19,6 +19,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import Part, Parts
 from psgd_ref.nn import Model, Segment
 from psgd_ref.training.optimizers.position import ScaleByPosition
+from psgd_ref.training.optimizers.refit import EveryStep
 from psgd_ref.training.optimizers.transforms import AddDecay, Momentum, State, Transform
 
 
@@ -29,6 +30,8 @@ class Fused:
     position: ScaleByPosition | None
     weight_decay: float
     momentum: float
+    # Where the momentum is in the optimiser's state; empty for a chain without one.
+    velocity: str = ""
     _segments: tuple[Segment, ...] = ()
     _parts: Parts = field(default_factory=lambda: Parts.of([]))
     _unused: Array = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -39,7 +42,7 @@ class Fused:
         if self._segments is not model.segments:
             self._segments, self._parts = model.segments, Parts.of(self._describe(model))
             self._unused, self._ones = np.zeros_like(model.w), np.ones(self._parts.slots, model.w.dtype)
-        velocity, steps = state.get("momentum", self._unused), self._ones
+        velocity, steps = state.get(self.velocity, self._unused), self._ones
         if self.position is not None:
             steps = kernels.min_max_steps(model.w, self._parts)
             if not np.isfinite(steps).all():
@@ -72,6 +75,8 @@ def fuse(chain: Sequence[Transform]) -> Fused | None:
     default = [kind for kind in (ScaleByPosition, AddDecay, Momentum) if kind in links]
     if [type(link) for link in chain] != default:
         return None
+    if AddDecay in links and callable(links[AddDecay].weight_decay):
+        return None
     position = links.get(ScaleByPosition)
     if position is not None and not _known(position):
         return None
@@ -79,11 +84,14 @@ def fuse(chain: Sequence[Transform]) -> Fused | None:
         position,
         weight_decay=links[AddDecay].weight_decay if AddDecay in links else 0.0,
         momentum=links[Momentum].momentum if Momentum in links else 0.0,
+        velocity=f"{len(chain) - 1}.momentum" if Momentum in links else "",
     )
 
 
 def _known(position: ScaleByPosition) -> bool:
-    if position.discretization != "psgd" or position.refresh != 1 or callable(position.eps):
+    if position.discretization != "psgd" or callable(position.eps):
+        return False
+    if not isinstance(position.refit, EveryStep):
         return False
     if isinstance(position.strength, str) and position.strength != "volume":
         return False

@@ -1,44 +1,55 @@
 """The position scale of a whole model, and the moves in its warped and mirror coordinates."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from psgd_ref.compress.grids.base import Grid, pieces
-from psgd_ref.compress.selection import assign
-from psgd_ref.core import Targets, UniformGrid, Warp, mirror_step, position_scale
-from psgd_ref.core.arguments import Array, choice, real_number, whole_number
+from psgd_ref.compress.grids.base import Grid, as_grid
+from psgd_ref.compress.grids.min_max import MinMaxGrid
+from psgd_ref.core import Targets, Warp, mirror_step, position_scale
+from psgd_ref.core.arguments import Array, choice, real_number
 from psgd_ref.core.scale import STRENGTHS
 from psgd_ref.nn import Model
+from psgd_ref.training.optimizers.refit import EveryStep, Fitter, Refit
 from psgd_ref.training.optimizers.schedules import Schedule
 from psgd_ref.training.optimizers.transforms import State
 
 DISCRETIZATIONS = ("psgd", "warp", "mirror")
-EMA_WEIGHT = 0.1
 
 
 @dataclass(frozen=True)
 class ScaleByPosition:
     """Multiply the gradient by s(w) = λ(d + ε), every tensor (or channel) with targets of its own.
 
-    grid     : the rule that fits targets to a tensor, or rules by parameter name
-    eps, cap : as in `Warp`; eps may be a schedule, from large (weights move freely) to small (they lock)
-    strength : a number λ, or "volume", "mean-one", "unimodular", "max-normalised"
-    refresh  : fit the targets anew every so many steps, or "ema": every step, Δ averaged with weight
-               0.1 for the new one (uniform grids; the official code averages the range likewise), or
-               "learned": the first Δ is the rule's, and each step takes it to Σ wk/Σ k², the least
-               squared error for the integers k that the weights have (uniform grids)
-    step     : coordinates of the Euler step: "psgd" (in w, where the factor is s), "warp" (in f(w),
-               √s) or "mirror" (in Φ′(w), 1); claim B3
-    Parameters without targets, such as batch norms', have the factor 1. Raises ValueError for unknown words.
+    Parameters without targets, such as batch norms', have the factor 1.
+
+    Parameters
+    ----------
+    grid
+        The rule that fits targets to a tensor, or rules by parameter name.
+    eps, cap
+        As in `Warp`; eps may be a schedule, from large (weights move freely) to small (they lock).
+    strength
+        A number λ, or "volume", "mean-one", "unimodular", "max-normalised".
+    refit
+        When targets are fitted anew, and to what.
+    discretization
+        Coordinates of the Euler step: "psgd" (in w, where the factor is s), "warp" (in f(w), √s) or
+        "mirror" (in Φ′(w), 1); claim B3.
+
+    Raises
+    ------
+    ValueError
+        For words that are not known and numbers that are not accepted.
     """
 
     grid: Grid | Mapping[str, Grid]
     eps: float | Schedule = 0.0
     strength: float | str = "volume"
     cap: bool = False
-    refresh: int | str = 1
+    refit: Refit = field(default_factory=EveryStep)
     discretization: str = "psgd"
 
     def __post_init__(self) -> None:
@@ -50,33 +61,13 @@ class ScaleByPosition:
             choice(f"strength of discretization {self.discretization!r}", self.strength, accepted)
         else:
             real_number("strength", self.strength, positive=self.discretization != "psgd")
-        if isinstance(self.refresh, str):
-            choice("refresh", self.refresh, ("ema", "learned"))
-        else:
-            whole_number("refresh", self.refresh, 1)
 
     def init(self, model: Model) -> State:
-        if isinstance(self.refresh, str):
-            return {"grid_step": self._steps(model)}
-        if self.refresh == 1:
-            return {}
-        return {"grid_weights": model.w.copy(), "grid_age": np.zeros((), np.int64)}
+        return self.refit.init(Fitter(model, self.grid))
 
     def update(self, u: Array, model: Model, state: State) -> Array:
-        """u ⊙ s(w)^p, p = 1, ½, 0 for the three steps; fits the targets anew when it is time."""
-        if self.refresh == "ema":
-            state["grid_step"] += EMA_WEIGHT * (self._steps(model) - state["grid_step"])
-        elif self.refresh == "learned":
-            for i, (part, aims) in enumerate(
-                zip(self._parts(model, model.w), self.targets(model, state), strict=True)
-            ):
-                codes = aims.position(part).astype(np.float64)
-                if codes.any():
-                    state["grid_step"][i] = float((part * codes).sum() / (codes * codes).sum())
-        elif isinstance(self.refresh, int) and self.refresh > 1:
-            if state["grid_age"] % self.refresh == 0:
-                state["grid_weights"][...] = model.w
-            state["grid_age"] += 1
+        """u ⊙ s(w)^p, p = 1, ½, 0 for the three discretizations; fits the targets anew when it is time."""
+        self.refit.update(Fitter(model, self.grid), state)
         if self.discretization == "mirror":
             return u
         scale = self.scale(model, state)
@@ -87,16 +78,16 @@ class ScaleByPosition:
         if self.discretization == "psgd":
             model.w -= lr * u
             return
-        targets = self.targets(model, state)
+        targets, fitter = self.targets(model, state), Fitter(model, self.grid)
         before = model.w.copy()
         model.w -= lr * u
-        parts = (self._parts(model, flat) for flat in (before, model.w, u))
-        for part, moved, direction, aims in zip(*parts, targets, strict=True):
-            warp = Warp(aims, self.epsilon(state), self.strength, self.cap)
+        views = (fitter.views(flat) for flat in (before, model.w, u))
+        for w, moved, direction, target in zip(*views, targets, strict=True):
+            warp = Warp(target, self.epsilon(state), self.strength, self.cap)
             if self.discretization == "warp":
-                moved[...] = warp.inverse(warp(part) - lr * direction)
+                moved[...] = warp.inverse(warp(w) - lr * direction)
             else:
-                moved[...] = mirror_step(part, direction, lr, warp)
+                moved[...] = mirror_step(w, direction, lr, warp)
 
     def epsilon(self, state: State) -> float:
         """ε of the next step."""
@@ -104,42 +95,38 @@ class ScaleByPosition:
 
     def scale(self, model: Model, state: State) -> Array:
         """s at model.w, shape (n,): 1 where a parameter has no targets."""
-        scale, eps = np.ones_like(model.w), self.epsilon(state)
-        parts = zip(self._parts(model, model.w), self._parts(model, scale), strict=True)
-        for (part, out), targets in zip(parts, self.targets(model, state), strict=True):
-            out[...] = position_scale(part, targets, eps, self.strength, self.cap)
+        scale, eps, fitter = np.ones_like(model.w), self.epsilon(state), Fitter(model, self.grid)
+        views = zip(fitter.views(model.w), fitter.views(scale), self.targets(model, state), strict=True)
+        for w, out, target in views:
+            out[...] = position_scale(w, target, eps, self.strength, self.cap)
         return scale
 
     def targets(self, model: Model, state: State) -> list[Targets]:
-        """The targets in force, one for every gridded tensor (or channel)."""
-        if isinstance(self.refresh, str):
-            fresh = self._fit(model, model.w)
-            return [
-                UniformGrid(float(step), _uniform(targets).levels)
-                for step, targets in zip(state["grid_step"], fresh, strict=True)
-            ]
-        return self._fit(model, model.w if self.refresh == 1 else state["grid_weights"])
-
-    def _parts(self, model: Model, flat: Array) -> list[Array]:
-        """The views of a flat array that have targets of their own."""
-        return [
-            part
-            for segment, grid in assign(model, self.grid)
-            for part in pieces(segment.view(flat), grid.per_channel)
-        ]
-
-    def _fit(self, model: Model, w: Array) -> list[Targets]:
-        return [
-            grid.fit(part)
-            for segment, grid in assign(model, self.grid)
-            for part in pieces(segment.view(w), grid.per_channel)
-        ]
-
-    def _steps(self, model: Model) -> Array:
-        return np.array([_uniform(targets).step for targets in self._fit(model, model.w)])
+        """The targets in force, one for every quantized tensor (or channel)."""
+        return self.refit.targets(Fitter(model, self.grid), state)
 
 
-def _uniform(targets: Targets) -> UniformGrid:
-    if not isinstance(targets, UniformGrid):
-        raise ValueError(f"refresh 'ema' or 'learned' needs a uniform grid; got {type(targets).__name__}")
-    return targets
+def target_rule(owner: str, grid: Any) -> Grid | Mapping[str, Grid]:
+    """What an optimiser's `grid` means: a number of bits is the min-max grid of so many.
+
+    Parameters
+    ----------
+    owner
+        Whose option it is, for the message.
+    grid
+        Bits 2 … 16, a rule, fixed targets, or rules by parameter name.
+
+    Raises
+    ------
+    ValueError
+        For None and for whatever else it is not.
+    """
+    if grid is None:
+        raise ValueError(
+            f"{owner} needs a grid: MinMaxGrid(4), or 4 for short, or fixed targets such as Zero()"
+        )
+    if isinstance(grid, int | np.integer) and not isinstance(grid, bool):
+        return MinMaxGrid(int(grid))
+    if isinstance(grid, Mapping):
+        return {name: as_grid(rule) for name, rule in grid.items()}
+    return as_grid(grid)

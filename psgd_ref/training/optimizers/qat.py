@@ -1,17 +1,25 @@
 """Transforms that act on some parameters only, and the optimiser of quantization-aware training."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from psgd_ref.compress.grids.base import Grid
+from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, real_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.parameters import Role
-from psgd_ref.training.optimizers.optimizer import Optimizer, _decay, _momentum
-from psgd_ref.training.optimizers.position import ScaleByPosition
+from psgd_ref.training.optimizers.optimizer import Optimizer
+from psgd_ref.training.optimizers.position import ScaleByPosition, target_rule
 from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import ScaleByAdam, State, Transform
+from psgd_ref.training.optimizers.transforms import (
+    ScaleByAdam,
+    State,
+    Transform,
+    decay_links,
+    momentum_links,
+)
 
 NETWORK: tuple[Role, ...] = ("weight", "bias", "norm")
 GATES: tuple[Role, ...] = ("gate",)
@@ -47,29 +55,41 @@ class Multiply:
         return np.asarray(u * u.dtype.type(self.factor))
 
 
-def QAT(  # noqa: N802
-    lr: float | Schedule = 0.01,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-4,
-    gates: float = 0.0,
-    grid: Grid | None = None,
-    strength: float | str = "volume",
-    eps: float = 0.0,
-) -> Optimizer:
-    """SGD for a network with learning quantizers: decay acts on the network alone.
+@dataclass(frozen=True, eq=False)
+class QAT(Optimizer):
+    """SGD for quantization-aware training: weight decay acts on the network, not on its quantizers.
 
-    lr, momentum, decay as in `SGD`
-    gates          : 0 moves gates' logits as the rest; a > 0 moves them by Adam at the rate η·a
-    grid, strength, eps : with a grid the latent weights' gradients are scaled by position, as by `PSGD`
-    Raises ValueError for values outside those ranges.
+    Parameters
+    ----------
+    lr, momentum, weight_decay
+        As in `SGD`.
+    gates
+        0 moves gates' logits as the rest; a > 0 moves them by Adam at the rate η·a.
+    grid, strength, eps
+        With a grid the latent weights' gradients are scaled by position, as by `PSGD`.
+
+    Raises
+    ------
+    ValueError
+        For values that are not accepted.
     """
-    pull = [Only(NETWORK, link) for link in _decay(weight_decay)]
-    if real_number("gates", gates) > 0:
-        average: list[Transform] = [Only((*NETWORK, "quantizer"), link) for link in _momentum(momentum)]
-        average += [Only(GATES, ScaleByAdam()), Only(GATES, Multiply(gates))]
-    else:
-        average = list(_momentum(momentum))
-    if grid is None:
-        return Optimizer([*pull, *average], lr)
-    position = ScaleByPosition(grid, eps, strength)
-    return Optimizer([position, *pull, *average], lr, position)
+
+    lr: float | Schedule = 0.01
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    gates: float = 0.0
+    grid: int | Grid | Targets | Mapping[str, Grid] | None = None
+    strength: float | str = "volume"
+    eps: float = 0.0
+
+    def __post_init__(self) -> None:
+        chain: list[Transform] = []
+        if self.grid is not None:
+            chain.append(ScaleByPosition(target_rule("QAT", self.grid), self.eps, self.strength))
+        chain += [Only(NETWORK, link) for link in decay_links(self.weight_decay)]
+        if real_number("gates", self.gates) > 0:
+            chain += [Only((*NETWORK, "quantizer"), link) for link in momentum_links(self.momentum)]
+            chain += [Only(GATES, ScaleByAdam()), Only(GATES, Multiply(self.gates))]
+        else:
+            chain += momentum_links(self.momentum)
+        super().__init__(chain, self.lr)

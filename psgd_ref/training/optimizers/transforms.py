@@ -1,7 +1,8 @@
 """The small steps that make up an optimiser: each turns one update direction into the next.
 
-A transform holds its options; what changes from step to step is in a state, a dictionary of arrays
-that all transforms of a chain share, so that saving the state saves everything.
+A transform, a link of the chain, holds its options; what changes from step to step is in its state, a
+dictionary of arrays. The optimiser keeps every link's arrays apart, so that two links of a kind share
+nothing, and in one dictionary, so that saving that saves everything.
 """
 
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, below_one, real_number
 from psgd_ref.nn import Model
+from psgd_ref.training.optimizers.schedules import Schedule
 
 State = dict[str, npt.NDArray[Any]]
 
@@ -20,25 +22,32 @@ class Transform(Protocol):
     """One link of the chain."""
 
     def init(self, model: Model) -> State:
-        """The arrays that this transform keeps, before the first step."""
+        """The arrays that this link keeps, before the first step."""
         ...
 
     def update(self, u: Array, model: Model, state: State) -> Array:
-        """The next direction from direction u (n,), at model.w. Modifies its own arrays in `state`."""
+        """The next direction from direction u (n,), at model.w.
+
+        `state` holds this link's own arrays, under the names that `init` gave them, and `step`, the number
+        of steps taken. Modifies its own arrays, in place.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class AddDecay:
-    """u + κ w: weight decay. Behind the position scale it is unscaled, before it scaled (claim E4)."""
+    """u + κ w: weight decay. Behind the position scale it is unscaled, before it scaled (claim E4).
 
-    weight_decay: float
+    weight_decay : κ, a number ≥ 0 or a schedule
+    """
+
+    weight_decay: float | Schedule
 
     def init(self, model: Model) -> State:
         return {}
 
     def update(self, u: Array, model: Model, state: State) -> Array:
-        return u + self.weight_decay * model.w
+        return u + schedule_value("weight_decay", self.weight_decay, state) * model.w
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,11 @@ class ScaleByAdam:
     beta2: float = 0.999
     eps: float = 1e-8
 
+    def __post_init__(self) -> None:
+        below_one("beta1", self.beta1)
+        below_one("beta2", self.beta2)
+        real_number("eps", self.eps, positive=True)
+
     def init(self, model: Model) -> State:
         count = np.zeros((), np.int64)
         return {"adam_m": np.zeros_like(model.w), "adam_v": np.zeros_like(model.w), "adam_count": count}
@@ -77,3 +91,20 @@ class ScaleByAdam:
         v += (1 - self.beta2) * (u * u - v)
         corrected = np.sqrt(v / (1 - self.beta2**count)) + self.eps
         return np.asarray(m / (1 - self.beta1**count) / corrected)
+
+
+def decay_links(weight_decay: float | Schedule) -> list[Transform]:
+    """The link that adds κ w, none for κ = 0; ValueError unless κ is a schedule or a number ≥ 0."""
+    if callable(weight_decay) or real_number("weight_decay", weight_decay) > 0:
+        return [AddDecay(weight_decay)]
+    return []
+
+
+def schedule_value(name: str, value: float | Schedule, state: State) -> float:
+    """What an option is at the next step: itself, or its schedule's value; ValueError unless that is ≥ 0."""
+    return real_number(name, value(int(state["step"]))) if callable(value) else value
+
+
+def momentum_links(momentum: float) -> list[Transform]:
+    """The link that averages, none for μ = 0; ValueError unless μ lies in [0, 1)."""
+    return [Momentum(momentum)] if below_one("momentum", momentum) > 0 else []

@@ -9,8 +9,14 @@ from psgd_ref.data import Dataset
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import Model
 from psgd_ref.training.runs.configuration import Configuration
-from psgd_ref.training.optimizers.optimizer import PSGD, SGD, Adam, Optimizer
-from psgd_ref.training.optimizers.schedules import Schedule, constant, cosine, piecewise
+from psgd_ref.training.optimizers.adam import Adam
+from psgd_ref.training.optimizers.optimizer import Optimizer
+from psgd_ref.training.optimizers.parq import PARQ
+from psgd_ref.training.optimizers.proxquant import ProxQuant
+from psgd_ref.training.optimizers.psgd import PSGD
+from psgd_ref.training.optimizers.quadratic_pull import QuadraticPull
+from psgd_ref.training.optimizers.schedules import Schedule, constant, cosine, piecewise, ramp
+from psgd_ref.training.optimizers.sgd import SGD
 
 # The perceptron of the paper's figures.
 HIDDEN = (50, 20)
@@ -19,16 +25,24 @@ HIDDEN = (50, 20)
 def build_model(name: str, shape: tuple[int, ...], classes: int, seed: int = 0) -> Model:
     """The network of that name for images (H, W, C): mlp, convnet, resnet and its depth, vgg and its depth.
 
-    Raises ValueError for another name or depth.
+    A convnet may name its channels, as convnet-16-32-32-64.
+
+    Raises
+    ------
+    ValueError
+        For another name or depth.
     """
     height, width, channels = shape
     if name == "mlp":
         return mlp((height * width * channels, *HIDDEN, classes), seed)
     if name == "convnet":
         return convnet(channels, classes=classes, seed=seed)
+    if re.fullmatch(r"convnet(-\d+)+", name):
+        widths = tuple(int(width) for width in name.split("-")[1:])
+        return convnet(channels, widths, classes, seed=seed)
     match = re.fullmatch(r"(resnet|vgg)(\d+)", name)
     if match is None:
-        raise ValueError(f"model must be mlp, convnet, resnet8 … resnet56 or vgg11 … vgg19; got {name!r}")
+        raise ValueError(f"model must be mlp, convnet, convnet-16-32, resnet8 … resnet56 or vgg11 … vgg19; got {name!r}")
     network = resnet if match[1] == "resnet" else vgg
     return network(int(match[2]), classes, seed, channels)
 
@@ -61,31 +75,60 @@ class Phase:
 def phases(configuration: Configuration, steps: int) -> list[Phase]:
     """The run's optimisers one after the other: plain SGD before `psgd_from`, then PSGD.
 
-    steps : of an epoch
-    The schedule runs through all phases. Raises ValueError for values that an optimiser does not accept.
+    The schedule runs through all phases.
+
+    Parameters
+    ----------
+    steps
+        Of an epoch.
+
+    Raises
+    ------
+    ValueError
+        For values that an optimiser does not accept.
     """
     c, rate = configuration, _schedule(configuration, steps)
-    if c.optimizer == "adam":
-        return [Phase(1, c.epochs, "adam", Adam(rate, weight_decay=c.weight_decay))]
-    plain = SGD(rate, c.momentum, c.weight_decay)
-    if c.optimizer == "sgd":
-        return [Phase(1, c.epochs, "sgd", plain)]
+    if c.optimizer != "psgd":
+        return [Phase(1, c.epochs, c.optimizer, _without_scale(c, rate, steps * c.epochs))]
+    to_grid = c.decay_target == "grid"
     scaled = PSGD(
         rate,
         c.momentum,
-        c.weight_decay,
+        _ramped(c.weight_decay, c.ramp, steps * c.epochs) if to_grid else c.weight_decay,
         Zero() if c.target == "zero" else grid_rule(c),
         eps=c.eps,
         strength=c.strength,
         cap=c.cap,
         refresh=c.refresh,
         discretization=c.discretization,
+        decay_target=c.decay_target,
+        gradient_at=_ramped(c.gradient_at, c.ramp, steps * c.epochs),
     )
     both = [
-        Phase(1, min(c.psgd_from - 1, c.epochs), "sgd", plain),
+        Phase(1, min(c.psgd_from - 1, c.epochs), "sgd", SGD(rate, c.momentum, c.weight_decay)),
         Phase(c.psgd_from, c.epochs, "psgd", scaled),
     ]
     return [phase for phase in both if phase.first <= phase.last]
+
+
+def _without_scale(c: Configuration, rate: Schedule, steps: int) -> Optimizer:
+    """The optimisers that do not scale by position; steps : of the whole run."""
+    if c.optimizer == "adam":
+        return Adam(rate, weight_decay=c.weight_decay)
+    if c.optimizer == "sgd":
+        return SGD(rate, c.momentum, c.weight_decay)
+    if c.optimizer == "parq":
+        fall = max(round(c.ramp * steps), 1)
+        return PARQ(rate, c.momentum, c.weight_decay, grid_rule(c), fall, refresh=c.refresh)
+    kind = QuadraticPull if c.optimizer == "quadratic-pull" else ProxQuant
+    pull = _ramped(c.pull, c.ramp, steps)
+    return kind(rate, c.momentum, c.weight_decay, grid_rule(c), pull, c.refresh)
+
+
+def _ramped(value: float, fraction: float, steps: int) -> float | Schedule:
+    """The value from the first step on, or rising to it over that fraction of the steps."""
+    rise = round(fraction * steps)
+    return ramp(value, rise) if value > 0 and rise > 0 else value
 
 
 def grid_rule(configuration: Configuration) -> Grid:

@@ -66,7 +66,10 @@ class Checkpoint:
 def save_checkpoint(folder: Path, model: Model, progress: Progress, configuration: dict[str, Any]) -> Path:
     """Write checkpoint-STEP.safetensors and delete all but the last two. Returns its path.
 
-    Raises OSError when it cannot be written; earlier ones are then as they were.
+    Raises
+    ------
+    OSError
+        When it cannot be written; earlier ones are then as they were.
     """
     tensors: dict[str, npt.NDArray[Any]] = dict(state_dict(model))
     tensors |= {OPTIMIZER + name: value for name, value in progress.state.items()}

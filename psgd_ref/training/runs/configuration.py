@@ -12,8 +12,9 @@ from psgd_ref.compress import GRIDS, QUANTIZERS
 from psgd_ref.core.arguments import choice, known, real_number, whole_number
 from psgd_ref.data import NAMES, RECIPES
 from psgd_ref.training.optimizers.position import DISCRETIZATIONS
+from psgd_ref.training.optimizers.psgd import DECAY_TARGETS
 
-OPTIMIZERS = ("psgd", "sgd", "adam")
+OPTIMIZERS = ("psgd", "sgd", "adam", "quadratic-pull", "proxquant", "parq")
 TARGETS = ("grid", "zero")
 PRUNING = ("magnitude", "snip")
 # In per cent.
@@ -27,6 +28,7 @@ USUAL = {
     "mnist": ("convnet", "shift"),
     "fashion-mnist": ("convnet", "shift"),
     "cifar10": ("resnet20", "crop-reflect"),
+    "cifar10-16": ("convnet-16-32-32-64", "crop-small"),
     "cifar100": ("resnet32", "crop-reflect"),
 }
 
@@ -39,7 +41,12 @@ def _option(default: Any, text: str) -> Any:
 class Configuration:
     """All that a run depends on; two runs of the same configuration give the same weights.
 
-    Raises ValueError for values that are not accepted. The fields' help texts say what they mean.
+    The fields' help texts say what they mean.
+
+    Raises
+    ------
+    ValueError
+        For values that are not accepted.
     """
 
     data: str = _option("digits", f"data set: {', '.join(NAMES)}")
@@ -62,7 +69,7 @@ class Configuration:
         f"train through a quantizer of the weights, of `bits`: none, {', '.join(QUANTIZERS)}; `full` of the "
         "evaluation is then the model as it is, rounded by them",
     )
-    epochs: int = _option(20, "passes over the training images, SGD's included")
+    epochs: int = _option(20, "how often every training image is seen, SGD's epochs included")
     batch_size: int = _option(128, "images a step")
     lr: float = _option(0.1, "learning rate η at its highest; Adam wants some 0.001")
     schedule: str = _option("cosine", "cosine to 0, constant, or piecewise: times `factor` at each milestone")
@@ -71,6 +78,14 @@ class Configuration:
     warmup: float = _option(0.0, "linear rise of the cosine schedule, in epochs")
     momentum: float = _option(0.9, "of SGD and PSGD, in [0, 1)")
     weight_decay: float = _option(1e-4, "weight decay κ, added to the gradient unscaled")
+    decay_target: str = _option("zero", f"what PSGD's weight decay pulls to: {', '.join(DECAY_TARGETS)}")
+    pull: float = _option(0.01, "strength of quadratic-pull's and proxquant's pull to the grid")
+    gradient_at: float = _option(
+        0.0, "where PSGD's gradient is taken: 0 at the weights … 1 at the rounded ones, reached by `ramp`"
+    )
+    ramp: float = _option(
+        0.8, "fraction of the steps in which decay to the grid, pull and gradient_at grow to their value, 0 … 1"
+    )
     strength: float | str = _option(
         "",
         "λ of PSGD's scale: a number, volume, mean-one, unimodular or max-normalised; "
@@ -81,7 +96,7 @@ class Configuration:
     cap: bool = _option(
         False, "hold PSGD's scale constant outside the outermost targets: false, true (for grids that clip)"
     )
-    refresh: int | str = _option(1, "fit the targets anew every so many steps, or ema, an average")
+    refresh: int | str = _option(1, "fit the targets anew every so many steps; ema, an average of Δ; learned, Δ of least squared error")
     discretization: str = _option("psgd", f"of the flow: {', '.join(DISCRETIZATIONS)}")
     label_smoothing: float = _option(0.0, "label smoothing, in [0, 1)")
     augment: str = _option("", f"{', '.join(RECIPES)}; by default what suits the data")
@@ -112,8 +127,11 @@ class Configuration:
         object.__setattr__(
             self, "milestones", tuple(whole_number("milestone", m, 1) for m in self.milestones)
         )
-        if self.refresh == "ema" and self.grid == "adaptivfloat":
-            raise ValueError("refresh 'ema' averages one Δ; grid 'adaptivfloat' has several")
+        if isinstance(self.refresh, str) and self.grid == "adaptivfloat":
+            raise ValueError(f"refresh {self.refresh!r} is for one Δ; grid 'adaptivfloat' has several")
+        for name in ("ramp", "gradient_at"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must lie in [0, 1]; got {getattr(self, name)!r}")
         # 0.5 and 1 and "volume": what is one number must compare as one number.
         if not isinstance(self.strength, str):
             object.__setattr__(self, "strength", real_number("strength", self.strength))
@@ -132,6 +150,7 @@ class Configuration:
 _CHOICES = {
     "optimizer": OPTIMIZERS,
     "target": TARGETS,
+    "decay_target": DECAY_TARGETS,
     "prune": PRUNING,
     "quantizer": ("none", *QUANTIZERS),
     "schedule": SCHEDULES,
@@ -140,7 +159,19 @@ _CHOICES = {
     "augment": tuple(RECIPES),
 }
 _WHOLE = {"bits": (2, 16), "psgd_from": (1, None), "epochs": (1, None), "batch_size": (1, None), "seed": (0, None)}
-_REAL = ("lr", "factor", "warmup", "momentum", "weight_decay", "eps", "label_smoothing", "sparsity")
+_REAL = (
+    "lr",
+    "factor",
+    "warmup",
+    "momentum",
+    "weight_decay",
+    "pull",
+    "gradient_at",
+    "ramp",
+    "eps",
+    "label_smoothing",
+    "sparsity",
+)
 
 
 def configuration(values: Mapping[str, Any]) -> Configuration:

@@ -12,11 +12,15 @@ from psgd_ref.nn import Model
 
 @dataclass(frozen=True)
 class Positions:
-    """Where the gridded weights lie on their grids.
+    """Where the quantized parameters lie between the levels of their grids.
 
-    distance : mean of d/Δ, Δ the mean gap between targets; on a uniform grid 0 … 0.5 inside the range,
-               and 0.25 when weights are uniform in their cells
-    moved    : share of the weights whose nearest target has another number than that of `start`
+    Attributes
+    ----------
+    distance
+        Mean of d/Δ, Δ the mean gap between targets; on a uniform grid 0 … 0.5 inside the range, and
+        0.25 when weights are uniform in their cells.
+    moved
+        Fraction of the weights whose nearest target has another number than that of `start`.
     """
 
     distance: float

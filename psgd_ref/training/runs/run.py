@@ -26,6 +26,7 @@ from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.loop import Epoch, train_epochs
 from psgd_ref.training.runs.position_metrics import positions
 from psgd_ref.training.progress import Progress
+from psgd_ref.training.recipe import Recipe
 
 CONFIGURATION, METRICS = "config.toml", "metrics.jsonl"
 Say = Callable[[str], None]
@@ -47,16 +48,31 @@ def train(
     resume: bool = False,
     data_folder: Path | None = None,
     say: Say = print,
-    progress: bool | None = None,
+    show_progress: bool | None = None,
 ) -> Run:
     """Train in `folder`, from the start or from its last whole checkpoint. Creates the folder.
 
-    data_folder : where downloaded data sets live (see `psgd_ref.data.data_folder`)
-    say         : told what a person should know, such as a damaged checkpoint
     Writes config.toml, metrics.jsonl (a line for each epoch) and checkpoints (each epoch's end; the last
     two stay). Ctrl-C ends the run after the present step and saves it. However it is interrupted, the
-    weights after resuming are bit for bit those of an undisturbed run. Raises ValueError for a folder of
-    another configuration or with a run in it and no `resume`; DivergenceError; OSError.
+    weights after resuming are bit for bit those of an undisturbed run.
+
+    Parameters
+    ----------
+    resume
+        Go on with the run in the folder; where there is none, start it.
+    data_folder
+        Where downloaded data sets live (see `psgd_ref.data.data_folder`).
+    say
+        Told what a person should know, such as a damaged checkpoint.
+
+    Raises
+    ------
+    ValueError
+        For a folder of another configuration or with a run in it and no `resume`.
+    DivergenceError
+        When training diverges; what was saved before stays.
+    OSError
+        When the folder cannot be written.
     """
     record = folder / CONFIGURATION
     if record.exists() and not resume:
@@ -65,26 +81,26 @@ def train(
     data = load(configuration.data, data_folder)
     model = model_of(configuration, data)
     plan = phases(configuration, -(-len(data.train) // configuration.batch_size))
-    stand = _restored(configuration, folder, model, say)
-    if stand is None:
-        stand = _first(configuration, data, model, plan[0])
+    progress = _restored(configuration, folder, model, say)
+    if progress is None:
+        progress = _first(configuration, data, model, plan[0])
         write_text(record, configuration.as_toml())
-        save_checkpoint(folder, model, stand, configuration.as_dict())
+        save_checkpoint(folder, model, progress, configuration.as_dict())
     write_text(
-        folder / METRICS, _lines(line for line in read_metrics(folder) if line["epoch"] <= stand.epoch)
+        folder / METRICS, _lines(line for line in read_metrics(folder) if line["epoch"] <= progress.epoch)
     )
     with _stop_on_interrupt() as stopped:
         for phase in plan:
-            if stand.epoch < phase.last and not stopped():
-                _enter(phase, model, stand)
-                _continue(phase, configuration, folder, data, model, stand, stopped, progress)
+            if progress.epoch < phase.last and not stopped():
+                _enter(phase, model, progress)
+                _continue(phase, configuration, folder, data, model, progress, stopped, show_progress)
         if stopped():
-            save_checkpoint(folder, model, stand, configuration.as_dict())
+            save_checkpoint(folder, model, progress, configuration.as_dict())
     return Run(
         read_metrics(folder),
         checkpoints(folder)[-1],
-        stand.step,
-        interrupted=stand.epoch < configuration.epochs,
+        progress.step,
+        interrupted=progress.epoch < configuration.epochs,
     )
 
 
@@ -128,11 +144,11 @@ def _pruned(c: Configuration, data: Dataset, model: Model) -> Model:
     return snip(model, images, data.train.labels[: c.batch_size], c.sparsity / 100)
 
 
-def _enter(phase: Phase, model: Model, stand: Progress) -> None:
+def _enter(phase: Phase, model: Model, progress: Progress) -> None:
     """At the first step of a phase its optimiser begins with a state of its own; steps are counted on."""
-    if stand.epoch == phase.first - 1 and not stand.losses:
-        step = stand.state["step"]
-        stand.state = {**phase.optimizer.init(model), "step": step}
+    if progress.epoch == phase.first - 1 and not progress.losses:
+        step = progress.state["step"]
+        progress.state = {**phase.optimizer.init(model), "step": step}
 
 
 def _continue(
@@ -141,28 +157,35 @@ def _continue(
     folder: Path,
     data: Dataset,
     model: Model,
-    stand: Progress,
+    progress: Progress,
     stopped: Callable[[], bool],
-    progress: bool | None,
+    show_progress: bool | None,
 ) -> None:
     """Train to the end of a phase; metrics first, checkpoint second, so that no epoch lacks its line."""
-    c, begun, before = configuration, perf_counter(), stand.start
-    augment = RECIPES[c.augment]
+    c, begun, before = configuration, perf_counter(), progress.start
+    recipe = Recipe(c.batch_size, c.label_smoothing, RECIPES[c.augment])
     for epoch in train_epochs(
-        model, phase.optimizer, data, stand, phase.last, c.batch_size, c.label_smoothing, augment, stopped, progress
+        model,
+        phase.optimizer,
+        data,
+        progress,
+        phase.last,
+        recipe,
+        stop=stopped,
+        show_progress=show_progress,
     ):
         line = _measured(phase, c, data, model, before, epoch)
-        line |= {"step": stand.step, "seconds": round(perf_counter() - begun, 3)}
+        line |= {"step": progress.step, "seconds": round(perf_counter() - begun, 3)}
         _append(folder / METRICS, line)
-        save_checkpoint(folder, model, stand, c.as_dict())
-        begun, before = perf_counter(), stand.start
+        save_checkpoint(folder, model, progress, c.as_dict())
+        begun, before = perf_counter(), progress.start
 
 
 def _measured(
     phase: Phase, c: Configuration, data: Dataset, model: Model, before: Array, epoch: Epoch
 ) -> dict[str, Any]:
-    """The metrics of an epoch that began with the weights `before`; accuracies and shares 0 … 1."""
-    place = positions(model, before, grid_rule(c))
+    """The metrics of an epoch that began with the weights `before`; accuracies and fractions 0 … 1."""
+    found = positions(model, before, grid_rule(c))
     rounded = quantize(model, c.bits, named_grid(c.grid))
     return {
         "epoch": epoch.epoch,
@@ -172,8 +195,8 @@ def _measured(
         "validation_accuracy": epoch.validation_accuracy,
         f"validation_accuracy_W{c.bits}": score(rounded, in_order(data, "validation"))[1],
         "effective_rate": epoch.rate,
-        "mean_distance": place.distance,
-        "moved": place.moved,
+        "mean_distance": found.distance,
+        "moved": found.moved,
     }
 
 

@@ -17,7 +17,10 @@ def open_saved(
 ) -> tuple[Model, Dataset]:
     """The model as `open_model` gives it, and the data set it was trained on.
 
-    folder : where downloaded data sets live
+    Parameters
+    ----------
+    folder
+        Where downloaded data sets live.
     """
     network, name = open_model(path, model, data)
     return network, load(name, folder)
@@ -26,8 +29,15 @@ def open_saved(
 def open_model(path: Path, model: str | None = None, data: str | None = None) -> tuple[Model, str]:
     """The model of the last whole checkpoint in a folder, or of a file, and the name of its data set.
 
-    model, data : names, for a file that does not say itself what it is; they win over what it says
-    Raises ValueError for what is no run and no safetensors file, and when a name is missing.
+    Parameters
+    ----------
+    model, data
+        Names, for a file without metadata; they win over what it says.
+
+    Raises
+    ------
+    ValueError
+        For what is no run and no safetensors file, and when a name is missing.
     """
     found = _checkpoint(path)
     options = {} if found is None else found.configuration

@@ -9,15 +9,13 @@ from scipy.optimize import minimize_scalar
 
 from psgd_ref.compress import ACIQGrid, MSEGrid, correct_channels, quantize_tensor
 from psgd_ref.compress.grids.aciq import (
-    allocate_bits,
-    allocated_grids,
     gauss_clip,
     gauss_error,
     half_range_clip,
     laplace_clip,
     laplace_error,
-    optimal_bins,
 )
+from psgd_ref.compress.grids.bit_allocation import allocate_bits, allocated_grids, optimal_bins
 
 settings.register_profile("aciq", deadline=None, derandomize=True, max_examples=40)
 PROFILE = settings.get_profile("aciq")
@@ -135,17 +133,17 @@ def test_allocated_channels_have_smaller_error_than_even_ones():
     assert ((w - allocated.values) ** 2).sum() < ((w - even.values) ** 2).sum()
 
 
-@pytest.mark.parametrize("deviation", [False, True])
+@pytest.mark.parametrize("std", [False, True])
 @pytest.mark.parametrize("per_channel", [False, True])
-def test_correction_restores_the_moments_of_channels(deviation, per_channel):
+def test_correction_restores_the_moments_of_channels(std, per_channel):
     w = np.random.default_rng(0).normal(0.3, 1, size=(3, 3, 4, 6))
     tensor = quantize_tensor(w, ACIQGrid(2, per_channel))
-    corrected = correct_channels(tensor, w, deviation)
+    corrected = correct_channels(tensor, w, std)
     axes = (0, 1, 2)
     assert not np.allclose(tensor.values.mean(axes), w.mean(axes), atol=1e-3)
     assert np.allclose(corrected.values.mean(axes), w.mean(axes))
     assert np.array_equal(corrected.codes, tensor.codes)
-    if deviation:
+    if std:
         assert np.allclose(corrected.values.std(axes), w.std(axes), rtol=1e-6)
     vector = quantize_tensor(w[0, 0, 0], ACIQGrid(2))
     assert correct_channels(vector, w[0, 0, 0]) is vector

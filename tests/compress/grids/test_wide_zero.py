@@ -47,7 +47,7 @@ def test_psgd_towards_it_draws_weights_to_zero_and_to_levels():
     model = mlp((2, 16, 16, 2), seed=1)
     grid = WideZeroGrid(4, reach=0.3)
     before = distances(model, grid)
-    fit(model, PSGD(0.1, 0.9, 0, grid), load_moons(300), 10, 20, progress=False)
+    fit(model, PSGD(0.1, 0.9, 0, grid), load_moons(300), epochs=10, batch_size=20, show_progress=False)
     assert distances(model, grid) < 0.8 * before
     both = quantize(prune(model, 0.3), 4)
     assert not both.w[~both.mask].any()

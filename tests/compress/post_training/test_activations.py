@@ -13,7 +13,7 @@ from psgd_ref.compress import (
     insert_input_quantizers,
     quantize,
 )
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.post_training.activations import (
     BATCH_SIZE,
     RANGES,
@@ -111,16 +111,16 @@ def test_observation_sees_what_each_layer_is_given():
     assert np.allclose(seen["a"].mean, x.mean((0, 1, 2)))
     hidden = x @ model.segment("a.weight").view(model.w)[0, 0]
     assert np.allclose(seen["b"].mean, hidden.mean((0, 1, 2)))
-    assert all(link.layer.input_quantizer is None for link in links(model))
+    assert all(each.layer.input_quantizer is None for each in weight_layers(model))
 
 
 def test_observation_leaves_held_quantizers_in_place():
     model, images = trained_like("convnet")
     insert_input_quantizers(model, calibrated(model, images, 1))
-    held = [link.layer.input_quantizer for link in links(model)]
+    held = [each.layer.input_quantizer for each in weight_layers(model)]
     expected = model.forward(images)
     seen = observe(model, images)
-    assert [link.layer.input_quantizer for link in links(model)] == held
+    assert [each.layer.input_quantizer for each in weight_layers(model)] == held
     assert np.array_equal(model.forward(images), expected)
     assert seen["fc"].largest > 0
 
@@ -143,8 +143,8 @@ def test_range_rules():
 
 def test_data_free_ranges_are_those_of_the_batch_norms():
     model, _ = trained_like("convnet")
-    tops = {name: layer.top for name, layer in from_batch_norms(model, 8, deviations=4).items()}
-    norm = links(model)[0].norm
+    tops = {name: layer.top for name, layer in from_batch_norms(model, 8, stds=4).items()}
+    norm = weight_layers(model)[0].norm
     assert tops["conv2"] == pytest.approx((norm.bias.value + 4 * np.abs(norm.weight.value)).max())
     assert from_batch_norms(trained_like("mlp")[0], 8) == {}
 
@@ -152,17 +152,17 @@ def test_data_free_ranges_are_those_of_the_batch_norms():
 def test_data_free_ranges_of_a_residual_network_count_both_summands():
     """β + n|γ| behind a batch norm alone; behind a sum, the root of the summed variances instead of |γ|."""
     model, images = trained_like("resnet")
-    tops = {name: layer.top for name, layer in from_batch_norms(model, 8, deviations=6).items()}
-    norms = {link.name: link.norm for link in links(model)}
+    tops = {name: layer.top for name, layer in from_batch_norms(model, 8, stds=6).items()}
+    norms = {each.name: each.norm for each in weight_layers(model)}
 
     def moments(norm):
         return norm.bias.value, np.abs(norm.weight.value)
 
-    mean, deviation = moments(norms["conv1"])
+    mean, std = moments(norms["conv1"])
     assert (norms["conv1"].weight.value < 0).any()
-    assert tops["layer1.0.conv1"] == pytest.approx((mean + 6 * deviation).max())
+    assert tops["layer1.0.conv1"] == pytest.approx((mean + 6 * std).max())
     # The first block adds the stem's output, cut at zero, to its own batch norm's.
-    drawn = np.maximum(np.random.default_rng(0).normal(mean, deviation, (400_000, mean.size)), 0)
+    drawn = np.maximum(np.random.default_rng(0).normal(mean, std, (400_000, mean.size)), 0)
     own_mean, own = moments(norms["layer1.0.conv2"])
     expected = own_mean + drawn.mean(0) + 6 * np.sqrt(own**2 + drawn.var(0))
     assert tops["layer2.0.conv1"] == pytest.approx(expected.max(), rel=0.01)
@@ -191,7 +191,7 @@ class Doubling(Layer):
 def test_quantizers_of_weights_and_inputs_train_in_the_flat_vector():
     model = convnet(widths=(3, 2), seed=0, dtype=np.float64)
     plain, w = model.copy(), model.w.copy()
-    layer = links(model)[1].layer
+    layer = weight_layers(model)[1].layer
     layer.input_quantizer, layer.weight_quantizer = Doubling(), Doubling()
     model.lay_out_again()
     assert model.w.size == w.size + 2
@@ -241,7 +241,7 @@ def test_a_convolution_s_bias_is_off_by_default_and_trains_when_on():
         (lambda m, x: calibrated(m, x, 4, "median"), "rule must be one of max, ema, mse, aciq"),
         (lambda m, x: calibrated(m, x[:0], 4), "images must not be empty"),
         (lambda m, x: insert_input_quantizers(m, {"conv9": NearestTarget(None)}), "no layer conv9"),
-        (lambda m, x: from_batch_norms(m, 4, -1.0), "deviations must be a finite number >= 0"),
+        (lambda m, x: from_batch_norms(m, 4, -1.0), "stds must be a finite number >= 0"),
     ],
 )
 def test_bad_input_is_refused(call, message):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from psgd_ref.compress import correct_biases, fold_batch_norms
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.post_training.moments import input_signals
 from psgd_ref.nn import Linear, Model, ReLU, Sequential
 from tests.compress.networks import trained_like, weights_only
@@ -23,15 +23,15 @@ def test_measured_correction_removes_the_mean_error_of_a_linear_layer():
 def test_analytic_correction_is_the_formula(name):
     model = fold_batch_norms(trained_like(name)[0])
     rough, signals = weights_only(model, 3), input_signals(model)
-    before = {link.name: link.layer.bias.value.copy() for link in links(rough)}
+    before = {each.name: each.layer.bias.value.copy() for each in weight_layers(rough)}
     correct_biases(rough, model)
-    for link, original in zip(links(rough), links(model), strict=True):
-        error = link.layer.weight.value - original.layer.weight.value
-        expected = before[link.name]
-        if signals[link.name] is not None:
-            mean = signals[link.name].moments()[0]
+    for each, original in zip(weight_layers(rough), weight_layers(model), strict=True):
+        error = each.layer.weight.value - original.layer.weight.value
+        expected = before[each.name]
+        if signals[each.name] is not None:
+            mean = signals[each.name].moments()[0]
             expected = expected - np.einsum("...io,i->...o", error, mean).reshape(-1, expected.size).sum(0)
-        assert np.allclose(link.layer.bias.value, expected)
+        assert np.allclose(each.layer.bias.value, expected)
 
 
 def test_without_batch_norms_nothing_is_corrected_but_with_images():

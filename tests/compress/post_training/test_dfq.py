@@ -9,16 +9,16 @@ from psgd_ref.compress import (
     fold_batch_norms,
     quantize,
 )
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from tests.compress.networks import trained_like, weights_only
 
 
-def test_equalisation_mends_uneven_channels():
+def test_equalization_mends_uneven_channels():
     """The case DFQ is made for: channels of one layer scaled apart, as in networks with few taps."""
     model, images = trained_like("convnet")
     folded = fold_batch_norms(model)
     s = np.array([100.0, 1.0, 0.01, 1.0])
-    first, second = links(folded)[:2]
+    first, second = weight_layers(folded)[:2]
     first.layer.weight.value[...] *= s
     first.layer.bias.value[...] *= s
     first.norm.weight.value[...] *= s
@@ -48,9 +48,9 @@ def test_dfq_needs_no_data_and_shows_its_integers(name):
     assert np.abs(small.forward(images) - exact).mean() < tolerance
     for part in small.segments:
         assert (part.name in small.quantized) == (part.role == "weight")
-    held = {link.name: link.layer.input_quantizer for link in links(small)}
-    expected = [] if name == "mlp" else [link for link in held if link != "conv1"]
-    assert [link for link, quantizer in held.items() if quantizer is not None] == expected
+    held = {each.name: each.layer.input_quantizer for each in weight_layers(small)}
+    expected = [] if name == "mlp" else [each for each in held if each != "conv1"]
+    assert [each for each, quantizer in held.items() if quantizer is not None] == expected
 
 
 def test_dfq_is_no_worse_than_min_max_where_channels_are_uneven():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from psgd_ref.compress import fold_batch_norms, reestimate_batch_norm
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.nn import BatchNorm, Conv2d, Linear, Model, ReLU, Sequential
 from psgd_ref.nn.parameters import named_layers
 from tests.compress.networks import trained_like
@@ -19,10 +19,10 @@ def test_folding_keeps_the_function_and_the_given_model(name):
     folded = fold_batch_norms(model)
     assert np.array_equal(model.w, w)
     assert np.allclose(folded.forward(images), before, atol=2e-5)
-    for link in links(folded):
-        if link.norm is not None:
-            assert link.layer.bias.role == "norm"
-            assert np.allclose(link.norm.weight.value**2, link.norm.running_var, rtol=1e-6)
+    for each in weight_layers(folded):
+        if each.norm is not None:
+            assert each.layer.bias.role == "norm"
+            assert np.allclose(each.norm.weight.value**2, each.norm.running_var, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", NORMED)
@@ -47,8 +47,8 @@ def test_reestimation_after_folding_is_reestimation_before(name):
 def test_a_batch_norm_behind_a_relu_is_not_folded():
     net = Sequential({"conv": Conv2d(1, 2, 1), "relu": ReLU(), "bn": BatchNorm(2)})
     model = Model(net, dtype=np.float64)
-    assert links(model)[0].norm is None
-    assert links(fold_batch_norms(model))[0].layer.bias is None
+    assert weight_layers(model)[0].norm is None
+    assert weight_layers(fold_batch_norms(model))[0].layer.bias is None
 
 
 def test_folded_weights_are_the_formula():

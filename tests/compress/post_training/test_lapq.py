@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from psgd_ref.compress import MinMaxGrid, PNormGrid, QuantizedModel, lapq, quantize
-from psgd_ref.compress.graph import links
+from psgd_ref.compress.graph import weight_layers
 from psgd_ref.compress.post_training.lapq import POWERS, parabola_vertex
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.training import PSGD
@@ -39,7 +39,7 @@ def test_each_step_improves_the_loss_it_reports(bits, activations):
     assert found.end < found.start if bits < 8 else found.end <= found.start
     assert found.end == pytest.approx(loss(found.model, images, labels))
     assert 0 < found.evaluations <= 42
-    held = [link.layer.input_quantizer is not None for link in links(found.model)]
+    held = [each.layer.input_quantizer is not None for each in weight_layers(found.model)]
     assert held == ([False] * 4 if activations is None else [False, True, True, True])
 
 

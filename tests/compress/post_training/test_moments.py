@@ -12,21 +12,21 @@ from tests.compress.networks import trained_like
 
 
 @pytest.mark.parametrize(
-    ("mean", "deviation", "expected"),
+    ("mean", "std", "expected"),
     [(0, 1, 0.398942), (1, 1, 1.083315), (-1, 2, 0.395593), (0.5, 0.3, 0.505948)],
 )
-def test_worked_means(mean, deviation, expected):
-    assert rectified_moments(np.array(mean), np.array(deviation))[0] == pytest.approx(expected, abs=6e-7)
+def test_worked_means(mean, std, expected):
+    assert rectified_moments(np.array(mean), np.array(std))[0] == pytest.approx(expected, abs=6e-7)
 
 
 @pytest.mark.parametrize("mean", [-2.0, -0.3, 0.0, 1.0, 4.0])
-@pytest.mark.parametrize("deviation", [0.2, 1.0, 3.0])
-def test_moments_are_the_integrals(mean, deviation):
+@pytest.mark.parametrize("std", [0.2, 1.0, 3.0])
+def test_moments_are_the_integrals(mean, std):
     def moment(power):
-        top = mean + 12 * deviation
-        return quad(lambda z: z**power * normal.pdf(z, mean, deviation), 0, max(top, 0), limit=200)[0]
+        top = mean + 12 * std
+        return quad(lambda z: z**power * normal.pdf(z, mean, std), 0, max(top, 0), limit=200)[0]
 
-    first, variance = rectified_moments(np.array(mean), np.array(deviation))
+    first, variance = rectified_moments(np.array(mean), np.array(std))
     assert first == pytest.approx(moment(1), abs=1e-9)
     assert variance == pytest.approx(moment(2) - moment(1) ** 2, abs=1e-9)
 
@@ -65,8 +65,8 @@ def test_a_residual_sum_adds_the_moments_of_both_summands():
     mean, variance = rectified_moments(np.array([0.5, -1.0]), np.array([2.0, 1.0]))
     got = input_signals(model)["after"]
     assert np.allclose(got.mean, mean + np.array([0.0, 2.0]))
-    assert np.allclose(got.deviation**2, variance + np.array([2.25, 0.25]))
-    assert got.top(6) == pytest.approx((got.mean + 6 * got.deviation).max())
+    assert np.allclose(got.std**2, variance + np.array([2.25, 0.25]))
+    assert got.top(6) == pytest.approx((got.mean + 6 * got.std).max())
 
 
 def test_normal_inputs_have_the_predicted_moments():
@@ -74,7 +74,7 @@ def test_normal_inputs_have_the_predicted_moments():
     model, _ = trained_like("resnet")
     signal = input_signals(model)["layer1.0.conv1"]
     rng = np.random.default_rng(0)
-    drawn = np.maximum(rng.normal(signal.mean, signal.deviation, (200_000, signal.mean.size)), 0)
+    drawn = np.maximum(rng.normal(signal.mean, signal.std, (200_000, signal.mean.size)), 0)
     mean, variance = signal.moments()
     assert np.allclose(drawn.mean(0), mean, atol=0.02)
     assert np.allclose(drawn.var(0), variance, rtol=0.03, atol=0.01)

@@ -43,10 +43,10 @@ def test_a_zero_point_is_the_code_of_zero():
 
 
 @pytest.mark.parametrize("rule", [MinMaxGrid, MSEGrid, AdaptivFloatGrid])
-@pytest.mark.parametrize("deviation", [False, True])
-def test_corrected_integers_multiply_out_by_hand(rule, deviation):
+@pytest.mark.parametrize("std", [False, True])
+def test_corrected_integers_multiply_out_by_hand(rule, std):
     w = np.random.default_rng(0).normal(0.2, 1, (3, 3, 2, 5))
-    tensor = correct_channels(quantize_tensor(w, rule(3, per_channel=True)), w, deviation)
+    tensor = correct_channels(quantize_tensor(w, rule(3, per_channel=True)), w, std)
     for c in range(5):
         codes = tensor.codes[..., c].astype(int)
         bare = codes if tensor.levels is None else tensor.levels[c][codes - tensor.lowest]

@@ -7,7 +7,7 @@ from psgd_ref.compress import gated, remove_parametrizations, sparsity
 from psgd_ref.compress.pruning.l0 import Gates, L0Penalty
 from psgd_ref.data import load_moons
 from psgd_ref.models import mlp
-from psgd_ref.training import SGD, CrossEntropy, Penalized, fit
+from psgd_ref.training import SGD, CrossEntropy, Penalized, Recipe, fit
 from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 from psgd_ref.training.runs.checkpoint import read_checkpoint, save_checkpoint
@@ -46,7 +46,7 @@ def test_the_share_of_open_gates_is_the_penalty():
 def test_a_strong_penalty_shuts_gates():
     model = gated(mlp((2, 16, 2), seed=1))
     objective = Penalized(CrossEntropy(), [L0Penalty(0.05)])
-    fit(model, SGD(0.5, 0.9, 0), DATA, 15, 20, progress=False, objective=objective)
+    fit(model, SGD(0.5, 0.9, 0), DATA, epochs=15, batch_size=20, show_progress=False, objective=objective)
     assert sparsity(remove_parametrizations(model)) > 0.3
 
 
@@ -57,11 +57,15 @@ def test_a_resumed_run_draws_the_same(tmp_path):
         progress = Progress.of(model, optimizer.init(model), 3)
         if stop_at is not None:
             stopped = lambda: progress.step == 3  # noqa: B023, E731
-            list(train_epochs(model, optimizer, DATA, progress, 2, 50, stop=stopped, objective=objective))
+            list(
+                train_epochs(
+                    model, optimizer, DATA, progress, 2, Recipe(50), stop=stopped, objective=objective
+                )
+            )
             path = save_checkpoint(tmp_path, model, progress, {})
             model = gated(mlp((2, 4, 2), seed=9))
             progress = read_checkpoint(path).restore(model)
-        list(train_epochs(model, optimizer, DATA, progress, 2, 50, objective=objective))
+        list(train_epochs(model, optimizer, DATA, progress, 2, Recipe(50), objective=objective))
         ends.append(model.w.tobytes())
     assert ends[0] == ends[1]
 

@@ -20,7 +20,7 @@ from psgd_ref.data import load_digits
 from psgd_ref.kernels.reference import nested_terms
 from psgd_ref.laws import Subject, check
 from psgd_ref.models import convnet
-from psgd_ref.training import SGD, CrossEntropy, Penalized
+from psgd_ref.training import SGD, CrossEntropy, Penalized, Recipe
 from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 from tests.compress.quantization_aware.surrogates import alone, check_backward
@@ -112,10 +112,10 @@ def test_the_cost_is_its_formula_and_its_gradient():
     for segment in logits:
         segment.view(model.w)[...] = rng.normal(0, 2, segment.shape)
     expected = 0.0
-    for link, q in fake_quantizers(model):
+    for each, q in fake_quantizers(model):
         p4, p8 = hard_concrete.probability_on(q.gates.value)[0]
         kept = hard_concrete.probability_on(q.prune.value)[0].mean() if q.channels else 1.0
-        expected += 0.05 * cost.macs[link.name] / 3456 * kept * (2 + 4 * p4 + 8 * p4 * p8)
+        expected += 0.05 * cost.macs[each.name] / 3456 * kept * (2 + 4 * p4 + 8 * p4 * p8)
     model.g[...] = 0
     assert cost(model, 0) == pytest.approx(expected, rel=1e-5)
     gradient, h = model.g.copy(), 1e-2
@@ -131,14 +131,16 @@ def test_the_cost_is_its_formula_and_its_gradient():
 
 def train(model, cost, halfway=None):
     optimizer, objective = SGD(0.05, weight_decay=0.0), Penalized(CrossEntropy(), [cost])
-    stand = Progress.of(model, optimizer.init(model), 0)
+    progress = Progress.of(model, optimizer.init(model), 0)
     if halfway is not None:
         stop = iter([False] * 4 + [True])
         list(
-            train_epochs(model, optimizer, DATA, stand, 1, 256, stop=lambda: next(stop), objective=objective)
+            train_epochs(
+                model, optimizer, DATA, progress, 1, Recipe(256), stop=lambda: next(stop), objective=objective
+            )
         )
         halfway(model)
-    list(train_epochs(model, optimizer, DATA, stand, 1, 256, objective=objective))
+    list(train_epochs(model, optimizer, DATA, progress, 1, Recipe(256), objective=objective))
     return model
 
 

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from psgd_ref.compress.graph import links
-from psgd_ref.compress.quantization_aware.dampening import Dampening, Oscillations
+from psgd_ref.compress.graph import weight_layers
+from psgd_ref.compress.quantization_aware.dampening import Dampening
 from psgd_ref.compress.quantization_aware.fake_quantizer import insert_fake_quantizers
 from psgd_ref.compress.quantization_aware.lsq import LSQ
 from psgd_ref.data import load_digits
 from psgd_ref.models import mlp
 from psgd_ref.training import SGD, CrossEntropy, Penalized, fit
+from tests.compress.quantization_aware.oscillations import Oscillations
 
 DATA = load_digits()
 
@@ -21,11 +22,11 @@ def test_value_and_gradient():
     model.g[...] = 0
     assert penalty(model, 0) == 0
     value = penalty(model, 100)
-    layer = links(model)[0].layer
+    layer = weight_layers(model)[0].layer
     w, step = layer.weight.value, float(layer.weight_quantizer.step.value)
     # The first layer has 8 bits; nothing of it is beyond its range of 128 steps.
     gap = w - np.rint(w / step) * step
-    inner = links(model)[1].layer
+    inner = weight_layers(model)[1].layer
     v = inner.weight.value
     s = float(inner.weight_quantizer.step.value)
     other = np.clip(v, -128 * s, 127 * s) - np.clip(np.rint(v / s), -128, 127) * s
@@ -40,15 +41,15 @@ def test_a_change_that_undoes_the_last_counts():
     for codes in ([1, 1, 0], [0, 2, 0], [1, 3, 0]):
         tracker.update(np.array(codes))
     assert np.allclose(tracker.frequency, [0.75, 0, 0])
-    assert tracker.share() == pytest.approx(1 / 3)
+    assert tracker.fraction() == pytest.approx(1 / 3)
 
 
 def oscillating(strength):
     """Share of oscillating weights of a middle layer after 200 steps of LSQ at 2 bits."""
     model = mlp((64, 16, 16, 10), seed=0)
-    fit(model, SGD(0.1), DATA, 3, 50)
+    fit(model, SGD(0.1), DATA, epochs=3, batch_size=50)
     insert_fake_quantizers(model, LSQ, 2)
-    layer = links(model)[1].layer
+    layer = weight_layers(model)[1].layer
     optimizer, steps = SGD(0.03), 200
     objective, state = Penalized(CrossEntropy(), [Dampening(strength, steps)]), optimizer.init(model)
     rng = np.random.default_rng(0)
@@ -63,7 +64,7 @@ def oscillating(strength):
         objective(model, DATA.normalise(DATA.train.images[chosen]), DATA.train.labels[chosen], step)
         optimizer.update(model, state)
         tracker.update(codes())
-    return tracker.share()
+    return tracker.fraction()
 
 
 def test_dampening_makes_oscillation_rare():

@@ -25,7 +25,7 @@ METHODS = [LSQ, LSQPlus, DSQ, EWGS, BayesianBits]
 def test_outer_layers_and_the_image_keep_their_bits():
     model = convnet(widths=(4, 4, 4), seed=0)
     insert_fake_quantizers(model, LSQ, 2, 2, IMAGES)
-    bits = [(link.name, quantizer.bits) for link, quantizer in fake_quantizers(model)]
+    bits = [(each.name, quantizer.bits) for each, quantizer in fake_quantizers(model)]
     assert bits == [
         ("conv1", 8),
         ("conv2", 2),
@@ -61,11 +61,11 @@ def test_a_new_quantizer_starts_afresh():
 @pytest.mark.parametrize("kind", METHODS)
 def test_every_method_trains_weights_and_activations(kind):
     model = convnet(widths=(4, 8), seed=0)
-    fit(model, SGD(0.1), DATA, 3, 50)
+    fit(model, SGD(0.1), DATA, epochs=3, batch_size=50)
     bits = 8 if kind is BayesianBits else 4
     insert_fake_quantizers(model, kind, bits, bits, IMAGES)
     start = model.w.copy()
-    history = fit(model, SGD(0.02, weight_decay=0.0), DATA, 3, 50)
+    history = fit(model, SGD(0.02, weight_decay=0.0), DATA, epochs=3, batch_size=50)
     # Gates that are open with certainty move by their cost alone (see test_bayesian_bits).
     learned = [s.name for s in model.segments if s.role == "quantizer"]
     for name in learned:

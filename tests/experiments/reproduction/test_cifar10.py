@@ -7,15 +7,14 @@ from dataclasses import replace
 import pytest
 
 from psgd_ref.data import catalogue
-from psgd_ref.experiments.reproduction.cifar10 import (
-    recipe as table_cifar10_recipe,
-)
-from psgd_ref.experiments.reproduction.cifar10 import (
-    table as table_cifar10,
-)
+from psgd_ref.experiments.course import stored
+from psgd_ref.experiments.reproduction.cifar10 import recipe as recipes
+from psgd_ref.experiments.reproduction.cifar10 import table as tables
 from psgd_ref.experiments.reproduction.cifar10.recipe import Recipe
-from psgd_ref.experiments.reproduction.cifar10.table import Row, estimate, run, save, so_far
+from psgd_ref.experiments.reproduction.cifar10.table import Result, Row, estimate, run, save, so_far
 from psgd_ref.experiments.reproduction.cifar10.text import sentences, table, text
+from psgd_ref.experiments.shared.methods import Need
+from psgd_ref.experiments.shared.precision import Precision
 from psgd_ref.experiments.sweeps.driver import RUNS
 from psgd_ref.experiments.sweeps.plan import Measure
 from psgd_ref.training.runs.run import read_metrics
@@ -95,9 +94,9 @@ class Breaking:
 
 def test_end_to_end_interrupted_and_gone_on_with(images, tmp_path, monkeypatch):
     short = Measure((3,), grids=("min-max", "mse"), split="test")
-    monkeypatch.setattr(table_cifar10_recipe, "MEASURE", short)
+    monkeypatch.setattr(recipes, "MEASURE", short)
     learned = replace(short, bits=(), grids=("min-max",))
-    monkeypatch.setattr(table_cifar10_recipe, "AS_LEARNED", learned)
+    monkeypatch.setattr(recipes, "AS_LEARNED", learned)
     assert so_far(TINY, tmp_path / "runs").problems == ["trunk seed=0 is not done; the same command goes on"]
     lives = iter([1, 2, 0, 0, 0])
     part = run(TINY, tmp_path / "runs", lambda: Breaking(next(lives)), images)
@@ -120,32 +119,41 @@ def test_end_to_end_interrupted_and_gone_on_with(images, tmp_path, monkeypatch):
     assert sum(line.startswith("| PSGD → W3 |") for line in words.splitlines()) == 2
 
 
+@pytest.mark.parametrize("model", ["resnet20", "resnet32"])
+def test_the_stored_table_is_that_of_the_stored_rows(model):
+    record = stored(f"cifar10/{model}/table.json")
+    result = Result.read(json.loads(record))
+    assert json.dumps(result.as_json(), indent=1, ensure_ascii=False) + "\n" == record
+    published = "the published archive" in stored(f"cifar10/{model}/table.md")
+    assert text(result, published) + "\n" == stored(f"cifar10/{model}/table.md")
+
+
 def row(branch, how, bits, *accuracies):
-    return Row(branch, "", bits, 0, 0, 2, 0, accuracies, branch, *how, 0.1)
+    return Row(branch, Need.LABELS, Precision(bits), 0, 0, 2, 0, accuracies, branch, *how, 0.1)
 
 
 def test_sentences_follow_the_numbers():
-    plain, mended = ("min-max", "as trained"), ("mse", "re-estimated")
-    rows = [row("SGD", plain, "full", 0.9, 0.9), row("PSGD → W3", plain, "full", 0.8, 0.8)]
-    rows += [row("SGD", plain, "W3", 0.5, 0.5), row("PSGD → W3", plain, "W3", 0.7, 0.7)]
-    rows += [row("SGD", mended, "W3", 0.7, 0.8), row("PSGD → W3", mended, "W3", 0.71, 0.79)]
+    plain, calibrated = ("min-max", "as trained"), ("mse", "re-estimated")
+    rows = [row("SGD", plain, None, 0.9, 0.9), row("PSGD → W3", plain, None, 0.8, 0.8)]
+    rows += [row("SGD", plain, 3, 0.5, 0.5), row("PSGD → W3", plain, 3, 0.7, 0.7)]
+    rows += [row("SGD", calibrated, 3, 0.7, 0.8), row("PSGD → W3", calibrated, 3, 0.71, 0.79)]
     loss, added = sentences(rows)
     assert loss == (
-        "W3, min-max grid, nothing mended: SGD loses 40.0 points, PSGD → W3 10.0. "
+        "W3, min-max grid, nothing calibrated: SGD loses 40.0 points, PSGD → W3 10.0. "
         "The paper's effect appears here."
     )
     assert added.endswith(
         "SGD 75.0, PSGD → W3 75.0; PSGD adds +0.0 points (+1.0, -1.0 by seed, of changing sign)."
     )
-    double = row("SGD, rate × 2", mended, "W3", 0.7, 0.9)
+    double = row("SGD, rate × 2", calibrated, 3, 0.7, 0.9)
     assert sentences([*rows, double])[1].endswith(" SGD at twice the rate, PSGD's mean scale: 80.0.")
-    rows[3] = row("PSGD → W3", plain, "W3", 0.7, 0.3)
+    rows[3] = row("PSGD → W3", plain, 3, 0.7, 0.3)
     assert sentences(rows)[0].endswith("PSGD → W3 30.0. The paper's effect appears in 1 of 2 seeds here.")
-    rows[3] = row("PSGD → W3", plain, "W3", 0.2, 0.3)
+    rows[3] = row("PSGD → W3", plain, 3, 0.2, 0.3)
     assert sentences(rows)[0].endswith("The paper's effect does not appear here.")
     changed = "PSGD → W3, label smoothing 0.1"
-    assert sentences([*rows, row(changed, mended, "W3", 0.72, 0.81)])[-1] == (
-        "W3, mended, label smoothing 0.1: 76.5, +1.5 points (+1.0, +2.0 by seed, in every seed) "
+    assert sentences([*rows, row(changed, calibrated, 3, 0.72, 0.81)])[-1] == (
+        "W3, calibrated, label smoothing 0.1: 76.5, +1.5 points (+1.0, +2.0 by seed, in every seed) "
         "against PSGD → W3."
     )
     first = table(rows).splitlines()[2]
@@ -162,4 +170,4 @@ def test_the_estimate_is_that_of_the_work_to_do():
 
 
 def test_a_step_is_timed():
-    assert 0 < table_cifar10._step_seconds("resnet8") < 60
+    assert 0 < tables._step_seconds("resnet8") < 60

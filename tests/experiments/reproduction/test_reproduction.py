@@ -139,7 +139,7 @@ def test_fig1_and_fig3_from_the_command_line(capsys, tmp_path):
     from psgd_ref.training import evaluate
 
     model = training.restored(job, kept)
-    accuracy = evaluate(model, load_digits(), (3,), "test", reestimate=True)
+    accuracy = evaluate(model, load_digits(), (3,), reestimate=True)
     assert 1 - accuracy["W3"] == pytest.approx(record["methods"][job.name]["error"][0][3], rel=1e-5)
     for name in ("fig1.png", "fig1.svg", "fig3.png", "fig3.json", "captions.md"):
         assert (tmp_path / "out" / name).stat().st_size > 0

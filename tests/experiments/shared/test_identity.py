@@ -8,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psgd_ref import __version__
-from psgd_ref.experiments.shared import identity as module
-from psgd_ref.experiments.shared.identity import canonical, code_version, identity
+from psgd_ref.experiments.shared import identity as shared
+from psgd_ref.experiments.shared.identity import canonical, code_version
+
+# A small one: what it reaches is read once.
+ENTRY = "psgd_ref.core.steps"
+code_version(ENTRY)
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -17,6 +21,10 @@ plain = st.recursive(
     max_leaves=8,
 )
 configurations = st.dictionaries(st.text(), plain, max_size=4)
+
+
+def identity(configuration):
+    return shared.identity(configuration, ENTRY)
 
 
 def tagged(value):
@@ -57,18 +65,14 @@ def test_what_json_cannot_hold_is_refused(value):
 def test_another_process_finds_the_same():
     code = (
         "from psgd_ref.experiments.shared.identity import identity; "
-        "print(identity({'a': [1, 'ä'], 'b': 0.1}))"
+        f"print(identity({{'a': [1, 'ä'], 'b': 0.1}}, {ENTRY!r}))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found.strip() == identity({"b": 0.1, "a": (1.0, "ä")})
 
 
-def test_the_code_version_follows_the_sources_that_compute(tmp_path, monkeypatch):
-    assert code_version().startswith(f"{__version__}+")
-    versions = []
-    monkeypatch.setattr(module, "PACKAGE", tmp_path)
-    for folder, text in (("core", "1"), ("core", "2"), ("figures", "1")):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        (tmp_path / folder / "x.py").write_text(text)
-        versions.append(code_version.__wrapped__())
-    assert versions[0] != versions[1] == versions[2]
+def test_the_code_version_has_the_packages_and_depends_on_the_entry():
+    assert code_version(ENTRY).startswith(f"{__version__}+")
+    assert code_version(ENTRY) != code_version("psgd_ref.core.scale")
+    configuration = {"a": 1}
+    assert shared.identity(configuration, ENTRY) != shared.identity(configuration, "psgd_ref.core.scale")

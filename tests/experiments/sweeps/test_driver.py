@@ -57,7 +57,7 @@ def test_what_is_added_to_the_file_is_computed_and_nothing_else(tmp_path):
 
 
 def test_a_worker_with_other_code_stops_the_sweep(tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep_run, "code_version", lambda: "0.0.0+other")
+    monkeypatch.setattr(sweep_run, "code_version", lambda entry: "0.0.0+other")
     with pytest.raises(ValueError, match=r"this worker has psgd_ref 0.0.0\+other"):
         swept(tmp_path, here, FAILING)
     assert status(planned(tmp_path, FAILING), tmp_path / "out").entries == {}

@@ -2,7 +2,6 @@
 
 import pytest
 
-from psgd_ref.experiments.shared.identity import code_version
 from tests.experiments.sweeps.sweeps import planned
 
 FILE = """
@@ -52,7 +51,6 @@ def test_the_identity_is_that_of_options_measure_and_code_not_of_names(tmp_path)
     assert first.identity == renamed.identity == usual.identity
     for change in (("seed = 3", "seed = 4"), ("bits = [4]", "bits = [3]"), ("lr = 0.1", "lr = 0.2")):
         assert planned(tmp_path, text.replace(*change))[0].identity != first.identity
-    assert code_version().startswith("0.")
 
 
 def test_of_a_start_file_the_contents_count(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from psgd_ref.compress import MinMaxGrid, MSEGrid
 from psgd_ref.core import UniformGrid, Warp, Zero, mirror_step, psgd_step, warped_step
 from psgd_ref.models import mlp
-from psgd_ref.training import PSGD, SGD, Adam, constant, cosine, piecewise
+from psgd_ref.training import PSGD, QAT, SGD, Adam, PSGDAdam, constant, cosine, piecewise
 
 RNG = np.random.default_rng(0)
 
@@ -184,7 +184,7 @@ def test_refresh_every_k_steps_keeps_the_grid_between():
         # Unscaled, the largest weight would never move: it is a target of its own grid.
         model.w *= 1.01
         optimizer.update(model, state)
-        steps.append(optimizer.position.targets(model, state)[0].step)
+        steps.append(optimizer.position.targets(model, optimizer.position_state(state))[0].step)
     assert steps[0] == steps[1] == steps[2] != steps[3] == steps[4] == steps[5] != steps[6]
 
 
@@ -192,10 +192,12 @@ def test_ema_refresh_averages_the_step():
     model = model_with_gradient()
     optimizer = PSGD(0.0, grid=MinMaxGrid(4), refresh="ema")
     state = optimizer.init(model)
-    before = optimizer.position.targets(model, state)[0].step
+    before = optimizer.position.targets(model, optimizer.position_state(state))[0].step
     model.w *= 2
     optimizer.update(model, state)
-    assert optimizer.position.targets(model, state)[0].step == pytest.approx(1.1 * before)
+    assert optimizer.position.targets(model, optimizer.position_state(state))[0].step == pytest.approx(
+        1.1 * before
+    )
 
 
 def test_per_channel_targets_scale_each_channel_by_its_own_grid():
@@ -238,6 +240,14 @@ def test_schedules():
         (lambda: SGD(momentum=1.0), r"\[0, 1\)"),
         (lambda: SGD(weight_decay=float("nan")), "weight_decay"),
         (PSGD, "needs a grid"),
+        (lambda: PSGD(grid="min-max"), "grid must be a rule such as .*; got 'min-max'"),
+        (lambda: PSGD(grid=MinMaxGrid), "grid must be a rule such as .*; got MinMaxGrid"),
+        (lambda: PSGD(grid=4.0), "got 4.0"),
+        (lambda: PSGD(grid=True), "got True"),
+        (lambda: PSGD(grid=1), r"bits must be a whole number in 2\.\.16; got 1"),
+        (lambda: PSGD(grid={"fc1.weight": 4.5}), "got 4.5"),
+        (lambda: PSGDAdam(grid=Zero), "got Zero"),
+        (lambda: QAT(grid="mse"), "got 'mse'"),
         (lambda: PSGD(grid=MinMaxGrid(4), eps=-1), "eps"),
         (lambda: PSGD(grid=MinMaxGrid(4), strength="strong"), "volume, mean-one"),
         (lambda: PSGD(grid=MinMaxGrid(4), strength=-1.0), "strength"),

@@ -45,10 +45,10 @@ def test_a_learned_grid_comes_close_to_the_best_one():
     model, grid = with_gradient(), MinMaxGrid(3)
     optimizer = PSGD(0.0, 0.0, 0.0, grid, refresh="learned")
     state = optimizer.init(model)
-    errors = [squared_error(model, state["grid_step"], grid)]
+    errors = [squared_error(model, state["0.grid_step"], grid)]
     for _ in range(30):
         optimizer.update(model, state)
-        errors.append(squared_error(model, state["grid_step"], grid))
+        errors.append(squared_error(model, state["0.grid_step"], grid))
     assert np.all(np.diff(errors) <= 1e-6)
     best = [MSEGrid(g.bits).fit(segment.view(model.w)).step for segment, g in assign(model, grid)]
     assert errors[-1] < 1.1 * squared_error(model, best, grid)
@@ -64,7 +64,11 @@ def test_scale_before_adam_cancels_where_it_is_constant_and_behind_it_does_not()
     ):
         model = with_gradient()
         before, state = model.w.copy(), optimizer.init(model)
-        scale = None if optimizer.position is None else optimizer.position.scale(model, state)
+        scale = (
+            None
+            if optimizer.position is None
+            else optimizer.position.scale(model, optimizer.position_state(state))
+        )
         for _ in range(3):
             optimizer.update(model, state)
         moves[name] = model.w.astype(float) - before
@@ -88,7 +92,7 @@ def test_scale_before_adam_cancels_where_it_is_constant_and_behind_it_does_not()
 )
 def test_every_variant_trains(optimizer):
     model = convnet(widths=(4, 8), seed=0)
-    history = fit(model, optimizer, DATA, 3, 50)
+    history = fit(model, optimizer, DATA, epochs=3, batch_size=50)
     assert history[-1].loss < 0.95 * history[0].loss
 
 

@@ -11,7 +11,7 @@ from psgd_ref.compress import MinMaxGrid, prune
 from psgd_ref.data import load_moons
 from psgd_ref.interop import load_safetensors, save_safetensors
 from psgd_ref.models import convnet, mlp
-from psgd_ref.training import PSGD, SGD, Adam
+from psgd_ref.training import PSGD, SGD, Adam, Recipe
 from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
 from psgd_ref.training.runs.checkpoint import checkpoints, last_whole, read_checkpoint, save_checkpoint
@@ -41,12 +41,12 @@ def trained(optimizer, folder=None, stop_at=None, begin=network):
     progress = Progress.of(model, optimizer.init(model), 3)
     if stop_at is not None:
         stopped = lambda: progress.step == stop_at  # noqa: E731
-        list(train_epochs(model, optimizer, DATA, progress, EPOCHS, BATCH_SIZE, stop=stopped))
+        list(train_epochs(model, optimizer, DATA, progress, EPOCHS, Recipe(BATCH_SIZE), stop=stopped))
         assert progress.step == stop_at
         path = save_checkpoint(folder, model, progress, {})
         model = network()
         progress = read_checkpoint(path).restore(model)
-    list(train_epochs(model, optimizer, DATA, progress, EPOCHS, BATCH_SIZE))
+    list(train_epochs(model, optimizer, DATA, progress, EPOCHS, Recipe(BATCH_SIZE)))
     return model.w.tobytes()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from psgd_ref.data import NAMES, load_digits
+from psgd_ref.training import PARQ, ProxQuant, QuadraticPull
 from psgd_ref.training.runs.build import build_model, model_of, phases
 from psgd_ref.training.runs.configuration import Configuration, configuration, read_toml, refuse_other
 
@@ -52,7 +53,7 @@ def test_toml_there_and_back(tmp_path):
         ({"augment": "mirror"}, "augment must be one of none"),
         ({"strength": [1]}, "strength"),
         ({"cap": 1}, "cap must be false or true; got 1"),
-        ({"grid": "adaptivfloat", "refresh": "ema"}, "averages one Δ"),
+        ({"grid": "adaptivfloat", "refresh": "ema"}, "is for one Δ"),
     ],
 )
 def test_values_that_are_not_accepted(values, message):
@@ -111,3 +112,24 @@ def test_another_configuration_is_refused_by_name():
 def test_the_cap_reaches_the_optimizer():
     (capped,), (free,) = (phases(Configuration(data="moons", cap=cap), 1) for cap in (True, False))
     assert (capped.optimizer.position.cap, free.optimizer.position.cap) == (True, False)
+
+
+def test_methods_that_pull_to_the_grid():
+    """Each optimiser of the command line is made with its options, ramps over their part of the steps."""
+    psgd = phases(Configuration(weight_decay=0.1, decay_target="grid", gradient_at=1.0, epochs=10), 10)[0]
+    kappa = psgd.optimizer.chain[1].weight_decay
+    assert [kappa(step) for step in (0, 40, 80, 99)] == pytest.approx([0, 0.05, 0.1, 0.1])
+    assert [psgd.optimizer.gradient_at(step) for step in (0, 80)] == [0, 1]
+    at_once = phases(Configuration(weight_decay=0.1, decay_target="grid", ramp=0.0), 10)[0]
+    assert at_once.optimizer.chain[1].weight_decay == 0.1
+    names = {"quadratic-pull": QuadraticPull, "proxquant": ProxQuant, "parq": PARQ}
+    for name, kind in names.items():
+        (phase,) = phases(Configuration(optimizer=name, bits=2, grid="mse", refresh="learned"), 10)
+        assert isinstance(phase.optimizer, kind)
+        assert phase.name == name
+    with pytest.raises(ValueError, match="ramp must lie in"):
+        Configuration(ramp=1.5)
+    with pytest.raises(ValueError, match="decay_target must be one of zero, grid"):
+        Configuration(decay_target="up")
+    with pytest.raises(ValueError, match="refresh 'learned' is for one Δ"):
+        Configuration(refresh="learned", grid="adaptivfloat")

@@ -22,7 +22,9 @@ def started(folder):
     """A process that trains in the folder, or goes on there."""
     # One thread: the process shares the machine with other tests, and threads do not change the bits.
     environment = {**os.environ, "NUMBA_NUM_THREADS": "1"}
-    options = ["--config", folder.parent / "chosen.toml", "--out", folder, "--resume"]
+    options = ["--config", folder.parent / "chosen.toml", "--out", folder]
+    # Before its record is written there is no run to resume.
+    options += ["--resume"] * (folder / "config.toml").exists()
     (folder.parent / "chosen.toml").write_text(CHOSEN.as_toml())
     words = [sys.executable, "-m", "psgd_ref", "train", *map(str, options)]
     return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -36,7 +38,7 @@ def wait_for(folder, epochs, process):
 
 def finished(folder):
     """The checkpoints of the run when it is gone on with to its end, here."""
-    train(CHOSEN, folder, resume=True, progress=False)
+    train(CHOSEN, folder, resume=True, show_progress=False)
     return [(path.name, path.read_bytes()) for path in checkpoints(folder)[-2:]]
 
 

@@ -25,7 +25,7 @@ CHOSEN = Configuration(data="moons", epochs=4, psgd_from=3, bits=3, batch_size=6
 
 
 def start(folder, chosen=CHOSEN, **options):
-    return train(chosen, folder, say=lambda text: None, progress=False, **options)
+    return train(chosen, folder, say=lambda text: None, show_progress=False, **options)
 
 
 def contents(folder):
@@ -142,7 +142,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_word(undisturbed, tmp_path):
     content[-1] ^= 4
     newest.write_bytes(content)
     said = []
-    train(CHOSEN, folder, resume=True, say=said.append, progress=False)
+    train(CHOSEN, folder, resume=True, say=said.append, show_progress=False)
     assert len(said) == 1
     assert "checkpoint-00000012.safetensors is damaged" in said[0]
     assert "the one before is used" in said[0]

@@ -12,34 +12,63 @@ from psgd_ref.compress import (
     EWGS,
     LSQ,
     BayesianBits,
-    BitCost,
     Dampening,
     FakeQuantizer,
     LSQPlus,
     MinMaxGrid,
-    fix_gates,
     insert_fake_quantizers,
     multiplications,
 )
 from psgd_ref.compress.quantization_aware.fake_quantizer import fake_quantizers
-from psgd_ref.data import Shift, load_digits
-from psgd_ref.experiments.digits import study as demo
-from psgd_ref.experiments.shared.precision import Precision
+from psgd_ref.data import Shift
+from psgd_ref.experiments.comparisons.shared.bit_learning import BAYESIAN_BITS, OBSERVED, WIDEST, learn_bits
+from psgd_ref.experiments.digits import recipe
+from psgd_ref.experiments.digits.recipe import BASELINE, PSGD_W2
+from psgd_ref.experiments.shared.methods import Method, Need, method_of
+from psgd_ref.experiments.shared.precision import MIXED, Precision
 from psgd_ref.experiments.shared.search_record import Options
-from psgd_ref.models import convnet
 from psgd_ref.nn import Model
 from psgd_ref.training import SGD, CrossEntropy, Objective, Penalized, cosine
 from psgd_ref.training.gradient_l1 import GradientL1
 from psgd_ref.training.halp import fit_halp
-from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.optimizers.qat import QAT
-from psgd_ref.training.progress import Progress
+from psgd_ref.training.recipe import Recipe
 
-# Images that ranges of activations start from; the width that Bayesian Bits starts from.
-OBSERVED, WIDEST = 500, 8
-# Share of the second half in which Bayesian Bits' gates are random, as 30 of 40 epochs in the paper.
-RANDOM = 0.75
-SGD_NAME, PSGD_W3, PSGD_W2 = (method.name for method in demo.METHODS)
+W2, W2A2 = Precision(2), Precision(2, 2)
+# Not trained: SGD's model on another grid.
+CLIPPED = "SGD + MSE clipping"
+_HALVES = "20 epochs by SGD, then 20 with quantizers"
+
+
+def _method(name: str, needs: Need, options: str, paper: str, targets: tuple[Precision, ...] = ()) -> Method:
+    return Method(name, "training", needs, options, paper, max(needs, Need.IMAGES), targets)
+
+
+METHODS: tuple[Method, ...] = (
+    _method(BASELINE.name, Need.NOTHING, "the model that everybody has, on the min-max grid", "-"),
+    _method(CLIPPED, Need.NOTHING, "the same model on the grid of least squared error", "-"),
+    _method("gradient-L1", Need.TRAINING, "λ‖∂L/∂w‖₁ by Hessian-vector products", "Alizadeh et al. 2020"),
+    *recipe.METHODS[1:],
+    _method("HALP", Need.TRAINING, "offsets of 8 bits; the weights are full-precision", "De Sa et al. 2018"),
+    _method("LSQ", Need.LABELS, _HALVES, "Esser et al. 2020", (W2, W2A2)),
+    _method("LSQ+", Need.LABELS, _HALVES, "Bhalgat et al. 2020", (W2, W2A2)),
+    _method("DSQ", Need.LABELS, _HALVES, "Gong et al. 2019", (W2, W2A2)),
+    _method("EWGS", Need.LABELS, f"{_HALVES}, δ = 0.001", "Lee, Kim, Ham 2021", (W2, W2A2)),
+    _method("LSQ + dampening", Need.LABELS, _HALVES, "Nagel et al. 2022", (W2, W2A2)),
+    _method(
+        BAYESIAN_BITS,
+        Need.LABELS,
+        f"{_HALVES}, of which 5 with fixed gates",
+        "van Baalen et al. 2020",
+        (MIXED,),
+    ),
+    _method("PSGD → LSQ", Need.TRAINING, "20 epochs by PSGD → W2, then 20 of LSQ", "both", (W2, W2A2)),
+    _method("LSQ + PSGD", Need.LABELS, f"{_HALVES}, latent gradients scaled by position", "both", (W2,)),
+)
+# Trained with quantizers in place, which stay; the others are rounded after training.
+QUANTIZATION_AWARE = frozenset(
+    method.name for method in METHODS if method.targets and method not in recipe.METHODS
+)
 
 
 @dataclass(frozen=True)
@@ -50,58 +79,65 @@ class Trained:
     seconds: float
 
 
-def train(name: str, options: Options, target: Precision | None, seed: int) -> Trained:
-    """Train the demonstration's network by a method of `WAYS`, in as many epochs as the demonstration's.
+def train(name: str, options: Options, target: Precision, seed: int) -> Trained:
+    """Train the demonstration's network by a method of `TRAINERS`, in as many epochs as the demonstration's.
 
-    target : what a quantization-aware method trains for; None for the others and for Bayesian Bits
+    Parameters
+    ----------
+    name : str
+        The method's.
+    options : dict
+        Its hyper-parameters.
+    target : Precision
+        What a quantization-aware method trains for, one of its `targets`.
+    seed : int
+        Of the initial weights, batches and shifts.
     """
     begun = process_time()
-    model, before = WAYS[name](options, target, seed)
+    model, before = TRAINERS[name](options, target, seed)
     return Trained(model, before + process_time() - begun)
 
 
-def _demonstration(name: str, seed: int, epochs: int) -> Model:
+def _demonstration(method: Method, seed: int, epochs: int) -> Model:
     """SGD or PSGD with the demonstration's options."""
-    method = next(method for method in demo.METHODS if method.name == name)
-    model = convnet(widths=demo.CHANNELS, seed=seed)
-    demo.fit_digits(model, method.optimizer(demo.chosen_options()[name], demo.steps(epochs)), epochs, seed)
+    model, options = recipe.network(seed), recipe.chosen_options()[method.name]
+    recipe.fit_digits(
+        model, recipe.optimizer(method.target.weights, options, recipe.steps(epochs)), epochs, seed
+    )
     return model
 
 
 @cache
-def _first_half(name: str, seed: int) -> tuple[Model, float]:
+def _first_half(method: Method, seed: int) -> tuple[Model, float]:
     """A full-precision start, the same for every quantization-aware method, and its seconds."""
     begun = process_time()
-    model = _demonstration(name, seed, demo.EPOCHS // 2)
+    model = _demonstration(method, seed, recipe.EPOCHS // 2)
     return model, process_time() - begun
 
 
-def _whole(name: str, options: Options, target: Precision | None, seed: int) -> tuple[Model, float]:
-    return _demonstration(name, seed, demo.EPOCHS), 0.0
+def _whole(method: Method, options: Options, target: Precision, seed: int) -> tuple[Model, float]:
+    return _demonstration(method, seed, recipe.EPOCHS), 0.0
 
 
-def _gradient_l1(options: Options, target: Precision | None, seed: int) -> tuple[Model, float]:
-    model, fixed = convnet(widths=demo.CHANNELS, seed=seed), demo.chosen_options()[SGD_NAME]
-    rate = cosine(fixed["lr"], demo.steps(demo.EPOCHS))
+def _gradient_l1(options: Options, target: Precision, seed: int) -> tuple[Model, float]:
+    model, fixed = recipe.network(seed), recipe.chosen_options()[BASELINE.name]
+    rate = cosine(fixed["lr"], recipe.steps(recipe.EPOCHS))
     optimizer = SGD(rate, fixed["momentum"], fixed["weight_decay"])
-    demo.fit_digits(
-        model, optimizer, demo.EPOCHS, seed, GradientL1(options["strength"], demo.LABEL_SMOOTHING)
-    )
+    objective = GradientL1(options["strength"], recipe.LABEL_SMOOTHING)
+    recipe.fit_digits(model, optimizer, recipe.EPOCHS, seed, objective)
     return model, 0.0
 
 
-def _halp(options: Options, target: Precision | None, seed: int) -> tuple[Model, float]:
-    model, rate = convnet(widths=demo.CHANNELS, seed=seed), cosine(options["lr"], demo.steps(demo.EPOCHS))
-    shift = Shift(demo.SHIFT)
+def _halp(options: Options, target: Precision, seed: int) -> tuple[Model, float]:
+    model, rate = recipe.network(seed), cosine(options["lr"], recipe.steps(recipe.EPOCHS))
+    shift = Shift(recipe.SHIFT)
     fit_halp(
         model,
-        load_digits(),
-        demo.EPOCHS,
-        demo.BATCH_SIZE,
-        seed,
-        demo.LABEL_SMOOTHING,
-        shift,
-        rate,
+        recipe.data(),
+        epochs=recipe.EPOCHS,
+        recipe=Recipe(recipe.BATCH_SIZE, recipe.LABEL_SMOOTHING, shift),
+        seed=seed,
+        lr=rate,
         bits=8,
         mu=options["mu"],
     )
@@ -111,65 +147,32 @@ def _halp(options: Options, target: Precision | None, seed: int) -> tuple[Model,
 def _aware(
     kind: type[FakeQuantizer],
     options: Options,
-    target: Precision | None,
+    target: Precision,
     seed: int,
-    start: str = SGD_NAME,
+    start: Method = BASELINE,
     position: bool = False,
 ) -> tuple[Model, float]:
     """Half of the epochs at full precision, half with quantizers, each with a cosine of its own."""
-    assert target is not None
+    assert target.weights is not None
     begun, before = _first_half(start, seed)
-    model, epochs = begun.copy(), demo.EPOCHS - demo.EPOCHS // 2
-    data = load_digits()
+    model, epochs = begun.copy(), recipe.EPOCHS - recipe.EPOCHS // 2
+    data, steps = recipe.data(), recipe.steps(epochs)
     images = data.normalise(data.train.images[:OBSERVED])
     insert_fake_quantizers(model, kind, target.weights, target.activations, images, seed)
-    objective: Objective = CrossEntropy(demo.LABEL_SMOOTHING)
+    objective: Objective = CrossEntropy(recipe.LABEL_SMOOTHING)
     if "dampening" in options:
-        objective = Penalized(objective, [Dampening(options["dampening"], demo.steps(epochs))])
+        objective = Penalized(objective, [Dampening(options["dampening"], steps)])
     grid = MinMaxGrid(target.weights) if position else None
-    optimizer = QAT(cosine(options["lr"], demo.steps(epochs)), weight_decay=demo.WEIGHT_DECAY, grid=grid)
-    demo.fit_digits(model, optimizer, epochs, seed, objective)
+    optimizer = QAT(cosine(options["lr"], steps), weight_decay=recipe.WEIGHT_DECAY, grid=grid)
+    recipe.fit_digits(model, optimizer, epochs, seed, objective)
     return model, before
 
 
-def _bayesian_bits(options: Options, target: Precision | None, seed: int) -> tuple[Model, float]:
-    begun, before = _first_half(SGD_NAME, seed)
+def _bayesian_bits(options: Options, target: Precision, seed: int) -> tuple[Model, float]:
+    begun, before = _first_half(BASELINE, seed)
     model = begun.copy()
-    learn_bits(model, options, seed, WIDEST)
+    learn_bits(model, options["mu"], seed, WIDEST, options["lr"], options["gates"])
     return model, before
-
-
-def learn_bits(model: Model, options: Options, seed: int, activations: int | None = None) -> None:
-    """Second half of the epochs, by Bayesian Bits: gates random, then fixed. Modifies the model.
-
-    options     : "lr", "gates" (see `QAT`) and "mu", the price of a bit
-    activations : bits that inputs start from; None leaves them whole
-    """
-    epochs, data = demo.EPOCHS - demo.EPOCHS // 2, load_digits()
-    images = data.normalise(data.train.images[:OBSERVED])
-    insert_fake_quantizers(model, BayesianBits, WIDEST, activations, images, seed)
-    cost = BitCost(options["mu"], multiplications(model, images[0]))
-    optimizer = QAT(
-        cosine(options["lr"], demo.steps(epochs)), weight_decay=demo.WEIGHT_DECAY, gates=options["gates"]
-    )
-    stand = Progress.of(model, optimizer.init(model), seed)
-    objective = Penalized(CrossEntropy(demo.LABEL_SMOOTHING), [cost])
-    shift = Shift(demo.SHIFT)
-    for until in (round(RANDOM * epochs), epochs):
-        list(
-            train_epochs(
-                model,
-                optimizer,
-                data,
-                stand,
-                until,
-                demo.BATCH_SIZE,
-                augment=shift,
-                show=False,
-                objective=objective,
-            )
-        )
-        fix_gates(model)
 
 
 def bit_operations(model: Model) -> float:
@@ -177,21 +180,27 @@ def bit_operations(model: Model) -> float:
 
     The image counts 8 bits, and 32 whatever has no quantizer. W4A4 has 16, and 32 in its first layer.
     """
-    data = load_digits()
+    data = recipe.data()
     macs = multiplications(model, data.normalise(data.train.images[:1])[0])
     weights, inputs = dict.fromkeys(macs, 32.0), dict.fromkeys(macs, 32.0)
     inputs[next(iter(macs))] = 8.0
-    for link, quantizer in fake_quantizers(model):
+    for each, quantizer in fake_quantizers(model):
         bits = float(quantizer.bits)
         if isinstance(quantizer, BayesianBits):
             gates, kept = quantizer.open_gates()
             bits = quantizer.widths[int(np.cumprod(gates).sum())] * float(kept.mean())
-        (weights if quantizer is link.layer.weight_quantizer else inputs)[link.name] = bits
+        (weights if quantizer is each.layer.weight_quantizer else inputs)[each.name] = bits
     return sum(macs[name] * weights[name] * inputs[name] for name in macs) / sum(macs.values())
 
 
-WAYS: dict[str, Callable[[Options, Precision | None, int], tuple[Model, float]]] = {
-    **{method.name: partial(_whole, method.name) for method in demo.METHODS},
+def targets(name: str) -> tuple[Precision, ...]:
+    """What a method is trained for in turn; full precision where it has no targets."""
+    method = method_of(METHODS, name)
+    return method.targets or (method.target,)
+
+
+TRAINERS: dict[str, Callable[[Options, Precision, int], tuple[Model, float]]] = {
+    **{method.name: partial(_whole, method) for method in recipe.METHODS},
     "gradient-L1": _gradient_l1,
     "HALP": _halp,
     "LSQ": partial(_aware, LSQ),
@@ -201,5 +210,5 @@ WAYS: dict[str, Callable[[Options, Precision | None, int], tuple[Model, float]]]
     "LSQ + dampening": partial(_aware, LSQ),
     "PSGD → LSQ": partial(_aware, LSQ, start=PSGD_W2),
     "LSQ + PSGD": partial(_aware, LSQ, position=True),
-    "Bayesian Bits": _bayesian_bits,
+    BAYESIAN_BITS: _bayesian_bits,
 }

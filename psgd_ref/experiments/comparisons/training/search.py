@@ -1,23 +1,17 @@
 """The search for the training methods' hyper-parameters: one rule, one budget, validation images alone."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.comparisons.training.methods import SGD_NAME
-from psgd_ref.experiments.comparisons.training.task import (
-    FULL,
-    MIXED,
-    PRECISIONS,
-    TARGETS,
-    Job,
-    Outcome,
-    chosen_options,
-    measure,
-    targets,
-)
+from psgd_ref.experiments.comparisons.shared.bit_learning import BAYESIAN_BITS, GATES, RATE
+from psgd_ref.experiments.comparisons.training.measure import Job, Outcome, chosen_options, measure
+from psgd_ref.experiments.comparisons.training.methods import METHODS, QUANTIZATION_AWARE, W2, W2A2, targets
+from psgd_ref.experiments.digits.recipe import BASELINE
+from psgd_ref.experiments.shared.methods import method_of
+from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import REESTIMATED
 from psgd_ref.experiments.shared.search_record import Options, save_record
 from psgd_ref.experiments.shared.workers import run_all
@@ -26,13 +20,20 @@ from psgd_ref.experiments.shared.workers import run_all
 # like amount of work for each. The seeds are not those of the table.
 RATES = (0.03, 0.1, 0.3)
 CANDIDATES: dict[str, list[Options]] = {
-    **{name: [{"lr": lr} for lr in RATES] for name in TARGETS if name != "LSQ + dampening"},
+    **{
+        method.name: [{"lr": lr} for lr in RATES]
+        for method in METHODS
+        if method.name in QUANTIZATION_AWARE - {BAYESIAN_BITS, "LSQ + dampening"}
+    },
     "LSQ + dampening": [{"lr": 0.1, "dampening": s} for s in (1e-3, 1e-2, 1e-1)],
-    "Bayesian Bits": [{"lr": 0.1, "mu": mu, "gates": 0.3} for mu in (3e-4, 1e-3, 3e-3)],
+    BAYESIAN_BITS: [{"lr": RATE, "mu": mu, "gates": GATES} for mu in (3e-4, 1e-3, 3e-3)],
     "gradient-L1": [{"strength": strength} for strength in (1e-3, 3e-3)],
     "HALP": [{"lr": lr, "mu": 10.0} for lr in (0.3, 1.0)],
 }
 SEEDS = (1000, 1001, 1002)
+# What the search measures at, and where it chooses other than at a method's own target.
+PRECISIONS = (Precision(4), Precision(3), W2, Precision(4, 4), W2A2)
+CHOSEN_AT = {"gradient-L1": Precision(3)}
 LEAST = 0.01
 OPERATIONS = 16.0
 RULE = (
@@ -51,8 +52,18 @@ class Trial:
 
     method: str
     options: Options
-    validation: dict[str, float]
+    validation: dict[Precision, float]
     operations: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The trial as plain values."""
+        return {**vars(self), "validation": {str(bits): mean for bits, mean in self.validation.items()}}
+
+    @staticmethod
+    def read(record: dict[str, Any]) -> "Trial":
+        """The trial that `as_json` wrote."""
+        validation = {Precision.read(text): mean for text, mean in record["validation"].items()}
+        return Trial(**{**record, "validation": validation})
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,8 @@ class Search:
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain numbers, with the rule in words."""
-        return {"rule": RULE, "seeds": list(SEEDS), **asdict(self)}
+        trials = [trial.as_json() for trial in self.trials]
+        return {"rule": RULE, "seeds": list(SEEDS), "trials": trials, "chosen": self.chosen}
 
     def save(self, folder: Path) -> Path:
         """Write the record into `folder` and return its path."""
@@ -73,7 +85,7 @@ class Search:
 
 def search(workers: int | None = None) -> Search:
     """Train every candidate of every method and choose by `RULE`."""
-    grouped = [(SGD_NAME, chosen_options()[SGD_NAME])]
+    grouped = [(BASELINE.name, chosen_options()[BASELINE.name])]
     grouped += [(name, options) for name, found in CANDIDATES.items() for options in found]
     jobs = [
         Job(name, options, targets(name)[0], seed, PRECISIONS, "validation")
@@ -84,10 +96,10 @@ def search(workers: int | None = None) -> Search:
     trials: list[Trial] = []
     for name, options in grouped:
         runs = [next(outcomes) for _ in SEEDS]
-        keys = dict.fromkeys(bits for run in runs for (who, bits, _) in run.accuracy if who == name)
+        keys = dict.fromkeys(precision for run in runs for (who, precision, _) in run.accuracy if who == name)
         means = {
-            bits: float(np.mean([run.accuracy.get((name, bits, REESTIMATED), 0.0) for run in runs]))
-            for bits in keys
+            precision: float(np.mean([run.accuracy.get((name, precision, REESTIMATED), 0.0) for run in runs]))
+            for precision in keys
         }
         trials.append(Trial(name, options, means, float(np.mean([run.operations for run in runs]))))
     return Search(trials, choose(trials))
@@ -95,23 +107,22 @@ def search(workers: int | None = None) -> Search:
 
 def choose(trials: list[Trial]) -> dict[str, Options]:
     """The options of each method by `RULE`."""
-    floor = max(t.validation.get(FULL, 0.0) for t in trials if t.method == SGD_NAME) - LEAST
-    found = {}
-    for name in dict.fromkeys(t.method for t in trials if t.method != SGD_NAME):
+    floor = max(t.validation.get(FULL, 0.0) for t in trials if t.method == BASELINE.name) - LEAST
+    found: dict[str, Options] = {}
+    for name in dict.fromkeys(t.method for t in trials if t.method != BASELINE.name):
         every = [t for t in trials if t.method == name]
         allowed = every
         if name == "gradient-L1":
             allowed = [t for t in every if t.validation.get(FULL, 0.0) >= floor]
-        if name == "Bayesian Bits":
+        if name == BAYESIAN_BITS:
             allowed = [t for t in every if t.operations <= OPERATIONS]
-        found[name] = max(allowed or every, key=lambda t: t.validation.get(own_column(t.method), 0.0)).options
+        found[name] = max(allowed or every, key=lambda t: t.validation.get(chosen_at(t.method), 0.0)).options
     return found
 
 
-def own_column(name: str) -> str:
+def chosen_at(name: str) -> Precision:
     """The precision that a method is chosen by."""
-    special = {"Bayesian Bits": MIXED, "gradient-L1": "W3A32", "HALP": FULL}
-    return special.get(name) or str(targets(name)[0])
+    return CHOSEN_AT.get(name, method_of(METHODS, name).target)
 
 
 def _score(job: Job) -> Outcome:

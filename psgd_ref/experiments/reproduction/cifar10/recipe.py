@@ -55,7 +55,7 @@ def _psgd(bits: int, words: str = "", **options: Any) -> Branch:
 
 
 def _lsq(bits: int) -> Branch:
-    # From memory of the paper: half the decay at 3 bits, a quarter at 2.
+    # From memory of the paper: half the weight decay at 3 bits, a quarter at 2.
     options = {
         "optimizer": "sgd",
         "quantizer": "lsq",
@@ -72,7 +72,7 @@ BRANCHES = (
     _psgd(4, ", λ = 150", strength=150.0),
     *(_lsq(bits) for bits in BITS),
 )
-# One change each to PSGD → W2, where the mended grid leaves most to add, and to PSGD → W3: what else might.
+# One change each to PSGD → W2, where calibration leaves most to add, and to PSGD → W3: what else might.
 CHANGES: dict[str, dict[str, Any]] = {
     "rate × 5": {"lr": 5 * LATE_RATE},
     "batch 32": {"batch_size": 32},

@@ -1,7 +1,7 @@
-"""The table `cifar10`: SGD and PSGD on CIFAR-10 at the paper's size, rounded with and without mending."""
+"""The table `cifar10`: SGD and PSGD on CIFAR-10 at the paper's size, rounded with and without calibration."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
@@ -12,9 +12,11 @@ import numpy as np
 from psgd_ref.data.catalogue import VALIDATION
 from psgd_ref.data.sources import CIFAR10
 from psgd_ref.experiments.reproduction.cifar10.recipe import BATCH_SIZE, Branch, Recipe
-from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED, statistics
-from psgd_ref.experiments.shared.rows import Row as AnyRow
-from psgd_ref.experiments.sweeps import driver as sweep
+from psgd_ref.experiments.shared import rows
+from psgd_ref.experiments.shared.methods import Need
+from psgd_ref.experiments.shared.precision import Precision
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
+from psgd_ref.experiments.sweeps import driver
 from psgd_ref.experiments.sweeps.engines import Engine
 from psgd_ref.experiments.sweeps.plan import Run
 from psgd_ref.experiments.sweeps.run import ended
@@ -22,24 +24,35 @@ from psgd_ref.interop.whole_file import write_json, write_text
 from psgd_ref.training.runs.checkpoint import checkpoints
 from psgd_ref.training.runs.run import METRICS
 
-# Passes of the test images for one rounded model, with and without mending, which sees half as many images.
+# Forward passes of the test images for one rounded model, with and without re-estimated batch norms, which
+# see half as many images.
 PASSES = 2.5
 # A forward pass in parts of a training step.
 FORWARD = 1 / 3
 
 
 @dataclass(frozen=True)
-class Row(AnyRow):
-    """One line: a branch, a grid, batch norms, a width ("full", "W4", "W3", "W2").
+class Row(rows.Row):
+    """One line: a branch, a grid, batch norms, a precision.
 
-    seconds  : of a seed's branch, training and evaluation, the trunk left out
-    distance : mean d/Δ at the end of training on the branch's own grid, over seeds
+    `seconds` are of a seed's branch, training and evaluation, the trunk left out.
+
+    Parameters
+    ----------
+    branch, grid, batch_norm : str
+        What was trained, and how it was rounded; `method` is all three together.
+    distance : float
+        Mean d/Δ at the end of training on the branch's own grid, over seeds.
     """
 
     branch: str
     grid: str
     batch_norm: str
     distance: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as plain values, with the precision's short form."""
+        return super().as_json() | {"bits": self.precision.label}
 
 
 @dataclass(frozen=True)
@@ -65,37 +78,47 @@ class Result:
         """The same as plain values."""
         return {
             "recipe": asdict(self.recipe),
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [row.as_json() for row in self.rows],
             "sources": [asdict(source) for source in self.sources],
             "problems": self.problems,
         }
 
+    @staticmethod
+    def read(record: Mapping[str, Any]) -> "Result":
+        """The result that `as_json` wrote."""
+        return Result(
+            Recipe(**{**record["recipe"], "seeds": tuple(record["recipe"]["seeds"])}),
+            [Row.read(row) for row in record["rows"]],
+            [Source(**source) for source in record["sources"]],
+            record["problems"],
+        )
+
 
 def run(recipe: Recipe, folder: Path, engine: Engine, data_folder: Path | None = None) -> Result:
-    """Train and evaluate what is not there yet; killed and called again it goes on, see `sweep.run`.
+    """Train and evaluate what is not there yet; killed and called again it goes on, see `driver.run`.
 
     folder : of the sweep; runs and results stay there
-    Problems are told in the result and leave rows out. Raises what `sweep.run` raises.
+    Problems are told in the result and leave rows out. Raises what `driver.run` raises.
     """
-    return _result(recipe, folder, lambda runs: sweep.run(runs, folder, engine, data_folder))
+    return _result(recipe, folder, lambda runs: driver.run(runs, folder, engine, data_folder))
 
 
 def so_far(recipe: Recipe, folder: Path) -> Result:
     """What is there of it, while it runs or after it was killed; nothing is computed. Raises OSError."""
-    return _result(recipe, folder, lambda runs: sweep.status(runs, folder))
+    return _result(recipe, folder, lambda runs: driver.status(runs, folder))
 
 
-def _result(recipe: Recipe, folder: Path, stand: Callable[[Sequence[Run]], sweep.Status]) -> Result:
+def _result(recipe: Recipe, folder: Path, stand: Callable[[Sequence[Run]], driver.Status]) -> Result:
     trunks = recipe.trunks()
     begun = stand(trunks)
     if begun.left or begun.failed:
         return Result(recipe, [], [], _problems(begun))
-    starts = [checkpoints(ended(folder / sweep.RUNS, trunk.identity))[-1].absolute() for trunk in trunks]
+    starts = [checkpoints(ended(folder / driver.RUNS, trunk.identity))[-1].absolute() for trunk in trunks]
     groups = recipe.runs(starts)
     found = stand([run for _, runs in groups for run in runs])
-    rows = [row for branch, runs in groups for row in _rows(branch, runs, found)]
+    lines = [row for branch, runs in groups for row in _rows(branch, runs, found)]
     known = [(run, status) for status in (begun, found) for run in status.runs if run in status.done]
-    return Result(recipe, rows, [_source(run, status, folder) for run, status in known], _problems(found))
+    return Result(recipe, lines, [_source(run, status, folder) for run, status in known], _problems(found))
 
 
 def save(result: Result, folder: Path, text: str) -> dict[str, Path]:
@@ -149,9 +172,9 @@ def _step_seconds(model: str) -> float:
     return float(np.median(seconds[1:]))
 
 
-def _rows(branch: Branch, runs: Sequence[Run], status: sweep.Status) -> list[Row]:
+def _rows(branch: Branch, runs: Sequence[Run], status: driver.Status) -> list[Row]:
     """The rows of a branch over the seeds that are done."""
-    cells: dict[tuple[str, str, str], list[float]] = {}
+    cells: dict[tuple[str, str, Precision], list[float]] = {}
     seconds, distances = [], []
     for each in runs:
         entry = status.entries.get(each.identity)
@@ -162,29 +185,30 @@ def _rows(branch: Branch, runs: Sequence[Run], status: sweep.Status) -> list[Row
         for row in entry.result["accuracies"]:
             norms = REESTIMATED if row["reestimated"] else AS_TRAINED
             # What a learned grid gives as it is, is that many bits.
-            grid, bits = ("learned", f"W{branch.bits}") if branch.learned else (row["grid"], row["precision"])
-            cells.setdefault((grid, norms, bits), []).append(row["accuracy"])
+            learned = ("learned", Precision(branch.bits))
+            grid, precision = learned if branch.learned else (row["grid"], Precision.read(row["precision"]))
+            cells.setdefault((grid, norms, precision), []).append(row["accuracy"])
     return [
         Row(
             method=f"{branch.name} + {grid}, {norms}",
-            needs="labelled data",
-            bits=bits,
-            **statistics(accuracies, seconds),
+            needs=Need.LABELS,
+            precision=precision,
+            **rows.statistics(accuracies, seconds),
             branch=branch.name,
             grid=grid,
             batch_norm=norms,
             distance=float(np.mean(distances)),
         )
-        for (grid, norms, bits), accuracies in cells.items()
+        for (grid, norms, precision), accuracies in cells.items()
     ]
 
 
-def _source(run: Run, status: sweep.Status, folder: Path) -> Source:
-    log = ended(folder / sweep.RUNS, run.identity) / METRICS
+def _source(run: Run, status: driver.Status, folder: Path) -> Source:
+    log = ended(folder / driver.RUNS, run.identity) / METRICS
     digest = hashlib.sha256(log.read_bytes()).hexdigest() if log.exists() else "gone"
     return Source(str(run), run.identity, digest, status.entries[run.identity].seconds or 0.0)
 
 
-def _problems(status: sweep.Status) -> list[str]:
+def _problems(status: driver.Status) -> list[str]:
     failed = [f"{run} failed: {status.entries[run.identity].error}" for run in status.failed]
     return failed + [f"{run} is not done; the same command goes on" for run in status.left]

@@ -7,11 +7,13 @@ import numpy.typing as npt
 
 from psgd_ref.experiments.reproduction.cifar10.recipe import ABLATION, BITS, BRANCHES, DOUBLE, SGD, Branch
 from psgd_ref.experiments.reproduction.cifar10.table import Result, Row
-from psgd_ref.experiments.shared.rows import markdown
+from psgd_ref.experiments.shared.precision import FULL, Precision
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
+from psgd_ref.experiments.shared.tables import markdown
 
-FULL = "full"
-COLUMNS = (FULL, *(f"W{bits}" for bits in BITS))
-PLAIN, REESTIMATED = ("min-max", "as trained"), ("mse", "re-estimated")
+PRECISIONS = (FULL, *(Precision(bits) for bits in BITS))
+# Grid and batch norms.
+PLAIN, CALIBRATED = ("min-max", AS_TRAINED), ("mse", REESTIMATED)
 COPY = "If its pixels went through JPEG once, the numbers are a little below those of the original archive."
 
 
@@ -35,42 +37,45 @@ def text(result: Result, published: bool) -> str:
 
 def table(rows: Sequence[Row]) -> str:
     """A line for each branch, grid and treatment of the batch norms."""
-    lines: dict[tuple[str, str, str], dict[str, Row]] = {}
+    lines: dict[tuple[str, str, str], dict[Precision, Row]] = {}
     for row in rows:
-        lines.setdefault((row.branch, row.grid, row.batch_norm), {})[row.bits] = row
+        lines.setdefault((row.branch, row.grid, row.batch_norm), {})[row.precision] = row
     if not lines:
         return ""
-    heads = ["trained by", "grid", "batch norms", "full precision", *COLUMNS[1:], "d/Δ"]
+    heads = ["trained by", "grid", "batch norms", "full precision"]
+    heads += [*(precision.label for precision in PRECISIONS[1:]), "d/Δ"]
     texts = [
         [
             *key,
-            *(cells[c].cell if c in cells else "" for c in COLUMNS),
+            *(cells[p].cell if p in cells else "" for p in PRECISIONS),
             f"{next(iter(cells.values())).distance:.2f}",
         ]
         for key, cells in lines.items()
     ]
-    return markdown(heads, texts, "lll" + "r" * (len(COLUMNS) + 1))
+    return markdown(heads, texts, "lll" + "r" * (len(PRECISIONS) + 1))
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
     """The questions that the table is there to answer, each with its numbers."""
-    found = [_loss(rows, bits) for bits in BITS] + [_mended(rows, bits) for bits in BITS]
+    found = [_loss(rows, bits) for bits in BITS] + [_calibrated(rows, bits) for bits in BITS]
     found += [_strength(rows), *(_changed(rows, branch) for branch in ABLATION if branch.bits)]
     return [sentence for sentence in found if sentence]
 
 
-def _accuracies(rows: Sequence[Row], branch: str, how: tuple[str, str], bits: str) -> tuple[float, ...]:
-    where = (branch, *how, bits)
-    found = [r.accuracies for r in rows if (r.branch, r.grid, r.batch_norm, r.bits) == where]
+def _accuracies(
+    rows: Sequence[Row], branch: str, how: tuple[str, str], bits: int | None
+) -> tuple[float, ...]:
+    where = (branch, *how, Precision(bits))
+    found = [r.accuracies for r in rows if (r.branch, r.grid, r.batch_norm, r.precision) == where]
     return found[0] if found else ()
 
 
 def _loss(rows: Sequence[Row], bits: int) -> str:
-    """What rounding costs on the paper's grid, nothing mended."""
-    name, own = f"W{bits}", _own(bits)
+    """What rounding costs on the paper's grid, nothing calibrated."""
+    own = _own(bits)
     losses = []
     for branch in (SGD.name, own):
-        full, rounded = (_accuracies(rows, branch, PLAIN, b) for b in (FULL, name))
+        full, rounded = (_accuracies(rows, branch, PLAIN, width) for width in (None, bits))
         losses.append(np.array(full)[: len(rounded)] - rounded)
     sgd, psgd = losses
     if not sgd.size or sgd.size != psgd.size:
@@ -79,30 +84,30 @@ def _loss(rows: Sequence[Row], bits: int) -> str:
     some = f"appears in {less} of {sgd.size} seeds"
     effect = {0: "does not appear", sgd.size: "appears"}.get(less, some)
     return (
-        f"{name}, min-max grid, nothing mended: SGD loses {_mean(sgd)} points, {own} {_mean(psgd)}. "
-        f"The paper's effect {effect} here."
+        f"{Precision(bits).label}, min-max grid, nothing calibrated: SGD loses {_mean(sgd)} points, {own} "
+        f"{_mean(psgd)}. The paper's effect {effect} here."
     )
 
 
-def _mended(rows: Sequence[Row], bits: int) -> str:
+def _calibrated(rows: Sequence[Row], bits: int) -> str:
     """What PSGD adds on top of the training-free row."""
-    name, own = f"W{bits}", _own(bits)
-    sgd, psgd = (_accuracies(rows, branch, REESTIMATED, name) for branch in (SGD.name, own))
+    own = _own(bits)
+    sgd, psgd = (_accuracies(rows, branch, CALIBRATED, bits) for branch in (SGD.name, own))
     if not sgd or len(sgd) != len(psgd):
         return ""
-    learned = _accuracies(rows, f"LSQ W{bits}", ("learned", "re-estimated"), name)
+    learned = _accuracies(rows, f"LSQ W{bits}", ("learned", REESTIMATED), bits)
     lsq = f" LSQ, fine-tuned for as many epochs: {_mean(learned)}." if learned else ""
-    double = _accuracies(rows, DOUBLE.name, REESTIMATED, name)
+    double = _accuracies(rows, DOUBLE.name, CALIBRATED, bits)
     faster = f" SGD at twice the rate, PSGD's mean scale: {_mean(double)}." if double else ""
     return (
-        f"{name}, MSE clipping and re-estimated batch norms, which train nothing: SGD {_mean(sgd)}, {own} "
-        f"{_mean(psgd)}; PSGD adds {_difference(psgd, sgd)}.{lsq}{faster}"
+        f"{Precision(bits).label}, MSE clipping and re-estimated batch norms, which train nothing: "
+        f"SGD {_mean(sgd)}, {own} {_mean(psgd)}; PSGD adds {_difference(psgd, sgd)}.{lsq}{faster}"
     )
 
 
 def _strength(rows: Sequence[Row]) -> str:
     tuned = next(b.name for b in BRANCHES if "strength" in b.options)
-    fixed, free = (_accuracies(rows, name, PLAIN, "W4") for name in (tuned, _own(4)))
+    fixed, free = (_accuracies(rows, name, PLAIN, 4) for name in (tuned, _own(4)))
     if not fixed or len(fixed) != len(free):
         return ""
     return (
@@ -112,13 +117,14 @@ def _strength(rows: Sequence[Row]) -> str:
 
 
 def _changed(rows: Sequence[Row], branch: Branch) -> str:
-    """What a change to PSGD is worth where both are mended."""
-    own, width = _own(branch.bits), f"W{branch.bits}"
-    before, after = (_accuracies(rows, name, REESTIMATED, width) for name in (own, branch.name))
+    """What a change to PSGD is worth where both are calibrated."""
+    own = _own(branch.bits)
+    before, after = (_accuracies(rows, name, CALIBRATED, branch.bits) for name in (own, branch.name))
     if not after or len(after) != len(before):
         return ""
     change = branch.name.removeprefix(f"{own}, ")
-    return f"{width}, mended, {change}: {_mean(after)}, {_difference(after, before)} against {own}."
+    label = Precision(branch.bits).label
+    return f"{label}, calibrated, {change}: {_mean(after)}, {_difference(after, before)} against {own}."
 
 
 def _own(bits: int | None) -> str:

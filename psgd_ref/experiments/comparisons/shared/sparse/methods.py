@@ -1,11 +1,11 @@
 """The ways to sparse models that are compared: each trains, and gives a model for every sparsity asked for.
 
 All share data, network, batches, augmentation, label smoothing, momentum and schedule; what differs is
-in `Way` and in the options that `pruning_search` chose.
+in `Method` and in the options that the search chose.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from psgd_ref.compress import (
@@ -19,9 +19,12 @@ from psgd_ref.compress import (
     spred,
 )
 from psgd_ref.core import Zero
-from psgd_ref.data import Dataset, load_digits
-from psgd_ref.experiments.comparisons.methods import Method, Need
-from psgd_ref.experiments.digits.study import BATCH_SIZE, EPOCHS, LABEL_SMOOTHING, fit_digits, steps
+from psgd_ref.data import Dataset
+from psgd_ref.experiments.digits import recipe
+from psgd_ref.experiments.digits.recipe import BASELINE
+from psgd_ref.experiments.shared.methods import Method, Need, method_of
+from psgd_ref.experiments.shared.precision import Precision
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 from psgd_ref.experiments.shared.search_record import Options, chosen
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
@@ -40,37 +43,10 @@ SPARSITIES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 MOMENTUM = 0.9
 FINE_TUNING = 10
 
-BASE = "SGD"
-
-# A share of weights, and a model without them (0: the trained model itself).
+# A fraction of weights, and a model without them (0: the trained model itself).
 Sparse = Iterator[tuple[float, Model]]
-
-
-@dataclass(frozen=True)
-class Way:
-    """A way to sparse models.
-
-    train      : from options, seed and sparsities to the models; the first one is dense where there is one
-    needs      : beside the trained network that everybody has
-    retraining : what is trained after the mask is known
-    models     : whether one trained model serves all sparsities
-    bits       : the width it is trained for, None for none
-    """
-
-    name: str
-    train: Callable[[Options, int, Sequence[float]], Sparse]
-    needs: Need
-    retraining: str
-    models: str
-    options: str
-    paper: str
-    bits: int | None = None
-
-    @property
-    def method(self) -> Method:
-        """For the comparisons' list."""
-        options = f"{self.options}; {self.models}, retraining: {self.retraining}"
-        return Method(self.name, "training", self.needs, self.needs, options, self.paper)
+# From options, seed and sparsities to the models; the first one is dense where there is one.
+Trainer = Callable[[Options, int, Sequence[float]], Sparse]
 
 
 def network(seed: int) -> Model:
@@ -85,13 +61,13 @@ def network(seed: int) -> Model:
 def _fit(
     model: Model, optimizer: Optimizer, seed: int, tuning: bool = False, objective: Objective | None = None
 ) -> Model:
-    fit_digits(model, optimizer, FINE_TUNING if tuning else EPOCHS, seed, objective)
+    recipe.fit_digits(model, optimizer, FINE_TUNING if tuning else recipe.EPOCHS, seed, objective)
     return model
 
 
 def _rate(lr: float, tuning: bool = False) -> Callable[[int], float]:
     """A cosine that ends at 0."""
-    return cosine(lr, steps(FINE_TUNING if tuning else EPOCHS))
+    return cosine(lr, recipe.steps(FINE_TUNING if tuning else recipe.EPOCHS))
 
 
 def _pruned(dense: Model, sparsities: Sequence[float]) -> Sparse:
@@ -134,13 +110,13 @@ def _l1(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
 
 def _l0(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
     model = gated(network(seed), options["dropped"], seed)
-    objective = Penalized(CrossEntropy(LABEL_SMOOTHING), [L0Penalty(options["penalty"])])
+    objective = Penalized(CrossEntropy(recipe.LABEL_SMOOTHING), [L0Penalty(options["penalty"])])
     _fit(model, SGD(_rate(options["lr"]), MOMENTUM, options["weight_decay"]), seed, objective=objective)
     yield from _pruned(remove_parametrizations(model), sparsities)
 
 
 def _snip(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
-    data = load_digits()
+    data = recipe.data()
     images, labels = first_batch(data)
     for sparsity in sparsities:
         model = snip(network(seed), images, labels, sparsity)
@@ -154,60 +130,120 @@ def _fine_tuned(options: Options, seed: int, sparsities: Sequence[float]) -> Spa
         yield sparsity, _fit(model, SGD(rate, MOMENTUM, options["weight_decay"]), seed, tuning=True)
 
 
-def _wide_zero(bits: int) -> Callable[[Options, int, Sequence[float]], Sparse]:
-    def train(options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
-        o, grid = options, WideZeroGrid(bits, reach=options["reach"])
-        psgd = PSGD(_rate(o["lr"]), MOMENTUM, o["weight_decay"], grid, eps=o["eps"], strength="mean-one")
-        yield from _pruned(_fit(network(seed), psgd, seed), sparsities)
-
-    return train
+def _wide_zero(bits: int, options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
+    o, grid = options, WideZeroGrid(bits, reach=options["reach"])
+    psgd = PSGD(_rate(o["lr"]), MOMENTUM, o["weight_decay"], grid, eps=o["eps"], strength="mean-one")
+    yield from _pruned(_fit(network(seed), psgd, seed), sparsities)
 
 
 def first_batch(data: Dataset) -> tuple[Any, Any]:
     """The first training images, whose order is random, and their labels: what SNIP looks at."""
-    return data.normalise(data.train.images[:BATCH_SIZE]), data.train.labels[:BATCH_SIZE]
+    count = recipe.BATCH_SIZE
+    return data.normalise(data.train.images[:count]), data.train.labels[:count]
 
 
 ONE, EACH = "one for all sparsities", "one for each sparsity"
-_SCRATCH = Need.TRAINING
+NO_RETRAINING = "none"
 PSGD_PAPER = "Kim, Yoo, Kwak 2020"
-_WIDE = "PSGD towards the min-max grid without its levels next to zero, unscaled decay"
-WAYS: tuple[Way, ...] = (
-    Way(BASE, _sgd, Need.NOTHING, "none", ONE, "magnitude pruning", "-"),
-    Way("PSGD → 0", _psgd, _SCRATCH, "none", ONE, "target 0, mean-one strength, unscaled decay", PSGD_PAPER),
-    Way("Powerprop", _powerpropagation, _SCRATCH, "none", ONE, "w = θ|θ|^(α−1)", "Schwarz et al. 2021"),
-    Way("spred", _spred, _SCRATCH, "none", ONE, "w = m·θ, decay of both", "Ziyin and Wang 2023"),
-    Way("L1", _l1, _SCRATCH, "none", ONE, "proximal steps", "Daubechies et al. 2004"),
-    Way("L0", _l0, _SCRATCH, "none", ONE, "a hard-concrete gate for each weight", "Louizos et al. 2018"),
-    Way(
-        "SGD, fine-tuned",
-        _fine_tuned,
-        Need.LABELS,
-        f"{FINE_TUNING} epochs",
-        EACH,
-        "magnitude pruning",
-        "Han et al. 2015",
-    ),
-    Way(
+_WIDE = "PSGD towards the min-max grid without its levels next to zero, unscaled weight decay"
+
+
+def _method(
+    name: str,
+    needs: Need,
+    options: str,
+    paper: str,
+    retraining: str = NO_RETRAINING,
+    models: str = ONE,
+    targets: tuple[Precision, ...] = (),
+) -> Method:
+    return Method(
+        name, "training", needs, options, paper, targets=targets, retraining=retraining, models=models
+    )
+
+
+def _scratch(name: str, options: str, paper: str) -> Method:
+    return _method(name, Need.TRAINING, options, paper)
+
+
+BASE = _method(BASELINE.name, Need.NOTHING, "magnitude pruning", "-")
+PSGD_ZERO = _scratch("PSGD → 0", "target 0, mean-one strength, unscaled weight decay", PSGD_PAPER)
+FINE_TUNED = _method(
+    "SGD, fine-tuned", Need.LABELS, "magnitude pruning", "Han et al. 2015", f"{FINE_TUNING} epochs", EACH
+)
+# For pruning alone.
+METHODS: tuple[Method, ...] = (
+    BASE,
+    PSGD_ZERO,
+    _scratch("Powerprop", "w = θ|θ|^(α−1)", "Schwarz et al. 2021"),
+    _scratch("spred", "w = m·θ, weight decay of both", "Ziyin and Wang 2023"),
+    _scratch("L1", "proximal steps", "Daubechies et al. 2004"),
+    _scratch("L0", "a hard-concrete gate for each weight", "Louizos et al. 2018"),
+    FINE_TUNED,
+    _method(
         "SNIP",
-        _snip,
-        _SCRATCH,
-        f"all {EPOCHS} epochs",
-        EACH,
+        Need.TRAINING,
         "one batch at initialisation",
         "Lee et al. 2019",
+        f"all {recipe.EPOCHS} epochs",
+        EACH,
     ),
 )
 # Trained for pruning and for one width at once.
-JOINT_WAYS: tuple[Way, ...] = tuple(
-    Way(f"PSGD → 0 and W{bits}", _wide_zero(bits), _SCRATCH, "none", ONE, _WIDE, "ours", bits)
+JOINT_METHODS: tuple[Method, ...] = tuple(
+    _method(f"{PSGD_ZERO.name} and W{bits}", Need.TRAINING, _WIDE, "ours", targets=(Precision(bits),))
     for bits in (8, 4, 3)
 )
+# What is done to the batch norms of a pruned model.
+NORM_METHODS: tuple[Method, ...] = (
+    Method(AS_TRAINED, "batch norm", Need.NOTHING, "statistics of training", "-"),
+    Method(
+        REESTIMATED,
+        "batch norm",
+        Need.IMAGES,
+        "statistics of the compressed network on the training images",
+        "as in Nagel et al. 2022, for trained networks",
+    ),
+)
+
+_TRAINERS: dict[str, Trainer] = {
+    BASE.name: _sgd,
+    PSGD_ZERO.name: _psgd,
+    "Powerprop": _powerpropagation,
+    "spred": _spred,
+    "L1": _l1,
+    "L0": _l0,
+    FINE_TUNED.name: _fine_tuned,
+    "SNIP": _snip,
+    **{method.name: partial(_wide_zero, method.target.weights or 0) for method in JOINT_METHODS},
+}
 
 
-def way_of(name: str) -> Way:
+def train(name: str, options: Options, seed: int, sparsities: Sequence[float]) -> Sparse:
+    """Train by a way and give its models, pruned to each of the sparsities.
+
+    Parameters
+    ----------
+    name : str
+        Of `METHODS` or `JOINT_METHODS`.
+    options : dict
+        The way's hyper-parameters.
+    seed : int
+        Of initial weights, batches and shifts.
+    sparsities : sequence of float
+        Fractions of weights to prune, 0 … 1.
+
+    Yields
+    ------
+    sparsity, model
+        First 0 and the dense model, where the way has one.
+    """
+    return _TRAINERS[name](options, seed, sparsities)
+
+
+def way_of(name: str) -> Method:
     """The way of that name; KeyError when there is none."""
-    return {way.name: way for way in (*WAYS, *JOINT_WAYS)}[name]
+    return method_of((*METHODS, *JOINT_METHODS), name)
 
 
 def chosen_options() -> dict[str, Options]:

@@ -1,11 +1,11 @@
-"""Folding, equalisation and absorption keep the function, and do what they promise to the ranges."""
+"""Folding, equalization and absorption keep the function, and do what they promise to the ranges."""
 
 import numpy as np
 import pytest
 
 from psgd_ref.compress import absorb_biases, equalize, fold_batch_norms, reestimate_batch_norm
-from psgd_ref.compress.graph import links
-from psgd_ref.compress.post_training.equalisation import equalising_scale, input_range, output_range
+from psgd_ref.compress.graph import weight_layers
+from psgd_ref.compress.post_training.equalization import equalizing_scale, input_range, output_range
 from psgd_ref.nn import BatchNorm, Conv2d, Model, Sequential
 from tests.compress.networks import trained_like
 
@@ -17,25 +17,27 @@ def logits(model, images):
 
 
 def test_worked_scales():
-    s = equalising_scale(np.array([8.0, 2.0]), np.array([0.5, 2.0]))
+    s = equalizing_scale(np.array([8.0, 2.0]), np.array([0.5, 2.0]))
     assert np.array_equal(s, [4, 1])
-    assert np.array_equal(equalising_scale(np.array([0.0, 3.0]), np.array([1.0, 0.0])), [1, 1])
+    assert np.array_equal(equalizing_scale(np.array([0.0, 3.0]), np.array([1.0, 0.0])), [1, 1])
 
 
 @pytest.mark.parametrize("name", [*NORMED, "mlp"])
-def test_equalisation_keeps_the_function_and_evens_out_the_ranges(name):
+def test_equalization_keeps_the_function_and_evens_out_the_ranges(name):
     model, images = trained_like(name)
     folded = fold_batch_norms(model)
     before = logits(folded, images)
-    pairs = [(link.previous, link) for link in links(folded) if link.previous is not None]
+    pairs = [(each.previous, each) for each in weight_layers(folded) if each.previous is not None]
     assert any(np.abs(np.log(output_range(a) / input_range(b))).max() > 0.1 for a, b in pairs)
     equalize(folded)
     assert np.allclose(logits(folded, images), before, atol=5e-5)
-    for first, second in [(link.previous, link) for link in links(folded) if link.previous is not None]:
+    for first, second in [
+        (each.previous, each) for each in weight_layers(folded) if each.previous is not None
+    ]:
         assert np.allclose(output_range(first), input_range(second), rtol=3e-3)
 
 
-def test_equalised_moments_go_along():
+def test_equalized_moments_go_along():
     folded = fold_batch_norms(trained_like("convnet")[0])
     equalize(folded)
     x = trained_like("convnet")[1]
@@ -71,7 +73,7 @@ def test_absorption_is_exact_where_the_relu_never_acts():
 def test_absorption_never_absorbs_below_three_deviations(name):
     folded = fold_batch_norms(trained_like(name)[0])
     absorb_biases(folded)
-    for link in links(folded):
-        first = link.previous
+    for each in weight_layers(folded):
+        first = each.previous
         if first is not None and first.norm is not None:
             assert (first.norm.bias.value <= 3 * first.norm.weight.value + 1e-9).all()

@@ -10,18 +10,22 @@ from matplotlib.ticker import PercentFormatter
 from psgd_ref.figures.style import BLUE, INK, PAGE, letter, styled
 
 REESTIMATED = "re-estimated"
-LEFT_OUT = ("full", "mixed")
 
 
 def draw(rows: Sequence[Any]) -> Figure:
     """Methods from top to bottom; squares where the model was trained for that precision, circles elsewhere.
 
-    rows : with `method`, `bits`, `own`, `batch_norm`, `mean` and `sd` (0 … 1, None without spread)
     Filled marks have re-estimated batch norms. Bars are one standard deviation over seeds.
+
+    Parameters
+    ----------
+    rows : sequence
+        With `title`, `precision`, `own`, `batch_norm`, `mean` and `sd` (0 … 1, None without spread). Rows
+        at full precision or at mixed bits are left out.
     """
-    methods = list(dict.fromkeys(row.method for row in rows))[::-1]
-    panels = list(dict.fromkeys(row.bits for row in rows if row.bits not in LEFT_OUT))
-    panels.sort(key=lambda bits: ("A32" not in bits, -int(bits[1])))
+    methods = list(dict.fromkeys(row.title for row in rows))[::-1]
+    panels = list(dict.fromkeys(row.precision for row in rows if row.precision.weights is not None))
+    panels.sort(key=lambda precision: (precision.activations is not None, -precision.weights))
     with styled():
         figure, axes = plt.subplots(
             1,
@@ -30,19 +34,19 @@ def draw(rows: Sequence[Any]) -> Figure:
             sharey=True,
             squeeze=False,
         )
-        for ax, bits in zip(axes[0], panels, strict=True):
+        for ax, precision in zip(axes[0], panels, strict=True):
             for row in rows:
-                if row.bits == bits:
-                    mended = row.batch_norm == REESTIMATED
+                if row.precision == precision:
+                    fresh = row.batch_norm == REESTIMATED
                     color = BLUE if row.own else INK
                     ax.errorbar(
                         row.mean,
-                        methods.index(row.method) + (0.15 if mended else -0.15),
+                        methods.index(row.title) + (0.15 if fresh else -0.15),
                         xerr=row.sd or 0,
                         marker="s" if row.own else "o",
                         color=color,
                         elinewidth=0.8,
-                        markerfacecolor=color if mended else "white",
+                        markerfacecolor=color if fresh else "white",
                     )
             ax.set_xlim(0, 1.04)
             ax.set_xticks([0, 0.5, 1])
@@ -50,7 +54,7 @@ def draw(rows: Sequence[Any]) -> Figure:
             ax.grid(axis="both")
         axes[0][0].set_yticks(range(len(methods)), methods)
         axes[0][len(panels) // 2].set_xlabel("test accuracy")
-        letter(axes[0], panels)
+        letter(axes[0], [str(precision) for precision in panels])
         looks = [
             ("its own precision", BLUE, "s", BLUE),
             ("another: min-max grid", INK, "o", INK),

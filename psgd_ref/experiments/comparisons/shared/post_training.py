@@ -1,4 +1,4 @@
-"""The post-training methods of the comparison, each as one function of a trained model."""
+"""Post-training quantization, each method as one function of a trained model."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,22 +58,38 @@ class Variant:
 def variants(
     method: str, model: Model, precision: Precision, calibration: Calibration, norms: Sequence[str]
 ) -> Iterator[Variant]:
-    """The model quantized by a method of the registry, once for each treatment of its batch norms.
+    """The model quantized by one method, once for each treatment of its batch norms.
 
-    norms : "as trained", "re-estimated". Where batch norms are re-estimated, that happens after the
-            weights are quantized, so that activation ranges are those of the mended network, and again
-            at the end. LAPQ and DFQ set all ranges at once, and are mended after.
+    Parameters
+    ----------
+    method : str
+        Of `GRIDS` or `WHOLE`.
+    model : Model
+        Trained; not modified.
+    precision : Precision
+        Bits of weights and activations.
+    calibration : Calibration
+        The training images that a method may see.
+    norms : sequence of str
+        "as trained", "re-estimated". Where batch norms are re-estimated, that happens after the weights are
+        quantized, so that activation ranges are those of the network with re-estimated statistics, and
+        again at the end. LAPQ and DFQ set all ranges at once, and batch norms are re-estimated after.
+
+    Yields
+    ------
+    Variant
+        In the order of `norms`.
     """
     start = perf_counter()
     whole = WHOLE[method](model, precision, calibration) if method in WHOLE else None
     shared = perf_counter() - start
     for norm in norms:
-        start, mend = perf_counter(), norm == REESTIMATED
+        start, fresh = perf_counter(), norm == REESTIMATED
         if whole is None:
-            quantized = _by_grid(*GRIDS[method], model, precision, calibration, mend)
+            quantized = _by_grid(*GRIDS[method], model, precision, calibration, fresh)
         else:
             quantized = whole.copy()
-        if mend:
+        if fresh:
             reestimate_batch_norm(quantized, calibration.all)
         yield Variant(norm, quantized, shared + perf_counter() - start)
 
@@ -85,13 +101,13 @@ def _by_grid(
     model: Model,
     precision: Precision,
     calibration: Calibration,
-    mend: bool,
+    fresh: bool,
 ) -> Model:
     """A grid for the weights, and a range rule for the activations."""
-    quantized = quantize(model, precision.weights, grid, correction=correction)
+    quantized = quantize(model, _bits(precision), grid, correction=correction)
     if precision.activations is None:
         return quantized
-    if mend:
+    if fresh:
         reestimate_batch_norm(quantized, calibration.all)
     roundings = calibrated(quantized, calibration.images, precision.activations, rule)
     if grid is AdaptivFloatGrid:
@@ -111,7 +127,7 @@ def _lapq(model: Model, precision: Precision, calibration: Calibration) -> Model
         model,
         calibration.images,
         calibration.labels,
-        precision.weights,
+        _bits(precision),
         precision.activations,
         LAPQ_EVALUATIONS,
     )
@@ -119,7 +135,13 @@ def _lapq(model: Model, precision: Precision, calibration: Calibration) -> Model
 
 
 def _dfq(model: Model, precision: Precision, calibration: Calibration) -> Model:
-    return dfq(model, precision.weights, precision.activations)
+    return dfq(model, _bits(precision), precision.activations)
+
+
+def _bits(precision: Precision) -> int:
+    if precision.weights is None:
+        raise ValueError(f"post-training quantization needs bits of the weights; got {precision}")
+    return precision.weights
 
 
 # Grid of the weights, range rule of the activations, correction of the weights' moments.

@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 
 from psgd_ref.compress import quantize, reestimate_batch_norm
-from psgd_ref.data import load_digits
-from psgd_ref.experiments.comparisons.pruning.methods import BASE, JOINT_WAYS, way_of
-from psgd_ref.experiments.shared.rows import markdown
+from psgd_ref.experiments.comparisons.shared.sparse.methods import (
+    BASE,
+    FINE_TUNED,
+    JOINT_METHODS,
+    PSGD_ZERO,
+    train,
+    way_of,
+)
+from psgd_ref.experiments.digits import recipe
 from psgd_ref.experiments.shared.search_record import Options, save_record
+from psgd_ref.experiments.shared.tables import markdown
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.training import accuracy
 
@@ -22,13 +29,13 @@ RULE = (
     "batch norms re-estimated, weights at full precision; a way that is trained for a width takes those of "
     "its 3-bit form, rounded to 3 bits. Of equals the first. A run that diverges counts as 0."
 )
-NARROWEST = JOINT_WAYS[-1].name
+NARROWEST = JOINT_METHODS[-1].name
 # Six candidates for every way: three around what trial runs of one other seed had shown on validation
 # images, then three beyond those where the best stood at an end.
 CANDIDATES: dict[str, list[Options]] = {
-    BASE: [{"lr": 0.1, "weight_decay": weight_decay} for weight_decay in (5e-4, 5e-3, 1e-2, 2e-2, 4e-2)]
+    BASE.name: [{"lr": 0.1, "weight_decay": weight_decay} for weight_decay in (5e-4, 5e-3, 1e-2, 2e-2, 4e-2)]
     + [{"lr": 0.3, "weight_decay": 5e-3}],
-    "PSGD → 0": [
+    PSGD_ZERO.name: [
         {"lr": 0.1, "weight_decay": weight_decay, "eps": 0.0}
         for weight_decay in (5e-3, 1e-2, 2e-2, 3e-2, 4e-2)
     ]
@@ -62,7 +69,7 @@ CANDIDATES: dict[str, list[Options]] = {
         {"lr": lr, "weight_decay": weight_decay}
         for lr, weight_decay in ((0.1, 5e-4), (0.1, 2e-3), (0.3, 5e-4), (0.3, 2e-3), (1.0, 5e-4), (1.0, 0.0))
     ],
-    "SGD, fine-tuned": [
+    FINE_TUNED.name: [
         {"lr": 0.1, "weight_decay": weight_decay, "tuning": tuning}
         for weight_decay, rates in ((5e-4, (0.03, 0.1, 0.3)), (4e-2, (0.03, 0.05, 0.1)))
         for tuning in rates
@@ -109,7 +116,7 @@ class Search:
             own = [trial for trial in self.trials if trial.way == way]
             found[way] = max(own, key=lambda trial: trial.score).options
         if NARROWEST in found:
-            found |= {way.name: found[NARROWEST] for way in JOINT_WAYS}
+            found |= {way.name: found[NARROWEST] for way in JOINT_METHODS}
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -152,12 +159,12 @@ def search(workers: int | None = None, seeds: Sequence[int] = SEEDS) -> Search:
 
 def _score(job: tuple[str, Options, int]) -> dict[str, float]:
     name, options, seed = job
-    way, data = way_of(name), load_digits()
+    bits, data = way_of(name).target.weights, recipe.data()
     images, found = data.normalise(data.validation.images), {}
     try:
-        for sparsity, model in way.train(options, seed, SEARCHED):
+        for sparsity, model in train(name, options, seed, SEARCHED):
             if sparsity in SEARCHED:
-                subject = model if way.bits is None else quantize(model, way.bits)
+                subject = model if bits is None else quantize(model, bits)
                 reestimate_batch_norm(subject, data.normalise(data.train.images))
                 found[str(sparsity)] = accuracy(subject, images, data.validation.labels)
     except ArithmeticError:

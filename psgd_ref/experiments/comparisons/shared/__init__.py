@@ -1,0 +1,1 @@
+"""What several comparisons share, so that none of them imports another."""

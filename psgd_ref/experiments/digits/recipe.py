@@ -1,0 +1,103 @@
+"""The recipe that every model on the digits is trained by: network, data, epochs, batches, schedule.
+
+The task is the same for every method. Small batches, shifted images and label smoothing keep the gradient
+noisy to the end, which is what clustering depends on (claim E2).
+"""
+
+from psgd_ref.compress import MinMaxGrid
+from psgd_ref.data import Dataset, Shift, load_digits
+from psgd_ref.experiments.shared.methods import Method, Need
+from psgd_ref.experiments.shared.precision import Precision
+from psgd_ref.experiments.shared.search_record import Options, chosen
+from psgd_ref.models import convnet
+from psgd_ref.nn import Model
+from psgd_ref.training import PSGD, SGD, CrossEntropy, Objective, Optimizer, cosine, fit
+
+CHANNELS = (8, 8, 8, 8, 8, 8, 8, 8, 16)
+EPOCHS = 40
+BATCH_SIZE = 50
+LABEL_SMOOTHING = 0.1
+SHIFT = 1
+WEIGHT_DECAY = 5e-4
+
+
+def _psgd(bits: int) -> Method:
+    options = f"min-max grid of {bits} bits, λ* = 8/Δ, chosen by `psgd-ref demo --search`"
+    targets = (Precision(bits),)
+    return Method(
+        f"PSGD → W{bits}", "training", Need.TRAINING, options, "Kim, Yoo, Kwak 2020", targets=targets
+    )
+
+
+METHODS = BASELINE, PSGD_W3, PSGD_W2 = (
+    Method("SGD", "training", Need.NOTHING, "the model that everybody has", "-"),
+    _psgd(3),
+    _psgd(2),
+)
+
+
+def data() -> Dataset:
+    """The embedded digits."""
+    return load_digits()
+
+
+def network(seed: int) -> Model:
+    """The network before its first step."""
+    return convnet(widths=CHANNELS, seed=seed)
+
+
+def optimizer(bits: int | None, options: Options, steps: int) -> Optimizer:
+    """SGD, or PSGD towards the min-max grid, with a cosine schedule that ends at 0.
+
+    Parameters
+    ----------
+    bits : int or None
+        Of the targets; None for plain SGD.
+    options : dict
+        Of `SGD` or `PSGD`; weight decay is the recipe's unless they say otherwise.
+    steps : int
+        Of the whole run.
+    """
+    fixed = {"weight_decay": WEIGHT_DECAY, **options}
+    schedule = cosine(fixed.pop("lr"), steps)
+    return SGD(schedule, **fixed) if bits is None else PSGD(schedule, grid=MinMaxGrid(bits), **fixed)
+
+
+def chosen_options() -> dict[str, Options]:
+    """The hyper-parameters that the search chose, by method."""
+    return chosen(__package__)
+
+
+def steps(epochs: int) -> int:
+    """How many steps so many epochs are."""
+    return epochs * -(-len(data().train) // BATCH_SIZE)
+
+
+def fit_digits(
+    model: Model, optimizer: Optimizer, epochs: int, seed: int, objective: Objective | None = None
+) -> None:
+    """Train on the digits with the recipe's batches, shifted images and label smoothing.
+
+    Parameters
+    ----------
+    model : Model
+        Modified.
+    optimizer : Optimizer
+        Whose schedule has `steps(epochs)` steps.
+    epochs, seed : int
+        Of the run; the seed draws batches and shifts.
+    objective : Objective, optional
+        What to minimise instead of the smoothed cross-entropy.
+    """
+    fit(
+        model,
+        optimizer,
+        data(),
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        augment=Shift(SHIFT),
+        seed=seed,
+        objective=objective or CrossEntropy(LABEL_SMOOTHING),
+        report=False,
+        show_progress=False,
+    )

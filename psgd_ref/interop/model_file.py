@@ -1,0 +1,115 @@
+"""A model as one file: its structure and its weights, nothing that runs.
+
+A safetensors file. Tensors have PyTorch's names and layouts, so that PyTorch loads them; the structure is
+JSON in the metadata.
+"""
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.interop.safetensors import MASK, OWN, load_tensors, read, write
+from psgd_ref.interop.state_dict import state_dict
+from psgd_ref.interop.structure import build, describe
+from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
+from psgd_ref.nn.parameters import lay_out
+
+# One key: with several, the library writes them in another order each time.
+KEY, FORMAT = f"{OWN}model", 1
+DTYPES = ("float32", "float64")
+
+
+def save(model: Model, path: str | os.PathLike[str]) -> None:
+    """Write a model, structure and weights, to a safetensors file. The file appears whole or not at all.
+
+    A pruned model keeps its mask. A quantized model is saved as the numbers that it computes with, not as
+    integers.
+
+    Parameters
+    ----------
+    model
+        Of the layers of `psgd_ref.nn`, without fake quantizers or parametrizations.
+    path
+        Of the file; one that is there is replaced.
+
+    Raises
+    ------
+    ValueError
+        For a layer that a file cannot hold, by its name, and for weights that are not finite.
+    OSError
+        When the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import psgd_ref as pr
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "model.safetensors"
+    ...     pr.save(pr.models.mlp((4, 3, 2)), path)
+    ...     pr.load_model(path).w.shape
+    (23,)
+    """
+    check_model(model)
+    structure = {"format": FORMAT, "dtype": str(model.w.dtype), "net": describe(model.net)}
+    tensors: dict[str, npt.NDArray[Any]] = dict(state_dict(model))
+    bad = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
+    if bad:
+        raise ValueError(f"a model must be finite to be saved; NaN or infinity in {', '.join(bad)}")
+    if model.mask is not None:
+        tensors[MASK] = model.mask
+    write(Path(path), tensors, {KEY: json.dumps(structure)})
+
+
+def load_model(path: str | os.PathLike[str]) -> Model:
+    """The model in a file that `save` wrote.
+
+    Returns
+    -------
+    Model
+        A new model with the same structure, weights, statistics and mask, bit for bit.
+
+    Raises
+    ------
+    ValueError
+        For a file that is damaged, holds no structure, or whose structure and tensors do not fit.
+    OSError
+        When it cannot be read.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> pr.load_model("missing.safetensors")
+    Traceback (most recent call last):
+    FileNotFoundError: there is no file missing.safetensors
+    """
+    tensors, metadata = read(Path(path))
+    if KEY not in metadata:
+        raise ValueError(
+            f"{path} holds no structure, it is no model file; `load_safetensors` reads weights into a model"
+        )
+    try:
+        model = _build(json.loads(metadata[KEY]), tensors)
+        load_tensors(model, tensors)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not a model file: {str(error) or type(error).__name__}") from None
+    return model
+
+
+def _build(structure: Any, tensors: dict[str, npt.NDArray[Any]]) -> Model:
+    """A model of the structure; ValueError for a structure larger than its tensors, at no cost."""
+    if not isinstance(structure, dict) or structure.get("format") != FORMAT:
+        raise ValueError(f"its structure must have format {FORMAT}")
+    dtype = structure.get("dtype")
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
+    net = build(structure.get("net"), {name: tensor.shape for name, tensor in tensors.items()})
+    wanted = sum(math.prod(segment.shape) for segment in lay_out(net))
+    if not 0 < wanted <= sum(tensor.size for tensor in tensors.values()):
+        raise ValueError(f"its structure has {wanted} parameters, more or fewer than its tensors")
+    return Model(net, dtype=dtype)
