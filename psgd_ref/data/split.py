@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.data.arrays import channel_statistics
+from psgd_ref.data.arrays import Labels, channel_statistics
 from psgd_ref.data.dataset import Dataset, Split
 
 # The seed is part of the data set, not a choice of an experiment.
