@@ -19,7 +19,7 @@ from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import BatchNorm, Conv2d, Linear, Model
 from psgd_ref.nn import functional as F  # noqa: N812
 from psgd_ref.training import PSGD, SGD, Adam, PSGDAdam, cosine, fit, piecewise
-from psgd_ref.training.optimizers.position import ScaleByPosition
+from psgd_ref.training.optimizers.refit import refit_rule
 from tests.own_words import refused
 
 ARRAYS = [np.array(1), np.zeros(0), np.zeros((2, 2))]
@@ -57,12 +57,12 @@ CALLS = {
     "levels": (lambda v: UniformGrid(0.1, v), (None, 3)),
     "bits": (MinMaxGrid, (3,)),
     "per_channel": (lambda v: MinMaxGrid(4, v), ()),
-    "grid of PSGD": (lambda v: PSGD(0.1, grid=v), (None, {})),
-    "grid of PSGDAdam": (lambda v: PSGDAdam(0.1, grid=v), ()),
+    "grid of PSGD": (lambda v: PSGD(0.1, grid=v), (None, 3, {})),
+    "grid of PSGDAdam": (lambda v: PSGDAdam(0.1, grid=v), (3, {})),
     "rate": (SGD, (3, object, len)),
     "rate of Adam": (Adam, (3, object, len)),
     "momentum": (lambda v: SGD(0.1, momentum=v), ()),
-    "weight decay": (lambda v: SGD(0.1, weight_decay=v), (3,)),
+    "weight decay": (lambda v: SGD(0.1, weight_decay=v), (3, object, len)),
     "milestones": (lambda v: piecewise(0.1, v), ([], np.zeros(0))),
     "steps": (lambda v: cosine(0.1, v), (3,)),
     "step of LSQ": (lambda v: LSQ(4, v), (3,)),
@@ -90,9 +90,9 @@ CALLS = {
     "size of a window": (lambda v: Conv2d(1, 1, v), (3,)),
     "stride": (lambda v: F.conv2d(np.ones((1, 4, 4, 1)), np.ones((2, 2, 1, 1)), stride=v), (3,)),
     "padding": (lambda v: F.max_pool2d(np.ones((1, 4, 4, 1)), 4, padding=v), (3,)),
-    "data": (lambda v: fit(mlp((64, 10)), SGD(0.1), v, 1), ()),
-    "optimizer": (lambda v: fit(mlp((64, 10)), v, load_digits(), 1), ()),
-    "epochs": (lambda v: fit(mlp((64, 10)), SGD(0.1), load_digits(), v, batch_size=500), (3,)),
+    "data": (lambda v: fit(mlp((64, 10)), SGD(0.1), v, epochs=1), ()),
+    "optimizer": (lambda v: fit(mlp((64, 10)), v, load_digits(), epochs=1), ()),
+    "epochs": (lambda v: fit(mlp((64, 10)), SGD(0.1), load_digits(), epochs=v, batch_size=500), (3,)),
     "bits of a model": (lambda v: quantize(mlp((2, 2)), v), (3,)),
     "alpha": (lambda v: reparametrisation.powerpropagation_scale(W, v), (3,)),
     "a matrix": (curvature.largest_stable_step, (np.zeros((2, 2)),)),
@@ -121,7 +121,7 @@ def test_nonsense_in_place_of(name):
         (lambda: stationary_density(W, 0.1, 1e-320), "eps = 1e-320 leaves the range of float64"),
         (lambda: stationary_density(W.astype("f"), 0.1, 1e-40), "range of float32"),
         (
-            lambda: ScaleByPosition(MinMaxGrid(4), refresh=2**70),
+            lambda: refit_rule(2**70),
             "refresh must be a whole number .* below",
         ),
         (lambda: SGD(10**400), "lr must be a finite number >= 0; got 1000"),
