@@ -1,12 +1,14 @@
 """What the functions of this package accept, and the one clear error for everything else."""
 
+import functools
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
 
+P = ParamSpec("P")
 Array = npt.NDArray[np.floating[Any]]
 
 # The largest whole number that arrays can hold.
@@ -96,6 +98,24 @@ def representable(name: str, result: Array) -> Array:
     if not np.isfinite(result).all():
         raise ValueError(f"{name} leaves the range of {result.dtype}: the result is not finite")
     return result
+
+
+def in_range(function: Callable[P, float]) -> Callable[P, float]:
+    """A closed form that raises ValueError, not Python's own errors, where its numbers leave the floats."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> float:
+        try:
+            return function(*args, **kwargs)
+        except (OverflowError, ZeroDivisionError):
+            raise ValueError(f"{function.__name__}: the arguments leave the range of float64") from None
+
+    return call
+
+
+def double(matrix: Array) -> Array:
+    """A matrix in a dtype that linear algebra knows: float32 and float64 as they are, others as float64."""
+    return matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)
 
 
 def _short(value: Any) -> str:

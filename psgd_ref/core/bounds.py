@@ -7,9 +7,9 @@ that a run can be compared with; nothing here takes a step.
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, choice, real_array, real_number, same_shape, whole_number
-from psgd_ref.core.targets import Targets
-from psgd_ref.core.warp import Warp
+from psgd_ref.core.arguments import Array, choice, in_range, real_array, real_number, same_shape, whole_number
+from psgd_ref.core.targets import Targets, target_set
+from psgd_ref.core.warp import Warp, check_warp
 
 DISCRETIZATIONS = ("psgd", "warp", "mirror")
 
@@ -32,6 +32,7 @@ def scale_slope(w: npt.ArrayLike, warp: Warp) -> Array:
 
     Shape and dtype of w. Source: the paper, Eq. (6); claims A5, B3.
     """
+    check_warp(warp)
     w = real_array("w", w)
     position = warp.targets.position(w)
     offset = w - warp.targets.value(position)
@@ -47,6 +48,7 @@ def second_order_term(
     Arguments as `psgd_step`; shape and dtype of w. Assumes w off its target and off the cell wall.
     Source: claim B3.
     """
+    check_warp(warp)
     w, g = real_array("w", w), real_array("g", g)
     same_shape("g", g, "w", w)
     force = real_number("lr", lr) * g
@@ -62,6 +64,7 @@ def warp_remainder(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) ->
     step stays on one side of the target and inside the cell. Arguments as `psgd_step`; shape of w.
     Source: claim B2.
     """
+    check_warp(warp)
     w, g = real_array("w", w), real_array("g", g)
     same_shape("g", g, "w", w)
     force = real_number("lr", lr) * g
@@ -91,10 +94,12 @@ def volume_factor(w: npt.ArrayLike, warp: Warp) -> float:
 
     Claim C1: it is not 1. Source: the review; claims C1, C4.
     """
+    check_warp(warp)
     with np.errstate(divide="ignore", over="ignore"):
         return float(np.exp(-0.5 * np.log(warp.scale(w)).sum()))
 
 
+@in_range
 def mean_scale_of_cell(gap: float, eps: float, strength: float) -> float:
     """Mean of s over a cell, λ(Δ/4 + ε); 2 for λ = λ* at ε = 0. Source: claim C3."""
     gap, eps = real_number("gap", gap, positive=True), real_number("eps", eps)
@@ -104,6 +109,7 @@ def mean_scale_of_cell(gap: float, eps: float, strength: float) -> float:
 # D. Convergence. L is β-smooth and bounded below by L*; ‖g‖²_s = Σ s_i g_i²
 
 
+@in_range
 def largest_scale(gap: float, eps: float, strength: float) -> float:
     """S = λ(Δ/2 + ε), the largest scale inside a grid whose widest gap is Δ; everywhere with a cap.
 
@@ -113,6 +119,7 @@ def largest_scale(gap: float, eps: float, strength: float) -> float:
     return real_number("strength", strength) * (gap / 2 + eps)
 
 
+@in_range
 def largest_step(smoothness: float, largest_scale: float) -> float:
     """The largest step size of the descent bound, η = 1/(βS). Source: claim D1."""
     beta = real_number("smoothness", smoothness, positive=True)
@@ -136,18 +143,21 @@ def descent_bound(g: npt.ArrayLike, scale: npt.ArrayLike, lr: float) -> float:
     return real_number("lr", lr) / 2 * scaled_norm(g, scale)
 
 
+@in_range
 def rate_bound(loss_gap: float, lr: float, steps: int) -> float:
     """min over K steps of ‖g‖²_s ≤ 2(L₀ − L*)/(ηK). Assumes D1's conditions at every step. Claim D2."""
     lr = real_number("lr", lr, positive=True)
     return 2 * real_number("loss_gap", loss_gap) / (lr * whole_number("steps", steps, 1))
 
 
+@in_range
 def gradient_rate_bound(loss_gap: float, lr: float, steps: int, eps: float, strength: float) -> float:
     """min over K steps of ‖g‖² ≤ 2(L₀ − L*)/(ηλεK). As `rate_bound`, and ε > 0. Claim D2."""
     least = real_number("eps", eps, positive=True) * real_number("strength", strength, positive=True)
     return rate_bound(loss_gap, lr, steps) / least
 
 
+@in_range
 def pl_rate(lr: float, eps: float, strength: float, pl: float) -> float:
     """The factor by which L − L* shrinks in one step, at worst: 1 − ηλεμ.
 
@@ -158,6 +168,7 @@ def pl_rate(lr: float, eps: float, strength: float, pl: float) -> float:
     return 1 - real_number("lr", lr) * least * real_number("pl", pl)
 
 
+@in_range
 def local_contraction(lr: float, eps: float, strength: float, curvature: float, offset: float = 0.0) -> float:
     """The factor to which the distance to the minimiser of a one-dimensional quadratic tends.
 
@@ -170,6 +181,7 @@ def local_contraction(lr: float, eps: float, strength: float, curvature: float, 
     return 1 - real_number("lr", lr) * scale * real_number("curvature", curvature)
 
 
+@in_range
 def stochastic_bound(
     loss_gap: float, lr: float, steps: int, smoothness: float, largest_scale: float, variance: float
 ) -> float:
@@ -192,7 +204,7 @@ def target_interval(w: npt.ArrayLike, targets: Targets) -> tuple[Array, Array]:
     A weight on a target has low = high = w; beyond the outermost target an end is infinite.
     Shape and dtype of w. Source: claim D6.
     """
-    w = real_array("w", w)
+    w, targets = real_array("w", w), target_set(targets)
     position = targets.position(w)
     target = targets.value(position)
     above, below = w > target, w < target
@@ -233,6 +245,7 @@ def mirror_divergence(
     return float(np.where(moving, terms, 0.0).sum() / real_number("strength", strength, positive=True))
 
 
+@in_range
 def box_bound(divergence: float, time: float) -> float:
     """L(w(t)) − L_box ≤ D_Φ(w_box, w₀)/t.
 

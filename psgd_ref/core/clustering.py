@@ -7,7 +7,7 @@ the weight lingers. All densities are over the signed offset w − w̄ in one ce
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, finite_number, real_array, real_number, representable
+from psgd_ref.core.arguments import Array, finite_number, in_range, real_array, real_number, representable
 from psgd_ref.core.bounds import second_order_coefficient
 
 
@@ -74,6 +74,7 @@ def stationary_log_density(
     return np.asarray(-stationary_exponent(discretisation) * np.log(strength * (d + eps)) - tilt)
 
 
+@in_range
 def log_distance_drift(lr: float, strength: float, variance: float, discretisation: str = "psgd") -> float:
     """Mean change of ln d in one step from gradient noise alone, to second order in η.
 
@@ -87,6 +88,7 @@ def log_distance_drift(lr: float, strength: float, variance: float, discretisati
     return -(0.5 - second_order_coefficient(discretisation)) * size
 
 
+@in_range
 def expected_squared_error(half: float, eps: float) -> float:
     """Mean of d² under the stationary density of PSGD: the expected squared quantization error.
 
@@ -115,6 +117,7 @@ def soft_threshold(c: npt.ArrayLike, threshold: float) -> Array:
     return np.asarray(np.copysign(np.maximum(np.abs(c) - real_number("threshold", threshold), 0), c))
 
 
+@in_range
 def decay_equilibrium(
     target: float, gradient: float, strength: float, weight_decay: float, eps: float = 0.0
 ) -> float:

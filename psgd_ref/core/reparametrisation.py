@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, real_array, real_number, representable
+from psgd_ref.core.arguments import Array, double, in_range, real_array, real_number, representable
 
 
 def general_scale(jacobian: npt.ArrayLike) -> Array:
@@ -16,7 +16,7 @@ def general_scale(jacobian: npt.ArrayLike) -> Array:
     if j.ndim != 2 or j.shape[0] != j.shape[1]:
         raise ValueError(f"jacobian must be square, (n, n); got shape {j.shape}")
     try:
-        back = np.linalg.inv(j)
+        back = np.linalg.inv(double(j))
     except np.linalg.LinAlgError:
         raise ValueError("jacobian must be invertible; got a singular matrix") from None
     return np.asarray(back @ back.T)
@@ -35,6 +35,7 @@ def powerpropagation_scale(w: npt.ArrayLike, alpha: float) -> Array:
     return representable(f"alpha = {alpha!r}", np.asarray(scale))
 
 
+@in_range
 def powerpropagation_alpha(power: float) -> float:
     """The α whose scale is proportional to |w|^p: α = 2/(2−p), 0 ≤ p < 2.
 
@@ -51,4 +52,9 @@ def difference_of_squares_scale(w: npt.ArrayLike, product: npt.ArrayLike) -> Arr
 
     w, product : shapes that broadcast. Source: claim G2.
     """
-    return np.asarray(4 * np.hypot(real_array("w", w), 2 * real_array("product", product)))
+    w, product = real_array("w", w), real_array("product", product)
+    try:
+        np.broadcast_shapes(w.shape, product.shape)
+    except ValueError:
+        raise ValueError(f"product must broadcast with w, {w.shape}; got shape {product.shape}") from None
+    return np.asarray(4 * np.hypot(w, 2 * product))

@@ -33,7 +33,7 @@ def volume_strength(targets: Targets, eps: float) -> float:
 
     Raises ValueError for a single target, which has no cell. Source: claim C3.
     """
-    gap = targets.mean_gap()
+    gap, eps = target_set(targets).mean_gap(), real_number("eps", eps)
     if not np.isfinite(gap):
         raise ValueError("strength 'volume' needs at least two targets; give a number instead")
     length = targets.respaced(lambda gaps: cell_length(gaps, eps)).mean_gap()

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, real_array, real_number, same_shape
-from psgd_ref.core.warp import Warp
+from psgd_ref.core.warp import Warp, check_warp
 
 
 def psgd_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Array:
@@ -20,7 +20,7 @@ def psgd_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Arra
     Raises ValueError for unequal shapes, values that are not finite, or a negative rate.
     Source: the paper, Eq. (7).
     """
-    w, g, lr = _arguments(w, g, lr)
+    w, g, lr = _arguments(w, g, lr, warp)
     return w - lr * warp.scale(w) * g
 
 
@@ -31,7 +31,7 @@ def warped_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Ar
 
     Arguments, result and errors as `psgd_step`. Source: the paper, Theorem 1; claims B1, B2.
     """
-    w, g, lr = _arguments(w, g, lr)
+    w, g, lr = _arguments(w, g, lr, warp)
     return warp.inverse(warp(w) - lr * np.sqrt(warp.scale(w)) * g)
 
 
@@ -45,7 +45,7 @@ def mirror_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Ar
 
     Arguments, result and errors as `psgd_step`. Source: claim B3.
     """
-    w, g, lr = _arguments(w, g, lr)
+    w, g, lr = _arguments(w, g, lr, warp)
     return _mirror_between_targets(w, g, lr, warp) if warp.eps == 0 else _mirror(w, g, lr, warp)
 
 
@@ -91,7 +91,8 @@ def _mirror_between_targets(w: Array, g: Array, lr: float, warp: Warp) -> Array:
     return np.asarray(targets.value(position) + side * np.where(inside, grown, moved))
 
 
-def _arguments(w: npt.ArrayLike, g: npt.ArrayLike, lr: float) -> tuple[Array, Array, float]:
+def _arguments(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> tuple[Array, Array, float]:
+    check_warp(warp)
     w, g = real_array("w", w), real_array("g", g)
     same_shape("g", g, "w", w)
     return w, g, real_number("lr", lr)

@@ -1,13 +1,19 @@
 """The warp f with f′ = s^(−1/2): scaled gradient descent in w is, to first order, plain descent in f(w)."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, choice, flag, real_array, real_number
+from psgd_ref.core.arguments import Array, choice, flag, offers, real_array, real_number
 from psgd_ref.core.scale import cell_length, distance, outer_reach, volume_strength
 from psgd_ref.core.targets import Targets, target_set
+
+
+def check_warp(value: Any) -> None:
+    """Raise ValueError unless `value` does what a warp does."""
+    offers("warp", value, ("scale", "inverse", "reach"), "a warp, such as Warp(UniformGrid(0.1, 7))")
 
 
 class Warp:

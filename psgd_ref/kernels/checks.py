@@ -12,7 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from psgd_ref.core.arguments import Array, whole_number
-from psgd_ref.kernels.parts import Parts
+from psgd_ref.kernels.parts import SMALLEST_STEP, Parts
 
 Pair = tuple[int, int]
 
@@ -319,6 +319,8 @@ def psgd_update(
     written("v", v, w.shape)
     shaped("g", g, w.shape)
     shaped("steps", steps, (parts.slots,))
+    if steps.size and not steps.min() >= SMALLEST_STEP:
+        raise ValueError(f"steps must be numbers >= {SMALLEST_STEP}; got {steps.min()} among them")
 
 
 def fake_quantize(x: Array, step: float, offset: float, low: int, high: int) -> None:
