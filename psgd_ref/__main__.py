@@ -2,7 +2,12 @@
 
 import sys
 
-from psgd_ref.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from psgd_ref.cli import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:
+        # Pressed while this was still importing.
+        print("psgd-ref: interrupted", file=sys.stderr)
+        sys.exit(130)

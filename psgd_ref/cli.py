@@ -1,46 +1,73 @@
 """The command line: parse, dispatch, print."""
 
 import argparse
+import gc
 import json
 import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from psgd_ref import __version__
 from psgd_ref.commands import bench, check, compare, data, evaluate, export, reproduce, sweep, train
+from psgd_ref.commands.console import (
+    CLOSED_PIPE,
+    INTERRUPTED,
+    Parser,
+    drop_output,
+    interruptible,
+    one_line,
+    print_in_any_encoding,
+)
 from psgd_ref.commands.numbers import count, seed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `psgd-ref` and return its exit status.
 
-    0 on success, 1 when a claim or a run fails, 2 on bad input, 130 when interrupted; bad input is
-    answered in one line that says what was given and what is accepted.
+    0 on success, 1 when a claim or a run fails, 2 on bad input, 130 when interrupted, 141 when nobody
+    reads what is printed; bad input is answered in one line that says what was given and what is accepted.
     """
+    print_in_any_encoding()
     words = sys.argv[1:] if arguments is None else arguments
-    options = _parser(words).parse_args(words)
     try:
-        status: int = options.run(options)
+        try:
+            return _run(words)
+        finally:
+            # What is printed at exit only would find out too late that nobody reads.
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+        return CLOSED_PIPE
+    except OSError as error:
+        drop_output()
+        return _refused("output", error, 2)
+
+
+def _run(words: Sequence[str]) -> int:
+    command = next((word for word in words if not word.startswith("-")), "")
+    try:
+        # Declaring the options of a command can import much, and be interrupted.
+        with interruptible(command):
+            options = _parser(words).parse_args(words)
+            status: int = options.run(options)
+            return status
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
-        print(f"psgd-ref {options.command}: {error}", file=sys.stderr)
-        return 2
-    except ArithmeticError as error:
-        print(f"psgd-ref {options.command}: {error}", file=sys.stderr)
-        return 1
+        return _refused(command, error, 2)
+    except (ArithmeticError, MemoryError) as error:
+        return _refused(command, str(error) or "there is not enough memory", 1)
     except KeyboardInterrupt:
-        print(f"psgd-ref {options.command}: interrupted", file=sys.stderr)
-        return 130
+        # At exit Python would look through all objects for garbage, which takes a second.
+        gc.freeze()
+        return _refused(command, "interrupted", INTERRUPTED)
+
+
+def _refused(command: str, error: object, status: int) -> int:
+    print(f"psgd-ref {command}: {one_line(error)}", file=sys.stderr)
     return status
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser, and parsers of subcommands, that answer bad input in one line; --help has the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        """End with status 2."""
-        self.exit(2, f"{self.prog}: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
@@ -114,7 +141,12 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _seed_or_random(text: str) -> int:
     # A number in either case, so that the summary can say how to repeat the run.
-    return secrets.randbelow(2**32) if text == "random" else seed(text)
+    if text == "random":
+        return secrets.randbelow(2**32)
+    try:
+        return seed(text)
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}; or random") from None
 
 
 if __name__ == "__main__":

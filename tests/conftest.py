@@ -11,6 +11,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault(name, "1")
 
 
+def pytest_addoption(parser):
+    """`--damaged-files N`: how many of tests/test_damaged_files.py."""
+    parser.addoption(
+        "--damaged-files", type=int, metavar="N", help="damaged files to try in all (default: few)"
+    )
+
+
 @pytest.fixture(autouse=True)
 def _close_figures():
     """Pictures that a test leaves open would add up, and matplotlib warns of more than twenty."""

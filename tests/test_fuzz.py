@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from psgd_ref import core
-from psgd_ref.core import FiniteTargets, UniformGrid, Warp, Zero
+from psgd_ref.core import FiniteTargets, UniformGrid, Warp, Zero, psgd_step
 from psgd_ref.nn import functional
 from tests.nn.test_array_arguments import CALLS, WRONG, own
 from tests.own_words import refused
@@ -51,7 +51,9 @@ NUMBERS = [
 
 
 def core_functions():
-    modules = [importlib.import_module(m.name) for m in pkgutil.iter_modules(core.__path__, "psgd_ref.core.")]
+    modules = [
+        importlib.import_module(m.name) for m in pkgutil.walk_packages(core.__path__, "psgd_ref.core.")
+    ]
     found = {}
     for module in modules:
         for name, function in vars(module).items():
@@ -63,12 +65,13 @@ def core_functions():
 
 
 # Helpers that are given what another function has checked.
-TRUSTING = {"cell_length", "distance", "outer_reach"}
-ARRAYS = {"w", "g", "t", "c", "to", "start", "offset", "scale", "product", "gradient", "shift"}
+TRUSTING = {"cell_length", "distance", "outer_reach", "adam_step"}
+ARRAYS = {"w", "g", "t", "c", "to", "start", "offset", "scale", "product", "gradient", "shift", "velocity"}
 MATRICES = {"hessian", "jacobian", "warped"}
 POSITIVE = {
     "lr", "half", "eps", "strength", "gap", "steps", "smoothness", "largest_scale", "variance", "loss_gap",
-    "pl", "curvature", "divergence", "time", "alpha", "power", "threshold", "target", "weight_decay", "slope",
+    "pl", "curvature", "divergence", "time", "alpha", "power", "threshold", "target", "weight_decay",
+    "slope", "momentum", "steepest",
 }  # fmt: skip
 
 
@@ -92,6 +95,10 @@ def good_argument(rng, name, size):
         return str(rng.choice(["psgd", "warp", "mirror"]))
     if name in ("targets", "value"):
         return targets(rng)
+    if name == "order":
+        return str(rng.choice(["before", "after"]))
+    if name == "step":
+        return psgd_step
     if name == "cap":
         return bool(rng.integers(2))
     raise AssertionError(f"the fuzz test does not know what to draw for {name!r}")
@@ -154,7 +161,7 @@ def draw_call(rng, functions):
     for name in arguments:
         # `Parts` and the scalars of the kernels' own face are made by this package alone.
         scalar = not isinstance(arguments[name], np.ndarray)
-        ours = call in CALLS and call.__module__ != functional.__name__ and scalar
+        ours = (call in CALLS and call.__module__ != functional.__name__ and scalar) or name == "step"
         if rng.random() < 0.25 and not ours:
             arguments[name] = strange(rng, arguments[name])
     return call, arguments

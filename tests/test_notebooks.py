@@ -1,4 +1,4 @@
-"""The walkthroughs: what each must have, that links lead somewhere, that they run without a checkout."""
+"""The notebooks: what each must have, that links lead somewhere, that they run without a checkout."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 
-from psgd_ref.experiments import course as walkthrough
+from psgd_ref.experiments import course
 from psgd_ref.experiments.course import stored
 
 ROOT = Path(__file__).parent.parent
@@ -101,10 +101,10 @@ def test_a_result_that_is_not_stored_is_named(tmp_path, monkeypatch):
     # An installed package has its own copy.
     (tmp_path / "stored").mkdir()
     (tmp_path / "stored/found.txt").write_text("here")
-    monkeypatch.setattr(walkthrough, "PACKAGE", tmp_path)
+    monkeypatch.setattr(course, "PACKAGE", tmp_path)
     assert stored("found.txt") == "here"
 
 
 def test_the_reading_order_names_every_notebook():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [path.name for path in NOTEBOOKS if f"(notebooks/{path.name})" not in readme] == []
+    readme = (ROOT / "notebooks/README.md").read_text(encoding="utf-8")
+    assert [path.name for path in NOTEBOOKS if f"({path.name})" not in readme] == []

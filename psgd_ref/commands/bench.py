@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,18 @@ def add(commands: Any) -> None:
         metavar="FOLDER",
         help="measure growth instead, on one thread, some two minutes; picture (PNG, SVG) and numbers (JSON)",
     )
+    bench.add_argument(
+        "--against",
+        nargs="+",
+        default=[],
+        type=Path,
+        metavar="BUILD",
+        help="other builds of this package to time in the same run: wheels or checkouts",
+    )
+    bench.add_argument(
+        "--peers", action="store_true", help="time torch.compile and JAX too, where they are installed"
+    )
+    bench.add_argument("--compile", action="store_true", help="say instead what compiling each kernel costs")
     bench.add_argument("--turns", type=count, default=5, help="turns of each side (default: %(default)s)")
     bench.add_argument(
         "--threads", type=count, default=None, help="threads of each side (default: one for each core)"
@@ -51,11 +64,22 @@ def _bench(options: argparse.Namespace) -> int:
     if options.growth is not None:
         return _growth(options)
     if options.list:
-        print("\n".join(case.name for case in bench.select(options.only)))
+        return _names([case.name for case in bench.select(options.only)], options.json)
+    if options.compile:
+        from psgd_ref.experiments.benchmark import compiling
+
+        print(compiling.report())
         return 0
-    if not bench.has_torch():
-        print("PyTorch is not installed (pip install 'psgd_ref[compare]'): our side alone", file=sys.stderr)
-    result = bench.run(options.only, options.turns, options.threads, options.keep_memory)
+    if not bench.has("torch"):
+        print("PyTorch is not installed (pip install 'psgd_ref[compare]'): it takes no part", file=sys.stderr)
+    result = bench.run(
+        options.only,
+        options.turns,
+        options.threads,
+        options.keep_memory,
+        options.peers,
+        options.against,
+    )
     print(json.dumps(result.as_json(), indent=1) if options.json else result.table())
     return 0
 
@@ -65,8 +89,7 @@ def _growth(options: argparse.Namespace) -> int:
 
     axes = growth.select(options.only)
     if options.list:
-        print("\n".join(axes))
-        return 0
+        return _names(axes, options.json)
     # A folder that cannot be made is found out before minutes of work, not after.
     options.growth.mkdir(parents=True, exist_ok=True)
     result = growth.run(axes)
@@ -76,4 +99,9 @@ def _growth(options: argparse.Namespace) -> int:
     else:
         print("\n".join(f"{name}: {path}" for name, path in paths.items()))
         print(result.table())
+    return 0
+
+
+def _names(names: Iterable[str], as_json: bool) -> int:
+    print(json.dumps(list(names), ensure_ascii=False) if as_json else "\n".join(names))
     return 0

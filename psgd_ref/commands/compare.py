@@ -46,7 +46,8 @@ def _compare(options: argparse.Namespace) -> int:
     from psgd_ref.experiments.comparisons import tasks
 
     if options.list:
-        print(tasks.listing())
+        found = tasks.catalogue()
+        print(json.dumps(found, indent=1, ensure_ascii=False) if options.json else tasks.listing())
         return 0
     task = tasks.task_of(options.task)
     folder = options.out or Path("out/compare") / options.task

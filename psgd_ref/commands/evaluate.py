@@ -73,12 +73,17 @@ def add(commands: Any) -> None:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from psgd_ref.compress import named_grid
+    from psgd_ref.compress.post_training.activations import RULES
+    from psgd_ref.compress.pruning.prune import SCOPES
     from psgd_ref.core.arguments import choice
     from psgd_ref.data import load
     from psgd_ref.training.evaluation import SPLITS, accuracies, variants
     from psgd_ref.training.runs.saved import open_model
 
-    choice("split", options.split, (*SPLITS, "none"))
+    choice("--split", options.split, (*SPLITS, "none"))
+    # Also where nothing is pruned and no activation quantized, which would not look at them.
+    choice("--scope", options.scope, SCOPES)
+    choice("--ranges", options.ranges, RULES)
     model, name = open_model(options.path, options.model, options.data)
     models = variants(
         model,

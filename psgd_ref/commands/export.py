@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.commands.data import add_folder
+from psgd_ref.commands.numbers import whole
 
 FORMATS = {".onnx": "onnx", ".h": "c"}
 # Images that ranges of activations are measured on, and that the written file is tried on.
@@ -23,9 +24,9 @@ def add(commands: Any) -> None:
     )
     export.add_argument("path", type=Path, metavar="RUN", help="a run's folder, a checkpoint, or safetensors")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .onnx or .h")
-    export.add_argument("--bits", type=int, default=None, help="of the weights, 2 … 8; without it floats")
+    export.add_argument("--bits", type=whole, default=None, help="of the weights, 2 … 8; without it floats")
     export.add_argument(
-        "--activation-bits", type=int, default=None, help="also round the layers' inputs, 1 … 8"
+        "--activation-bits", type=whole, default=None, help="also round the layers' inputs, 1 … 8"
     )
     export.add_argument("--grid", default="min-max", help="min-max, mse or aciq (default: %(default)s)")
     export.add_argument("--per-channel", action="store_true", help="a grid for each output channel")
@@ -46,10 +47,11 @@ def _export(options: argparse.Namespace) -> int:
     from psgd_ref.core.arguments import choice
     from psgd_ref.data import load
     from psgd_ref.interop.deployment.c_header import export_c
-    from psgd_ref.interop.deployment.onnx_file import export_onnx, prepare
+    from psgd_ref.interop.deployment.onnx_file import CONTAINERS, export_onnx, prepare
     from psgd_ref.training.runs.saved import open_model
 
     kind = FORMATS[choice("the ending of --out", options.out.suffix, tuple(FORMATS))]
+    choice("--container", options.container, tuple(CONTAINERS))
     model, name = open_model(options.path, options.model, options.data)
     data = load(name, options.data_dir)
     observed = data.normalise(data.train.images[:OBSERVED])

@@ -1,8 +1,12 @@
-"""Numbers as options of commands."""
+"""Numbers as options of commands, refused in words."""
 
 import argparse
+from collections.abc import Callable
+from typing import TypeVar
 
 from psgd_ref.core.arguments import whole_number
+
+Number = TypeVar("Number", int, float)
 
 
 def count(text: str) -> int:
@@ -15,20 +19,37 @@ def seed(text: str) -> int:
     return _whole(text, 0)
 
 
+def whole(text: str) -> int:
+    """Any whole number."""
+    return _read(int, text, "a whole number")
+
+
+def real(text: str) -> float:
+    """Any number."""
+    return _read(float, text, "a number")
+
+
 def bit_widths(text: str) -> list[int]:
     """Whole numbers with commas between them."""
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be whole numbers, as 8,4,3; got {text!r}") from None
+    return [_read(int, part, "whole numbers such as 8,4,2", text) for part in text.split(",")]
 
 
 def per_cents(text: str) -> list[float]:
-    """Numbers with commas between them."""
+    """Numbers in 0 … 100 with commas between them."""
+    accepted = "per cent in 0..100 such as 50,80,90"
+    numbers = [_read(float, part, accepted, text) for part in text.split(",")]
+    if not all(0 <= number <= 100 for number in numbers):
+        raise argparse.ArgumentTypeError(f"must be {accepted}; got {text!r}")
+    return numbers
+
+
+def _read(kind: Callable[[str], Number], text: str, accepted: str, given: str | None = None) -> Number:
     try:
-        return [float(part) for part in text.split(",")]
+        return kind(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"must be numbers, as 50,80,97.5; got {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"must be {accepted}; got {(text if given is None else given)!r}"
+        ) from None
 
 
 def _whole(text: str, low: int) -> int:

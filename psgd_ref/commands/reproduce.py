@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.commands.data import add_folder
-from psgd_ref.commands.numbers import count, seed
+from psgd_ref.commands.numbers import count, seed, whole
 
 NAMES = ("fig1", "fig2", "fig3", "fig4", "landscape", "clustering", "all")
 TABLE = "table-cifar10"
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         "--run", dest="folder", type=Path, metavar="RUN", help="landscape of a folder of `psgd-ref train`"
     )
     reproduce.add_argument(
-        "--bits", type=int, default=3, help="of the grid, with --run, 2 … 16 (default: %(default)s)"
+        "--bits", type=whole, default=3, help="of the grid, with --run, 2 … 16 (default: %(default)s)"
     )
     reproduce.add_argument(
         "--images", type=count, default=500, help="training images, with --run (default: %(default)s)"
@@ -72,7 +72,7 @@ def add(commands: Any) -> None:
 
 def _reproduce(options: argparse.Namespace) -> int:
     from psgd_ref.experiments.reproduction.gallery import Settings, reproduce, reproduce_run
-    from psgd_ref.experiments.reproduction.store import Store, default_folder
+    from psgd_ref.experiments.store.arrays import ArrayStore, default_folder
 
     if options.points < 3:
         raise ValueError(f"--points must be a whole number >= 3; got {options.points}")
@@ -84,7 +84,7 @@ def _reproduce(options: argparse.Namespace) -> int:
         raise ValueError(f"--status goes with {TABLE} alone; got {' '.join(options.figures)}")
     # A folder that cannot be made is found out before minutes of work, not after.
     options.out.mkdir(parents=True, exist_ok=True)
-    store = Store(options.cache or default_folder(), options.workers)
+    store = ArrayStore(options.cache or default_folder(), options.workers)
     if options.folder is not None:
         if options.figures != ["landscape"]:
             raise ValueError(f"--run goes with landscape alone; got {' '.join(options.figures)}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.commands.data import add_folder
+from psgd_ref.commands.numbers import real, whole
 
 
 def add(commands: Any, asked_for: bool) -> None:
@@ -41,7 +42,7 @@ def _declare(train: argparse.ArgumentParser) -> None:
         default = _as_text(option.default)
         train.add_argument(
             "--" + option.name.replace("_", "-"),
-            type=_READERS.get(option.name, type(option.default)),
+            type=_READERS.get(option.name) or _KINDS[type(option.default)],
             default=argparse.SUPPRESS,
             metavar=option.name.upper(),
             help=option.metadata["help"] + (f" (default: {default})" if default else ""),
@@ -76,8 +77,11 @@ def _train(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    if run.metrics:
-        print(json.dumps(run.metrics[-1]) if options.json else f"weights: {run.checkpoint}")
+    if options.json:
+        # Of a run that was interrupted in its first epoch: null.
+        print(json.dumps(run.metrics[-1] if run.metrics else None))
+    elif run.metrics:
+        print(f"weights: {run.checkpoint}")
     if run.interrupted:
         print(f"psgd-ref train: interrupted and saved after step {run.step}; {again}", file=sys.stderr)
         return 130
@@ -112,7 +116,8 @@ def _draw(metrics: list[dict[str, Any]], folder: Path) -> None:
 
 
 def _milestones(text: str) -> list[int]:
-    return [int(epoch) for epoch in text.split(",") if epoch]
+    epochs = text.strip(",")
+    return [whole(epoch) for epoch in epochs.split(",")] if epochs else []
 
 
 def _number_or_word(text: str) -> float | str:
@@ -133,6 +138,7 @@ def _truth(text: str) -> bool | str:
     return {"false": False, "true": True}.get(text, text)
 
 
+_KINDS: dict[type, Any] = {int: whole, float: real, str: str}
 _READERS: dict[str, Any] = {
     "cap": _truth,
     "milestones": _milestones,

@@ -8,13 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, finite_number, in_range, real_array, real_number, representable
-from psgd_ref.core.bounds import second_order_coefficient
+from psgd_ref.core.discretization import second_order_coefficient
 
 
 def stationary_exponent(discretisation: str) -> float:
-    """The q in the stationary density ∝ s^(−q): 2 (psgd), 3/2 (warp), 1 (mirror), that is 2 − 2c.
+    """The q in the stationary density ∝ s^(−q): 2 − 2c.
 
-    c: `second_order_coefficient`. Source: claim E1.
+    Parameters
+    ----------
+    discretisation
+        "psgd" (q = 2), "warp" (3/2) or "mirror" (1); c of `second_order_coefficient`.
+
+    Source
+    ------
+    Claim E1.
     """
     return 2 - 2 * second_order_coefficient(discretisation)
 
@@ -24,9 +31,28 @@ def stationary_density(offset: npt.ArrayLike, half: float, eps: float, discretis
 
     p ∝ (|w − w̄| + ε)^(−q), q of `stationary_exponent`
 
-    Assumes η → 0, ε > 0, cells alike (or walls that reflect). offset: any shape, |offset| ≤ half; zero
-    density beyond. Shape and dtype of offset. Raises ValueError for an ε so small that the density at the
-    target overflows. Source: claim E1.
+    Parameters
+    ----------
+    offset
+        w − w̄, any shape; beyond h the density is 0.
+    half, eps
+        h > 0 and ε > 0; at ε = 0 PSGD's and the warped density have infinite mass at the target.
+    discretisation
+        As for `stationary_exponent`.
+
+    Returns
+    -------
+    Shape of offset, in units of 1/weight.
+
+    Source
+    ------
+    Claim E1; supposes independent noise of mean 0 whose variance v is constant in the cell, cells that
+    are alike (or walls that reflect) and the limit ηλ√v → 0.
+
+    Examples
+    --------
+    >>> stationary_density([0.0, 0.5], half=0.5, eps=0.5)
+    array([2. , 0.5])
     """
     d = np.abs(real_array("offset", offset))
     half, eps = real_number("half", half, positive=True), real_number("eps", eps, positive=True)
@@ -39,7 +65,18 @@ def stationary_density(offset: npt.ArrayLike, half: float, eps: float, discretis
 def stationary_cdf(offset: npt.ArrayLike, half: float, eps: float, discretisation: str = "psgd") -> Array:
     """Distribution function of `stationary_density`: 0 at −h, 1/2 at the target, 1 at h.
 
-    Arguments, dtype and errors as there. Source: claim E1.
+    Parameters
+    ----------
+    offset, half, eps, discretisation
+        As for `stationary_density`.
+
+    Returns
+    -------
+    Shape of offset.
+
+    Source
+    ------
+    Claim E1.
     """
     x = real_array("offset", offset)
     half, eps = real_number("half", half, positive=True), real_number("eps", eps, positive=True)
@@ -63,8 +100,27 @@ def stationary_log_density(
 
     ln p = −q ln s − (2/ηv) ∫ a/s dw = −q ln s − (2aσ/(ηvλ)) ln((d+ε)/ε)
 
-    Assumes η → 0 with a/√v fixed or smaller, ε > 0, and no flow of probability through the walls.
-    slope: a, gradient of the loss; variance: v > 0; offset: any shape. Source: claim E1.
+    Parameters
+    ----------
+    offset
+        w − w̄, any shape.
+    eps, strength
+        ε > 0 and λ > 0.
+    slope
+        a, the gradient of the loss.
+    lr, variance
+        η > 0 and v > 0 of the noise.
+    discretisation
+        As for `stationary_exponent`.
+
+    Returns
+    -------
+    Shape of offset.
+
+    Source
+    ------
+    Claim E1; as for `stationary_density`, with a = O(ηλv) as ηλ√v → 0 and no flow of probability through
+    the walls. A slope of the order of √v instead leaves an error in the exponent that does not vanish.
     """
     offset = real_array("offset", offset)
     eps, strength = real_number("eps", eps, positive=True), real_number("strength", strength, positive=True)
@@ -76,11 +132,27 @@ def stationary_log_density(
 
 @in_range
 def log_distance_drift(lr: float, strength: float, variance: float, discretisation: str = "psgd") -> float:
-    """Mean change of ln d in one step from gradient noise alone, to second order in η.
+    """Mean change of ln d in one step from gradient noise alone, to second order in ηλ√v.
 
     −η²λ²v/2 (psgd), −η²λ²v/4 (warp), 0 (mirror), that is −(½ − c)η²λ²v
 
-    Assumes ε = 0, a flat loss, ηλ√v small. Source: claim E2.
+    Parameters
+    ----------
+    lr, strength, variance
+        η, λ and v, all ≥ 0.
+    discretisation
+        As for `stationary_exponent`.
+
+    Source
+    ------
+    Claim E2; supposes ε = 0, a flat loss and steps inside the half cell. The error is O((ηλ√v)⁴) for
+    symmetric noise ξ, O((ηλ√v)³) for skewed. The exact drift of PSGD, E ln|1 − ηλξ|, turns positive at
+    ηλ√v = √2 for noise of two values ±√v: larger noise drives weights off targets.
+
+    Examples
+    --------
+    >>> log_distance_drift(lr=0.1, strength=2.0, variance=1.0)
+    -0.020000000000000004
     """
     size = (real_number("lr", lr) * real_number("strength", strength)) ** 2 * real_number(
         "variance", variance
@@ -94,7 +166,23 @@ def expected_squared_error(half: float, eps: float) -> float:
 
     E d² = (h − 2ε ln((h+ε)/ε) + ε²c)/c,   c = 1/ε − 1/(h+ε)
 
-    against h²/3 = Δ²/12 for a weight spread evenly. half: h > 0; eps: ε > 0. Source: claim E3.
+    Parameters
+    ----------
+    half, eps
+        h > 0 and ε > 0.
+
+    Returns
+    -------
+    Squared unit of the weights; at most h²/3 = Δ²/12, that of a weight spread evenly.
+
+    Source
+    ------
+    Claim E3; supposes what `stationary_density` does.
+
+    Examples
+    --------
+    >>> round(expected_squared_error(half=0.5, eps=0.05), 4)
+    0.0168
     """
     half, eps = real_number("half", half, positive=True), real_number("eps", eps, positive=True)
     r = half / eps
@@ -110,8 +198,26 @@ def expected_squared_error(half: float, eps: float) -> float:
 def soft_threshold(c: npt.ArrayLike, threshold: float) -> Array:
     """sign(c) max(|c| − threshold, 0): the minimiser of ½(w − c)² + threshold·|w|.
 
-    With T = {0}, ε = 0 and unscaled weight decay κ, PSGD on ½h(w − c)² rests there, threshold = κ/(λh):
-    weight decay outside the scaling is LASSO. Assumes w starts on c's side of 0. Source: claim E4.
+    Parameters
+    ----------
+    c
+        Any shape.
+    threshold
+        ≥ 0, in the unit of c.
+
+    Returns
+    -------
+    Shape and dtype of c.
+
+    Source
+    ------
+    Claim E4: with T = {0}, ε = 0 and unscaled weight decay κ, PSGD on ½h(w − c)² rests there, with
+    threshold κ/(λh), if it starts on c's side of 0; from the other side it rests at 0.
+
+    Examples
+    --------
+    >>> soft_threshold([3.0, -0.5], 1.0)
+    array([ 2., -0.])
     """
     c = real_array("c", c)
     return np.asarray(np.copysign(np.maximum(np.abs(c) - real_number("threshold", threshold), 0), c))
@@ -123,18 +229,48 @@ def decay_equilibrium(
 ) -> float:
     """How far on the zero side of a nonzero target unscaled weight decay holds a weight.
 
-    λ(d + ε)|g| = κ|w|, |w| = |w̄| − d, so d = (κ|w̄| − λε|g|)/(λ|g| + κ), or 0 where that is negative;
-    at ε = 0 it is d = κ|w|/(λ|g|).
+    λ(d + ε)|g| = κ|w|, |w| = |w̄| − d, so d = (κ|w̄| − λε|g|)/(λ|g| + κ); at ε = 0 it is d = κ|w|/(λ|g|)
 
-    Assumes a gradient that pushes away from zero (sign g = −sign w̄) and is constant over d, and d within
-    the half cell. Source: claim E4.
+    Parameters
+    ----------
+    target, gradient
+        w̄, and g with the other sign: it pushes away from zero. g is taken as constant over d.
+    strength, weight_decay, eps
+        λ > 0, κ ≥ 0 and ε ≥ 0.
+
+    Returns
+    -------
+    d ≥ 0, in the unit of the weights. It is where a weight of that cell rests if d ≤ Δ/2; otherwise
+    decay carries the weight over the wall towards zero.
+
+    Raises
+    ------
+    ValueError
+        For a gradient that does not push away from zero, and where it outweighs the decay on the target
+        itself, λε|g| > κ|w̄|: there the weight leaves its target outwards.
+
+    Source
+    ------
+    Claim E4; supposes η(λ|g| + κ) < 2.
+
+    Examples
+    --------
+    >>> decay_equilibrium(1.0, gradient=-0.5, strength=2.0, weight_decay=0.25)
+    0.2
     """
-    push = real_number("strength", strength, positive=True) * abs(finite_number("gradient", gradient))
-    weight_decay = real_number("weight_decay", weight_decay)
-    if push + weight_decay == 0:
-        raise ValueError("gradient and decay must not both be 0: nothing moves the weight")
-    distance = weight_decay * abs(finite_number("target", target)) - push * real_number("eps", eps)
-    return max(0.0, distance / (push + weight_decay))
+    target, gradient = finite_number("target", target), finite_number("gradient", gradient)
+    decay, eps = real_number("weight_decay", weight_decay), real_number("eps", eps)
+    if target * gradient > 0 or gradient == 0:
+        raise ValueError(
+            f"gradient must push away from zero (the other sign than target); got {gradient!r} at {target!r}"
+        )
+    push = real_number("strength", strength, positive=True) * abs(gradient)
+    if eps * push > decay * abs(target):
+        raise ValueError(
+            f"no balance on the zero side: λε|g| = {eps * push:.6g} outweighs κ|w̄| = "
+            f"{decay * abs(target):.6g}, and the weight leaves its target outwards"
+        )
+    return (decay * abs(target) - push * eps) / (push + decay)
 
 
 def _power_integral(end: npt.ArrayLike, eps: float, q: float) -> Array:

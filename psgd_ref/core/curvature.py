@@ -4,15 +4,32 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, double, in_range, real_array, real_number, same_shape
-from psgd_ref.core.bounds import scale_slope
+from psgd_ref.core.discretization import scale_slope
 from psgd_ref.core.warp import Warp, check_warp
 
 
 def inverse_curvature(w: npt.ArrayLike, warp: Warp) -> Array:
-    """(f⁻¹)″ at y = f(w): s′/2 = λσ/2, never above λ/2 in size; 0 beyond a cap, and 0 on a target's kink.
+    """(f⁻¹)″ at y = f(w): s′/2 = λσ/2 inside a half cell.
 
-    Shape and dtype of w. Source: claims A1, F1.
+    It is never above λ/2 in size, and does not exist on targets, walls and the edge of a cap, where it
+    jumps.
+
+    Parameters
+    ----------
+    w
+        Weights, any shape.
+    warp
+        Targets, ε, λ and cap of s.
+
+    Returns
+    -------
+    Shape and dtype of w; 0 beyond the reach of a cap and, by convention, on a target.
+
+    Source
+    ------
+    Claims A1, F1.
     """
+    check_warp(warp)
     return scale_slope(w, warp) / 2
 
 
@@ -21,8 +38,34 @@ def warped_hessian(hessian: npt.ArrayLike, gradient: npt.ArrayLike, w: npt.Array
 
     H_Y = S^½ H S^½ + diag((f⁻¹)″ ⊙ g),   S = diag s(w)
 
-    hessian : H, shape (n, n); gradient, w : shape (n,). Assumes every w off its target, where f⁻¹ has no
-    second derivative, or g = 0 there. Raises ValueError for shapes that do not fit. Source: claim F1.
+    Parameters
+    ----------
+    hessian
+        H, shape (n, n).
+    gradient, w
+        Shape (n,).
+    warp
+        Targets, ε, λ and cap of s.
+
+    Returns
+    -------
+    H_Y, shape (n, n).
+
+    Raises
+    ------
+    ValueError
+        For shapes that do not fit.
+
+    Source
+    ------
+    Claim F1; supposes every weight off targets, walls and the edge of a cap, or g = 0 there: elsewhere
+    f⁻¹ has no second derivative.
+
+    Examples
+    --------
+    >>> from psgd_ref.core import UniformGrid
+    >>> warped_hessian([[2.0]], [1.0], [0.25], Warp(UniformGrid(1.0), strength=4.0))
+    array([[4.]])
     """
     check_warp(warp)
     w, g = real_array("w", w), real_array("gradient", gradient)
@@ -33,9 +76,22 @@ def warped_hessian(hessian: npt.ArrayLike, gradient: npt.ArrayLike, w: npt.Array
 
 
 def psgd_linearisation(hessian: npt.ArrayLike, w: npt.ArrayLike, lr: float, warp: Warp) -> Array:
-    """The matrix I − ηSH by which PSGD moves w − w* near a critical point w*, shape (n, n).
+    """The matrix I − ηSH by which PSGD moves w − w* near a critical point w*.
 
-    Similar to I − ηH_Y. Assumes g(w*) = 0 and s > 0. Source: claim F2.
+    For s > 0 it is similar to I − ηH_Y, so its eigenvalues are real.
+
+    Parameters
+    ----------
+    hessian
+        H at w*, shape (n, n).
+    w
+        w*, shape (n,).
+    lr, warp
+        η ≥ 0, and targets, ε, λ and cap of s.
+
+    Source
+    ------
+    Claim F2; supposes g(w*) = 0. With s_i = 0 the two matrices need not be similar.
     """
     check_warp(warp)
     w = real_array("w", w)
@@ -47,19 +103,50 @@ def psgd_linearisation(hessian: npt.ArrayLike, w: npt.ArrayLike, lr: float, warp
 def largest_stable_step(warped: npt.ArrayLike) -> float:
     """2/λ_max(H_Y): PSGD is stable at a minimum for smaller η and leaves it for larger.
 
-    warped : the symmetric H_Y of `warped_hessian` at a critical point; infinite when λ_max ≤ 0.
-    Raises ValueError for a matrix that is not square. Source: claim F2.
+    Parameters
+    ----------
+    warped
+        The symmetric H_Y of `warped_hessian` at a critical point, shape (n, n).
+
+    Returns
+    -------
+    The step size. 0 where H_Y has a negative eigenvalue (a saddle or a maximum: PSGD leaves it at every
+    η > 0); infinite for H_Y = 0. Eigenvalues 0 decide nothing: along them PSGD stands still to first order.
+
+    Source
+    ------
+    Claim F2; supposes s > 0.
+
+    Examples
+    --------
+    >>> largest_stable_step([[4.0, 0.0], [0.0, 0.5]])
+    0.5
+    >>> largest_stable_step([[4.0, 0.0], [0.0, -0.5]])
+    0.0
     """
     h = real_array("warped", warped)
     if h.ndim != 2 or h.shape[0] != h.shape[1] or h.size == 0:
         raise ValueError(f"warped must be square, (n, n) with n >= 1; got shape {h.shape}")
-    top = float(np.linalg.eigvalsh(double(h))[-1])
-    return 2 / top if top > 0 else float("inf")
+    values = np.linalg.eigvalsh(double(h))
+    rounding = values.size * np.finfo(values.dtype).eps * np.abs(values).max(initial=0.0)
+    if values[0] < -rounding:
+        return 0.0
+    return float(2 / values[-1]) if values[-1] > 0 else float("inf")
 
 
 @in_range
 def largest_stable_curvature(lr: float, eps: float, strength: float) -> float:
-    """2/(ηλε): the curvature in w at which a minimum on its targets, s = λε, turns unstable. Claim F2."""
+    """2/(ηλε): the curvature in w at which a minimum on its targets, s = λε, turns unstable.
+
+    Parameters
+    ----------
+    lr, eps, strength
+        η, ε and λ, all > 0.
+
+    Source
+    ------
+    Claim F2.
+    """
     scale = real_number("eps", eps, positive=True) * real_number("strength", strength, positive=True)
     return 2 / (real_number("lr", lr, positive=True) * scale)
 
@@ -70,8 +157,20 @@ def quantization_loss(hessian: npt.ArrayLike, gradient: npt.ArrayLike, shift: np
 
     L(w̄) − L(w) ≈ g·q + ½ qᵀHq,   q = w̄ − w
 
-    hessian : (n, n); gradient, shift (= q) : (n,). The error is at most M‖q‖³/6 where H is M-Lipschitz.
-    Source: claim F3.
+    Parameters
+    ----------
+    hessian
+        H at w, shape (n, n).
+    gradient, shift
+        g and q, shape (n,).
+
+    Returns
+    -------
+    A number whose error is at most M‖q‖³/6 where H is M-Lipschitz on the way.
+
+    Source
+    ------
+    Claim F3.
     """
     q, g = real_array("shift", shift), real_array("gradient", gradient)
     h = _square("hessian", hessian, q)

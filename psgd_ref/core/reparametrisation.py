@@ -7,10 +7,32 @@ from psgd_ref.core.arguments import Array, double, in_range, real_array, real_nu
 
 
 def general_scale(jacobian: npt.ArrayLike) -> Array:
-    """The matrix that takes the place of s for any invertible F: (JᵀJ)⁻¹, J = ∂y/∂w.
+    """The matrix that takes the place of s for any diffeomorphism F: (JᵀJ)⁻¹, J = ∂y/∂w.
 
-    jacobian : J, shape (n, n), invertible. Diagonal, with s on it, when F acts coordinate by coordinate.
-    Raises ValueError for a matrix that is not square or not invertible. Source: the paper, Eq. (1); claim A2.
+    Parameters
+    ----------
+    jacobian
+        J at one point, shape (n, n), invertible. (A smooth bijection may have a singular one, as w³ at
+        0: it is no diffeomorphism.)
+
+    Returns
+    -------
+    Shape (n, n); diagonal, with s on it, when F acts coordinate by coordinate.
+
+    Raises
+    ------
+    ValueError
+        For a matrix that is not square or not invertible.
+
+    Source
+    ------
+    The paper, Eq. (1); claim A2.
+
+    Examples
+    --------
+    >>> general_scale([[2.0, 0.0], [0.0, 0.5]])
+    array([[0.25, 0.  ],
+           [0.  , 4.  ]])
     """
     j = real_array("jacobian", jacobian)
     if j.ndim != 2 or j.shape[0] != j.shape[1]:
@@ -23,23 +45,54 @@ def general_scale(jacobian: npt.ArrayLike) -> Array:
 
 
 def powerpropagation_scale(w: npt.ArrayLike, alpha: float) -> Array:
-    """The scale of w = θ|θ|^(α−1): s = α²|w|^(2−2/α), which is 4|w| at α = 2. α ≥ 1.
+    """The scale of w = θ|θ|^(α−1): s = α²|w|^(2−2/α), which is 4|w| at α = 2.
 
-    Raises ValueError for an α < 1, or one so large that s overflows. Source: claim G1.
+    Parameters
+    ----------
+    w
+        Weights, any shape.
+    alpha
+        α ≥ 1.
+
+    Raises
+    ------
+    ValueError
+        For α < 1, where the scale is infinite at 0, and for one so large that it overflows.
+
+    Source
+    ------
+    Claim G1.
     """
-    if real_number("alpha", alpha, positive=True) < 1:
-        raise ValueError(f"alpha must be a number >= 1; got {alpha!r}")
+    if real_number("alpha", alpha) < 1:
+        raise ValueError(f"alpha must be a finite number >= 1; got {alpha!r}")
     w = real_array("w", w)
     with np.errstate(over="ignore", invalid="ignore"):
-        scale = np.square(w.dtype.type(alpha)) * np.abs(w) ** (2 - 2 / alpha)
+        scale = alpha * alpha * np.abs(w) ** (2 - 2 / alpha)
     return representable(f"alpha = {alpha!r}", np.asarray(scale))
 
 
 @in_range
 def powerpropagation_alpha(power: float) -> float:
-    """The α whose scale is proportional to |w|^p: α = 2/(2−p), 0 ≤ p < 2.
+    """The α whose scale is proportional to |w|^p: α = 2/(2−p).
 
-    Raises ValueError for p ≥ 2, where no α will do. Source: claim G1.
+    Parameters
+    ----------
+    power
+        p, 0 ≤ p < 2.
+
+    Raises
+    ------
+    ValueError
+        For p ≥ 2, where no α will do.
+
+    Source
+    ------
+    Claim G1.
+
+    Examples
+    --------
+    >>> powerpropagation_alpha(1.0)
+    2.0
     """
     power = real_number("power", power)
     if power >= 2:
@@ -50,7 +103,14 @@ def powerpropagation_alpha(power: float) -> float:
 def difference_of_squares_scale(w: npt.ArrayLike, product: npt.ArrayLike) -> Array:
     """The scale of w = u² − v²: s = 4√(w² + 4(uv)²). The flow conserves the product uv, which acts as ε does.
 
-    w, product : shapes that broadcast. Source: claim G2.
+    Parameters
+    ----------
+    w, product
+        Weights and uv, shapes that broadcast.
+
+    Source
+    ------
+    Claim G2.
     """
     w, product = real_array("w", w), real_array("product", product)
     try:

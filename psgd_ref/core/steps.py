@@ -16,9 +16,33 @@ def psgd_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Arra
 
     w⁺ = w − η s(w) ⊙ g
 
-    w, g : weights and loss gradient, same shape; lr : η ≥ 0. Returns new weights in the dtype of w.
-    Raises ValueError for unequal shapes, values that are not finite, or a negative rate.
-    Source: the paper, Eq. (7).
+    Parameters
+    ----------
+    w, g
+        Weights and loss gradient, same shape.
+    lr
+        η ≥ 0.
+    warp
+        Targets, ε, λ and cap of s.
+
+    Returns
+    -------
+    New weights, shape and dtype of w; w and g are left as they are.
+
+    Raises
+    ------
+    ValueError
+        For unequal shapes, values that are not finite, or a negative rate.
+
+    Source
+    ------
+    The paper, Eq. (7).
+
+    Examples
+    --------
+    >>> from psgd_ref.core import UniformGrid, Warp
+    >>> psgd_step([0.25, 1.0], [1.0, 1.0], 0.5, Warp(UniformGrid(1.0)))  # on a target nothing moves
+    array([0.125, 1.   ])
     """
     w, g, lr = _arguments(w, g, lr, warp)
     return w - lr * warp.scale(w) * g
@@ -27,9 +51,31 @@ def psgd_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Arra
 def warped_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Array:
     """Gradient descent in the warped space, mapped back: an Euler step in y = f(w).
 
-    w⁺ = f⁻¹(f(w) − η √s(w) ⊙ g), because ∂L/∂y = g / f′ = √s g.
+    w⁺ = f⁻¹(f(w) − η √s(w) ⊙ g),   because ∂L/∂y = g / f′ = √s g
 
-    Arguments, result and errors as `psgd_step`. Source: the paper, Theorem 1; claims B1, B2.
+    Parameters
+    ----------
+    w, g, lr, warp
+        As for `psgd_step`.
+
+    Returns
+    -------
+    As `psgd_step`.
+
+    Raises
+    ------
+    ValueError
+        As `psgd_step`.
+
+    Source
+    ------
+    The paper, Theorem 1; claims B1, B2.
+
+    Examples
+    --------
+    >>> from psgd_ref.core import UniformGrid, Warp
+    >>> warped_step([0.25, 1.0], [1.0, 1.0], 0.5, Warp(UniformGrid(1.0)))
+    array([0.140625, 1.      ])
     """
     w, g, lr = _arguments(w, g, lr, warp)
     return warp.inverse(warp(w) - lr * np.sqrt(warp.scale(w)) * g)
@@ -43,7 +89,29 @@ def mirror_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Ar
     Within a half cell (d + ε)⁺ = (d + ε)·e^(−t), t = ηλgσ. At ε = 0 targets lie at infinity in Φ′: a
     weight keeps the interval between two targets in which it started, and a weight on a target stays.
 
-    Arguments, result and errors as `psgd_step`. Source: claim B3.
+    Parameters
+    ----------
+    w, g, lr, warp
+        As for `psgd_step`.
+
+    Returns
+    -------
+    As `psgd_step`.
+
+    Raises
+    ------
+    ValueError
+        As `psgd_step`.
+
+    Source
+    ------
+    Claim B3.
+
+    Examples
+    --------
+    >>> from psgd_ref.core import UniformGrid, Warp
+    >>> mirror_step([0.25], [1.0], 0.5, Warp(UniformGrid(1.0))) / 0.25  # e^(−1/2)
+    array([0.60653066])
     """
     w, g, lr = _arguments(w, g, lr, warp)
     return _mirror_between_targets(w, g, lr, warp) if warp.eps == 0 else _mirror(w, g, lr, warp)

@@ -81,10 +81,26 @@ class Zero:
 class UniformGrid:
     """The grid {−levels, …, levels}·step, or the whole lattice step·ℤ when `levels` is None.
 
-    step    : Δ > 0, in the unit of the weights
-    levels  : number of targets on either side of zero, ≥ 1; 2^(b−1)−1 for b bits in restricted range
-    Raises ValueError for a step that is not positive and finite, or levels < 1.
-    Source: the paper, Eq. (8) (numbering from memory).
+    Parameters
+    ----------
+    step
+        Δ > 0, in the unit of the weights.
+    levels
+        Number of targets on either side of zero, ≥ 1; 2^(b−1)−1 for b bits in restricted range.
+
+    Raises
+    ------
+    ValueError
+        For a step that is not positive and finite, or levels < 1.
+
+    Source
+    ------
+    The paper, Eq. (8) (numbering from memory).
+
+    Examples
+    --------
+    >>> UniformGrid(0.5, levels=1).nearest([0.2, 0.25, 0.3, 7.0])  # ties to even
+    array([0. , 0. , 0.5, 0.5])
     """
 
     step: float
@@ -128,8 +144,20 @@ class UniformGrid:
 class FiniteTargets:
     """Any finite set of targets, evenly spaced or not.
 
-    values : strictly increasing finite numbers, shape (m,), m ≥ 1
-    Raises ValueError when they are unsorted, repeated, not finite or not one-dimensional.
+    Parameters
+    ----------
+    values
+        Strictly increasing finite numbers, shape (m,), m ≥ 1.
+
+    Raises
+    ------
+    ValueError
+        When they are unsorted, repeated, not finite or not one-dimensional.
+
+    Examples
+    --------
+    >>> FiniteTargets([-1.0, 0.0, 0.25]).nearest([-0.6, 0.2])
+    array([-1.  ,  0.25])
     """
 
     values: Array

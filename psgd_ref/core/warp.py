@@ -24,13 +24,36 @@ class Warp:
     where c, the image of the nearest target w̄, makes f continuous: between targets a gap Δ apart it
     grows by ℓ(Δ) of `cell_length`, and it is 0 at the target nearest to zero.
 
-    targets  : any target set (`Zero`, `UniformGrid`, `FiniteTargets`)
-    eps      : ε ≥ 0, in the unit of the weights; at ε = 0 f has a vertical tangent at every target
-    strength : λ > 0, or "volume" for λ* (claim C3); kept as the number `strength`
-    cap      : hold s at λ(Δ/2 + ε) beyond the outermost targets, where f is then linear (claim A5)
+    Arrays have any shape; float dtypes are kept.
 
-    Raises ValueError for ε < 0, λ ≤ 0, or a cap or "volume" with a single target.
-    Source: the paper, Eq. (5) and (6); claims A1–A3. Arrays of any shape; float dtypes are kept.
+    Parameters
+    ----------
+    targets
+        Any target set (`Zero`, `UniformGrid`, `FiniteTargets`).
+    eps
+        ε ≥ 0, in the unit of the weights; at ε = 0 f has a vertical tangent at every target.
+    strength
+        λ > 0, or "volume" for λ* (claim C3); kept as the number `strength`.
+    cap
+        Hold s at λ(Δ/2 + ε) from Δ/2 beyond the outermost targets on, where f is then linear (claim A5).
+
+    Raises
+    ------
+    ValueError
+        For ε < 0, λ ≤ 0, or a cap or "volume" with a single target.
+
+    Source
+    ------
+    The paper, Eq. (5) and (6); claims A1–A3.
+
+    Examples
+    --------
+    >>> from psgd_ref.core import UniformGrid
+    >>> warp = Warp(UniformGrid(1.0), strength="volume")
+    >>> warp([0.0, 0.125, 0.5, 1.0])
+    array([0.  , 0.25, 0.5 , 1.  ])
+    >>> warp.inverse([0.25]), warp.scale([0.125])
+    (array([0.125]), array([1.]))
     """
 
     def __init__(
@@ -77,7 +100,13 @@ class Warp:
         return self.strength * (d + self.eps)
 
     def reach(self, position: Array, offset: Array) -> Array:
-        """Distance from its target up to which a weight's scale grows: infinite without a cap."""
+        """Distance from its target up to which a weight's scale grows: infinite without a cap.
+
+        Parameters
+        ----------
+        position, offset
+            The nearest target's position, and w − w̄; arrays of one shape.
+        """
         if self.cap:
             return outer_reach(self.targets, position, offset)
         return np.full_like(offset, np.inf)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pooch
@@ -31,9 +31,21 @@ VALIDATION = 5000
 
 
 def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
-    """Where downloaded sets live: the given folder, else PSGD_REF_DATA, else `data` in the user's cache."""
+    """Where downloaded sets live: the given folder, else PSGD_REF_DATA, else `data` in the user's cache.
+
+    Raises ValueError that names PSGD_REF_DATA when none is given and there is no home folder.
+    """
     chosen = folder or os.environ.get("PSGD_REF_DATA")
-    return Path(chosen) if chosen else Path(pooch.os_cache("psgd_ref")) / "data"
+    if chosen:
+        return Path(chosen)
+    try:
+        cache = Path(pooch.os_cache("psgd_ref"))
+    except RuntimeError:
+        cache = Path()
+    # Without a home folder some versions give a folder that is called ~, and some refuse.
+    if not cache.is_absolute():
+        raise ValueError("there is no home folder; say with PSGD_REF_DATA where data sets live")
+    return cache / "data"
 
 
 def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
@@ -121,6 +133,10 @@ def entries(folder: str | os.PathLike[str] | None = None) -> list[Entry]:
         size = sum(remote.size for remote in source.files) / 1e6
         place = source.find(data_folder(folder))
         found.append(Entry(source.name, source.classes, source.shape, *source.counts, size, place))
+    by_name = {entry.name: entry for entry in found}
+    for name, (whole, count) in HALVED.items():
+        shape, _ = image_shape(name)
+        found.append(replace(by_name[whole], name=name, shape=shape, train=count + VALIDATION))
     return found
 
 
@@ -128,8 +144,8 @@ def entries(folder: str | os.PathLike[str] | None = None) -> list[Entry]:
 class Check:
     """What a check found.
 
-    published : files that have their published checksum
-    own       : whether some files are in another form (unpacked, or made by somebody) that has none
+    published : files that have their published checksum, packed or unpacked
+    own       : whether some files are in a form that has none, such as CIFAR's batches unpacked
     """
 
     data: Dataset
@@ -146,18 +162,11 @@ def check(name: str, folder: str | os.PathLike[str] | None = None) -> Check:
     choice("data set", name, NAMES)
     if name in BUILT_IN:
         return Check(BUILT_IN[name](), None, [], own=False)
-    source, base = SOURCES[name], data_folder(folder)
+    source, base = SOURCES[HALVED[name][0] if name in HALVED else name], data_folder(folder)
     place = source.find(base)
     if place is None:
         raise FileNotFoundError(f"{name} is not in {base}; `psgd-ref data fetch {name}` downloads it")
-    published = []
-    for remote in source.files:
-        path = place / remote.name if place.is_dir() else place
-        if not path.exists():
-            continue
-        if (found := pooch.file_hash(str(path))) != remote.sha256:
-            raise ValueError(f"{path} has SHA-256 {found}; {remote.sha256} is published")
-        published.append(remote.name)
+    published = source.published(place)
     return Check(load(name, folder), place, published, own=len(published) < len(source.files))
 
 

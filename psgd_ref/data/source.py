@@ -1,11 +1,14 @@
 """What a downloadable data set is: its files, where they come from, and how to find and read them."""
 
 import gzip
+import hashlib
 import tarfile
 import zlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
@@ -15,15 +18,22 @@ from psgd_ref.data.idx import parse_idx
 
 # What a damaged gzip or tar archive makes Python's readers raise.
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError)
+# What every gzip file begins with; names say less, since some programs unpack a file and keep its name.
+GZIP = b"\x1f\x8b"
+# Folders in folders that are looked into.
+DEPTH = 3
+# Where torchvision puts files, inside a folder of the data set's name.
+RAW = "raw"
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A published file: its name, its size in bytes and its SHA-256, as published."""
+    """A published file: its name, its size in bytes, its SHA-256, and that of its content once unpacked."""
 
     name: str
     size: int
     sha256: str
+    content_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,9 +53,28 @@ class Source(ABC):
     files: tuple[Remote, ...]
     mirrors: tuple[str, ...]
 
+    @property
+    def folder_names(self) -> set[str]:
+        """What its folder may be called, as `_plain` gives names."""
+        return {_plain(self.name)}
+
+    def places(self, folder: Path) -> Iterator[tuple[Path, bool]]:
+        """Folders to look into, and whether they have the data set's name: those below, then the folder."""
+        for named in _below(folder, self.folder_names):
+            yield named, True
+            yield named / RAW, True
+        here = folder.absolute()
+        own = {_plain(here.name)} | ({_plain(here.parent.name)} if here.name == RAW else set())
+        yield folder, bool(own & self.folder_names)
+        yield folder / RAW, bool(own & self.folder_names)
+
     @abstractmethod
     def find(self, folder: Path) -> Path | None:
         """Where in the folder the complete data set lies, in any of the accepted layouts; or None."""
+
+    @abstractmethod
+    def published(self, place: Path) -> list[str]:
+        """Names of the files at a place that have a published checksum; ValueError when one has another."""
 
     @abstractmethod
     def read(self, place: Path) -> tuple[Split, Split]:
@@ -64,23 +93,47 @@ class Source(ABC):
 
 @dataclass(frozen=True)
 class IdxSource(Source):
-    """Four IDX files, gzipped as published or unpacked.
+    """Four IDX files, gzipped as published or unpacked, under the names that unpackers give.
 
-    Accepted places: FOLDER/name, torchvision's FOLDER/`torchvision`/raw, and FOLDER itself.
+    Accepted places: a folder in FOLDER that is called as the data set, in any letters, such as MNIST or
+    Fashion_MNIST, or `raw` in it; and FOLDER itself. There the files of another set may lie, since they
+    have the same names: they are taken only when the labels have the published checksum, unless FOLDER is
+    itself called as the data set.
     """
 
-    torchvision: str = ""
-
     def find(self, folder: Path) -> Path | None:
-        for place in (folder / self.name, folder / self.torchvision / "raw", folder):
-            if all(_either(place / remote.name).exists() for remote in self.files):
+        for place, named in self.places(folder):
+            paths = self._paths(place)
+            if len(paths) == len(self.files) and (named or self._labels_are_published(paths)):
                 return place
         return None
 
+    def published(self, place: Path) -> list[str]:
+        """Checksums of the contents, so that it does not matter who packed or unpacked them."""
+        for remote, path in self._paths(place).items():
+            found = hashlib.sha256(_content(path)).hexdigest()
+            if found != remote.content_sha256:
+                raise ValueError(
+                    f"{path} has contents of SHA-256 {found}; {remote.content_sha256} is published"
+                )
+        return [remote.name for remote in self.files]
+
+    def _labels_are_published(self, paths: dict[Remote, Path]) -> bool:
+        labels = [remote for remote in self.files if "labels" in remote.name]
+        try:
+            contents = {remote: _content(paths[remote]) for remote in labels}
+        except ValueError:
+            return False
+        return all(hashlib.sha256(contents[r]).hexdigest() == r.content_sha256 for r in labels)
+
+    def _paths(self, place: Path) -> dict[Remote, Path]:
+        """The files that are at a place."""
+        found = {remote: _idx_file(place, remote.name.removesuffix(".gz")) for remote in self.files}
+        return {remote: path for remote, path in found.items() if path is not None}
+
     def read(self, place: Path) -> tuple[Split, Split]:
-        train_images, train_labels, test_images, test_labels = (
-            _either(place / remote.name) for remote in self.files
-        )
+        paths = self._paths(place)
+        train_images, train_labels, test_images, test_labels = (paths[remote] for remote in self.files)
         return (
             self.complete("train", self._split(train_images, train_labels)),
             self.complete("test", self._split(test_images, test_labels)),
@@ -102,21 +155,38 @@ class CifarSource(Source):
     inside      : name of the archive's folder
     batches     : names of the files in it, the test batch last
     label_bytes : of each record
-    Accepted places: the batches in FOLDER/name/inside, FOLDER/inside, FOLDER/name or FOLDER, or the
-    archive in FOLDER/name or FOLDER. Never the pickled ("python") version.
+    Accepted places: a folder in FOLDER that is called as the data set, its archive or `inside`, in any
+    letters (cifar10, CIFAR-10, cifar-10-binary, cifar-10-batches-bin), one in another, too; and FOLDER
+    itself. Never the pickled ("python") version.
     """
 
     inside: str = ""
     batches: tuple[str, ...] = ()
     label_bytes: int = 1
 
+    @property
+    def folder_names(self) -> set[str]:
+        return {_plain(name) for name in (self.name, self.inside, self.files[0].name)}
+
     def find(self, folder: Path) -> Path | None:
-        bases = (folder / self.name, folder)
-        for place in (*(base / self.inside for base in bases), *bases):
-            if all((place / batch).exists() for batch in self.batches):
+        places = [place for place, _ in self.places(folder)]
+        for place in places:
+            if all((place / batch).is_file() for batch in self.batches):
                 return place
-        archives = [base / self.files[0].name for base in bases]
-        return next((archive for archive in archives if archive.exists()), None)
+        name = self.files[0].name
+        archives = (place / each for place in places for each in (name, name.removesuffix(".gz")))
+        return next((archive for archive in archives if archive.is_file()), None)
+
+    def published(self, place: Path) -> list[str]:
+        """The archive; of batches that somebody has unpacked no checksum is published."""
+        if place.is_dir() or not _is_gzip(place):
+            return []
+        (remote,) = self.files
+        with place.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != remote.sha256:
+            raise ValueError(f"{place} has SHA-256 {found}; {remote.sha256} is published")
+        return [remote.name]
 
     def read(self, place: Path) -> tuple[Split, Split]:
         contents = self._unpacked(place) if place.is_dir() else self._packed(place)
@@ -133,7 +203,7 @@ class CifarSource(Source):
     def _packed(self, archive: Path) -> list[bytes]:
         # Read in place: nothing is unpacked to the disk, so no name in the archive can do harm.
         try:
-            with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as packed:
+            with _opened(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as packed:
                 found = {Path(member.name).name: member for member in packed if member.isfile()}
                 missing = [batch for batch in self.batches if batch not in found]
                 if missing:
@@ -150,14 +220,46 @@ class CifarSource(Source):
             ) from None
 
 
-def _either(path: Path) -> Path:
-    """The path as it is, or without its .gz when only the unpacked file exists."""
-    return path if path.exists() else path.with_suffix("")
+def _plain(name: str) -> str:
+    """A name in small letters and digits alone: CIFAR-10, cifar_10 and cifar10.tar.gz are one."""
+    name = name.lower().removesuffix(".gz").removesuffix(".tar")
+    return "".join(letter for letter in name if letter.isalnum())
+
+
+def _below(folder: Path, names: set[str], depth: int = DEPTH) -> Iterator[Path]:
+    """Folders of these plain names in the folder, and in one another."""
+    if depth == 0 or not folder.is_dir():
+        return
+    for child in sorted(folder.iterdir()):
+        if _plain(child.name) in names and child.is_dir():
+            yield child
+            yield from _below(child, names, depth - 1)
+
+
+def _idx_file(place: Path, name: str, inside: bool = False) -> Path | None:
+    """As train-images-idx3-ubyte or train-images.idx3-ubyte, .gz or not, or in a folder so called."""
+    for each in (name, name.replace("-idx", ".idx")):
+        for path in (place / f"{each}.gz", place / each):
+            if path.is_file():
+                return path
+            if path.is_dir() and not inside and (found := _idx_file(path, name, inside=True)):
+                return found
+    return None
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A file, unpacked where it is gzipped."""
+    return cast(IO[bytes], gzip.open(path)) if _is_gzip(path) else path.open("rb")
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(GZIP)) == GZIP
 
 
 def _content(path: Path) -> bytes:
     content = path.read_bytes()
-    if path.suffix != ".gz":
+    if not content.startswith(GZIP):
         return content
     try:
         return gzip.decompress(content)

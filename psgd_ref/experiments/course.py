@@ -19,11 +19,18 @@ Rule = Callable[[int], Optimizer]
 
 
 def train(rule: Rule, epochs: int, seed: int = 0, start: Model | None = None) -> Model:
-    """A model trained on the digits with the demonstration's recipe.
+    """A model trained on the digits by the demonstration's recipe.
 
-    rule : `sgd()`, `psgd(bits)` or any function from the number of steps to an optimiser
-    seed : of the initial weights and the order of images
-    start: a model to train on from; it is copied. By default a fresh one
+    Parameters
+    ----------
+    rule : callable
+        `sgd()`, `psgd(bits)` or any function from the number of steps to an optimiser.
+    epochs : int
+        Of training.
+    seed : int
+        Of the initial weights and the order of images.
+    start : Model, optional
+        A model to go on from, which is copied; by default a fresh one.
     """
     model = recipe.network(seed) if start is None else start.copy()
     recipe.fit_digits(model, rule(recipe.steps(epochs)), epochs, seed)
@@ -31,15 +38,20 @@ def train(rule: Rule, epochs: int, seed: int = 0, start: Model | None = None) ->
 
 
 def sgd(**changes: Any) -> Rule:
-    """SGD with the options that the demonstration's search chose; changes: options of `SGD`."""
+    """SGD with the options that the demonstration's search chose, but for `changes`."""
     options = {**recipe.chosen_options()[recipe.BASELINE.name], **changes}
     return partial(recipe.optimizer, None, options)
 
 
 def psgd(bits: int, **changes: Any) -> Rule:
-    """PSGD towards the min-max grid of b bits, options chosen by the same search for 3 bits.
+    """PSGD towards the min-max grid, with the options that the same search chose for 3 bits.
 
-    bits : 2 … 16; changes: options of `PSGD` but the grid
+    Parameters
+    ----------
+    bits : int
+        Of the grid, 2 … 16.
+    **changes
+        Options of `PSGD` but the grid.
     """
     options = {**recipe.chosen_options()[recipe.PSGD_W3.name], **changes}
     return partial(recipe.optimizer, bits, options)
@@ -48,8 +60,15 @@ def psgd(bits: int, **changes: Any) -> Rule:
 def stored(name: str) -> str:
     """The text of a stored result: a checkout's file in `notebooks`, else the installed package's copy.
 
-    name : path below `notebooks`, as "compare/pruning/rows.json"
-    Raises FileNotFoundError where it is not stored.
+    Parameters
+    ----------
+    name : str
+        Path below `notebooks`, as "compare/pruning/rows.json".
+
+    Raises
+    ------
+    FileNotFoundError
+        Where it is not stored.
     """
     folder = PACKAGE / "stored"
     path = (folder if folder.exists() else PACKAGE.parent / "notebooks") / name
@@ -61,8 +80,14 @@ def stored(name: str) -> str:
 def pivot(rows: Sequence[Mapping[str, Any]], lines: Sequence[str], column: str) -> str:
     """Stored rows of a comparison as a Markdown table: accuracies in per cent, mean ± standard deviation.
 
-    rows   : of `rows.json`, as `psgd-ref compare` writes it, those that shall be shown
-    lines  : the fields that name a line;   column : the field that names a column
+    Parameters
+    ----------
+    rows : sequence of mappings
+        Of `rows.json`, as `psgd-ref compare` writes it: those that shall be shown.
+    lines : sequence of str
+        The fields that name a line.
+    column : str
+        The field that names a column.
     """
     columns = list(dict.fromkeys(row[column] for row in rows))
     table: dict[tuple[str, ...], dict[Any, str]] = {}

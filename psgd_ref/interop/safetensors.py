@@ -1,5 +1,6 @@
 """Weights in safetensors files, as PyTorch writes and reads them."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as to_bytes
 
 from psgd_ref.interop.state_dict import load_state_dict, state_dict
@@ -19,6 +20,10 @@ from psgd_ref.nn.model import check_mask, check_model
 OWN = "psgd_ref."
 # The mask of a pruned model, booleans in the order of its flat vector.
 MASK = f"{OWN}mask"
+# The format's names of the dtypes that are read. NumPy has no bfloat16: it becomes float32, exactly.
+BFLOAT16 = "BF16"
+DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", BFLOAT16: "<u2", "BOOL": "?"}
+DTYPES |= {f"{sign}{8 * size}": f"<{sign.lower()}{size}" for sign in "IU" for size in (1, 2, 4, 8)}
 
 
 def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
@@ -42,14 +47,14 @@ def load_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     path
-        A PyTorch state dict of the same structure, or a checkpoint of `psgd-ref train`, which may hold
-        a mask, too; after loading the model has that mask, or none.
+        A PyTorch state dict of the same structure, in any floating dtype, or a checkpoint of
+        `psgd-ref train`, which may hold a mask, too; after loading the model has that mask, or none.
 
     Raises
     ------
     ValueError
-        For a file that is not safetensors, and one that lists every missing, unknown or misshapen
-        tensor (nothing is loaded then).
+        For a file that is not safetensors, and one that names missing, unknown and misshapen tensors
+        (nothing is loaded then).
     OSError
         For one that cannot be read.
     """
@@ -77,17 +82,22 @@ def load_tensors(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
-    """All tensors and the metadata of a safetensors file; ValueError when it is malformed."""
+    """All tensors and the metadata of a safetensors file, bfloat16 as float32; ValueError when malformed."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; a safetensors file is accepted")
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
+    content = path.read_bytes()
     try:
-        with safe_open(path, "numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (SafetensorError, TypeError, KeyError, AttributeError) as error:
-        # NumPy has no bfloat16; the library then fails on the name of the dtype.
-        raise ValueError(f"{path} is not a safetensors file of NumPy's dtypes: {error}") from None
+        found: dict[str, dict[str, Any]] = dict(deserialize(content))  # type: ignore[no-untyped-call]
+        # What `deserialize` has accepted begins with the length of its header, which is JSON.
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} is not a safetensors file: {' '.join(str(error).split())}") from None
+    other = next((f"{name} is {t['dtype']}" for name, t in found.items() if t["dtype"] not in DTYPES), None)
+    if other is not None:
+        raise ValueError(f"{path}: {other}; accepted are {', '.join(DTYPES)}")
+    return {name: _array(tensor) for name, tensor in found.items()}, header.get("__metadata__") or {}
 
 
 def write(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: dict[str, str]) -> None:
@@ -98,3 +108,12 @@ def write(path: Path, tensors: Mapping[str, npt.NDArray[Any]], metadata: dict[st
     content = to_bytes({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, metadata)
     with whole_file(path) as beside:
         beside.write_bytes(content)
+
+
+def _array(tensor: Mapping[str, Any]) -> npt.NDArray[Any]:
+    """A tensor as `deserialize` gives it, as an array of its own."""
+    values = np.frombuffer(tensor["data"], DTYPES[tensor["dtype"]])
+    if tensor["dtype"] == BFLOAT16:
+        # The upper half of a float32's bits.
+        values = (values.astype(np.uint32) << 16).view(np.float32)
+    return values.reshape(tensor["shape"]).astype(values.dtype.newbyteorder("="))

@@ -1,6 +1,6 @@
 """A model as PyTorch's state dict: its names, its layouts, its running statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,10 @@ TO_PYTORCH = {4: (3, 2, 0, 1), 2: (1, 0)}
 FROM_PYTORCH = {4: (2, 3, 1, 0), 2: (1, 0)}
 # PyTorch counts the batches that a batch norm has seen; with a fixed momentum nothing reads the count.
 IGNORED = "num_batches_tracked"
-# What DataParallel puts before every name.
-WRAPPER = "module."
+# What DataParallel and torch.compile put into names, around the whole model or a part of it.
+WRAPPERS = ("module", "_orig_mod")
+# So many tensors that do not fit are named.
+NAMED = 5
 
 
 def state_dict(model: Model) -> dict[str, Array]:
@@ -36,17 +38,19 @@ def load_state_dict(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> No
     Parameters
     ----------
     tensors
-        Every parameter and running statistic of the model, any floating dtype; names may all begin with
-        "module.", and `num_batches_tracked` is passed over.
+        Every parameter and running statistic of the model, any floating dtype; "module." and "_orig_mod."
+        in names are ignored, and `num_batches_tracked` is passed over.
 
     Raises
     ------
     ValueError
-        Lists every missing, unknown or misshapen tensor; nothing is loaded then.
+        Names the missing, unknown and misshapen tensors, the first five of them, or the one prefix by which
+        all names differ; nothing is loaded then.
     """
     check_model(model)
     given = _plain_names(tensors)
     own = {segment.name: segment.view(model.w) for segment in model.segments} | model.buffers
+    _refuse_prefix(given, own)
     problems = [f"{name}: missing, the model has {_shape(own[name])}" for name in own if name not in given]
     problems += [f"{name}: unknown, {given[name].shape} given" for name in given if name not in own]
     problems += [
@@ -55,7 +59,9 @@ def load_state_dict(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> No
         if name in given and (problem := _problem(name, given[name], own[name]))
     ]
     if problems:
-        raise ValueError(f"{len(problems)} of the tensors do not fit the model: {'; '.join(problems)}")
+        more = [f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
+        listed = "; ".join(problems[:NAMED] + more)
+        raise ValueError(f"{len(problems)} of the tensors do not fit the model: {listed}")
     for name, view in own.items():
         view[...] = _permuted(given[name], FROM_PYTORCH)
 
@@ -71,12 +77,30 @@ def _shape(view: Array) -> tuple[int, ...]:
 
 
 def _plain_names(tensors: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    wrapped = all(name.startswith(WRAPPER) for name in tensors)
-    return {
-        name.removeprefix(WRAPPER) if wrapped else name: tensor
-        for name, tensor in tensors.items()
-        if name.rpartition(".")[2] != IGNORED
-    }
+    """The tensors by their names without wrappers; ValueError when two have the same."""
+    given: dict[str, npt.NDArray[Any]] = {}
+    for name, tensor in tensors.items():
+        *parts, last = name.split(".")
+        plain = ".".join([*(part for part in parts if part not in WRAPPERS), last])
+        if plain in given:
+            raise ValueError(f"{plain} is there twice, with and without {' or '.join(WRAPPERS)} in its name")
+        if last != IGNORED:
+            given[plain] = tensor
+    return given
+
+
+def _refuse_prefix(given: Iterable[str], own: Iterable[str]) -> None:
+    """Raise ValueError when the names given are the model's but for one prefix, on either side."""
+    theirs, ours = set(given), set(own)
+    for long, short, advice in (
+        (theirs, ours, "all names begin with {!r}; remove it from them"),
+        (ours, theirs, "all names lack {!r}, with which the model's begin; put it before them"),
+    ):
+        # Every long name ends with a short one, so the longest prefix belongs to the shortest of either.
+        first, last = min(long, key=len, default=""), min(short, key=len, default="")
+        prefix = first[: len(first) - len(last)]
+        if prefix and long == {prefix + name for name in short}:
+            raise ValueError(advice.format(prefix))
 
 
 def _problem(name: str, tensor: npt.NDArray[Any], view: Array) -> str | None:

@@ -96,7 +96,6 @@ linear = _face(reference.linear, "linear")
 linear_backward = _face(reference.linear_backward, "linear")
 max_pool2d = _face(reference.max_pool2d, "pool")
 max_pool2d_backward = _face(reference.max_pool2d_backward, "pool")
-min_max_steps = _face(reference.min_max_steps, "update")
 nested_round = _face(reference.nested_round, "fake_quantize")
 nested_round_backward = _face(reference.nested_round_backward, "fake_quantize")
 psgd_update = _face(reference.psgd_update, "update")
@@ -124,7 +123,6 @@ __all__ = [
     "linear_backward",
     "max_pool2d",
     "max_pool2d_backward",
-    "min_max_steps",
     "nested_round",
     "nested_round_backward",
     "psgd_update",

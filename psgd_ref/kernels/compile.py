@@ -1,9 +1,8 @@
 """How kernels are compiled: which CPU, which flags, and a cache that never serves stale code.
 
-Numba caches machine code by the file of the function alone; an edit in a function that it calls, in
-another file, would go unnoticed. So the cache lives in a folder whose name is a hash of all that the
-code depends on: the sources of this package, the versions of NumPy, Numba and LLVM, the CPU and the
-lanes. An edit moves to a new folder and compiles afresh.
+The cache (`kernels.cache`) lives in a folder whose name is a hash of all that the code depends on: the
+sources of this package, the versions of NumPy, Numba and LLVM, the CPU and the lanes. An edit, also in a
+function that a kernel calls, moves to a new folder and compiles afresh.
 """
 
 import gc
@@ -12,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,8 @@ import numba
 import numpy as np
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
+
+from psgd_ref.kernels.cache import FileCache, can_be_kept
 
 try:
     import fcntl
@@ -68,11 +69,28 @@ def checked() -> bool:
 CHECK = checked()
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels live: under PSGD_REF_CACHE, else psgd_ref in XDG_CACHE_HOME or ~/.cache."""
+def user_cache() -> Path:
+    """The package's folder in the user's cache: PSGD_REF_CACHE, else psgd_ref in XDG_CACHE_HOME or ~/.cache.
+
+    An absolute path. Raises ValueError that names PSGD_REF_CACHE when there is no home folder.
+    """
     chosen = os.environ.get("PSGD_REF_CACHE")
-    user = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(chosen or os.path.join(user, "psgd_ref")) / f"kernels-{_fingerprint()}"
+    try:
+        if chosen:
+            return Path(chosen).expanduser().absolute()
+        user = os.environ.get("XDG_CACHE_HOME")
+        return (Path(user) if user else Path.home() / ".cache").absolute() / "psgd_ref"
+    except RuntimeError:
+        raise ValueError("there is no home folder; say with PSGD_REF_CACHE where to keep files") from None
+
+
+# Found once: a relative PSGD_REF_CACHE is taken from the folder in which the process started.
+USER_CACHE: Path | None = None
+WHY_NOT_KEPT = "no cache folder can be written"
+try:
+    USER_CACHE = user_cache()
+except ValueError as error:
+    WHY_NOT_KEPT = str(error)
 
 
 def _fingerprint() -> str:
@@ -93,13 +111,13 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-CACHE = cache_folder()
-_CACHING = _writable(CACHE)
+# Where compiled kernels live; also read where it cannot be written. None without a home folder.
+CACHE = None if USER_CACHE is None else USER_CACHE / f"kernels-{_fingerprint()}"
+_WRITABLE = CACHE is not None and _writable(CACHE)
 
 
 _OPTIONS = {
     "boundscheck": CHECK,
-    "cache": _CACHING,
     "error_model": "numpy",
     "fastmath": {"contract"},
     "nogil": True,
@@ -138,20 +156,24 @@ def strict(function: Function) -> Compiled:
     return _compiled(function, no_cpython_wrapper=True, fastmath=False)
 
 
+def reordering(function: Function) -> Compiled:
+    """As `kernel`, for functions that only kernels call, whose sums may be taken in any order.
+
+    So that several are taken at once, as many as the CPU has lanes for; NaN and ±inf stay.
+    """
+    return _compiled(function, no_cpython_wrapper=True, fastmath={"contract", "reassoc"})
+
+
 def parallel_kernel(function: Function) -> Compiled:
     """As `kernel`, with `prange` loops run by Numba's threads."""
     return _compiled(function, parallel=_ONLY_PRANGE)
 
 
 def _compiled(function: Function, **options: Any) -> Compiled:
-    previous = config.CACHE_DIR
-    config.CACHE_DIR = str(CACHE)  # read when `cache=True` is met; other users of Numba keep theirs
-    try:
-        njit: Any = numba.njit  # its stub does not know all options
-        dispatcher = njit(function, **(_OPTIONS | options))
-    finally:
-        config.CACHE_DIR = previous
-    if _CACHING and fcntl is not None:
+    njit: Any = numba.njit  # its stub does not know all options
+    dispatcher = njit(function, **(_OPTIONS | options))
+    if CACHE is not None and can_be_kept(function):
+        dispatcher._cache = FileCache(function, CACHE)
         dispatcher.compile = _one_process_at_a_time(dispatcher.compile, CACHE / f"{function.__name__}.lock")
     return dispatcher
 
@@ -160,13 +182,22 @@ def _one_process_at_a_time(compile_or_load: Function, lock: Path) -> Function:
     """Of several processes that need a kernel one compiles it; the others wait and find it in the cache."""
 
     def call(signature: Any) -> Any:
-        CACHE.mkdir(parents=True, exist_ok=True)  # somebody may have cleared it
         # Numba's own lock first: threads that took the two in different orders would wait for each other.
-        with global_compiler_lock, _no_collection(), open(lock, "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with global_compiler_lock, _no_collection(), _locked(lock):
             return compile_or_load(signature)
 
     return call
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock against other processes; where there is none to be had, do without."""
+    with ExitStack() as stack:
+        if fcntl is not None and _WRITABLE:
+            with suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have cleared it
+                fcntl.flock(stack.enter_context(path.open("w")), fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager
@@ -181,11 +212,13 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _said_just_now() -> bool:
+def _said_just_now(note: Path) -> bool:
     """Whether another process has said so within a minute; if not, note that this one does."""
-    note = CACHE / "compiling"
-    recent = note.exists() and time.time() - note.stat().st_mtime < 60
-    note.touch()
+    try:
+        recent = note.exists() and time.time() - note.stat().st_mtime < 60
+        note.touch()
+    except OSError:
+        return False
     return recent
 
 
@@ -200,9 +233,9 @@ class _Announcer(event.Listener):
         if self.said or not dispatcher.py_func.__module__.startswith(__package__):
             return
         self.said = True
-        if _CACHING and _said_just_now():
+        if CACHE is not None and _WRITABLE and _said_just_now(CACHE / "compiling"):
             return
-        kept = f"kept in {CACHE}" if _CACHING else "not kept: no cache folder can be written"
+        kept = f"kept in {CACHE}" if _WRITABLE else f"not kept: {WHY_NOT_KEPT}"
         # The process's own stream: it reaches whoever started the process, but not the stored output of a
         # notebook run as a test, which must not depend on what the cache holds.
         stream = sys.__stderr__ or sys.stderr

@@ -18,8 +18,6 @@ The package's face therefore has results that are not finite worked out anew by 
 is absent.
 """
 
-from functools import lru_cache
-
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd
 from psgd_ref.kernels.blocks import NONE, ZERO, flat
@@ -29,7 +27,6 @@ from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.plans import (
     BAND,
-    PARTS,
     GradientPlan,
     Plan,
     forward_plan,
@@ -51,9 +48,11 @@ from psgd_ref.kernels.tile import (
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
     """As `reference.conv2d`."""
-    plan = _forward(x.shape, w.shape, stride, padding)
-    if plan is None:
-        return winograd.conv2d(x, w, bias, padding)
+    if winograd.pays(x.shape[1:], w.shape, stride, padding):
+        result = winograd.conv2d(x, w, bias, padding)
+        if result is not None:
+            return result
+    plan = forward_plan(x.shape, w.shape, stride, padding)
     y: Array = memory.empty(plan.result)
     _correlate(x, w, bias, y, plan)
     return y
@@ -70,40 +69,20 @@ def conv2d_backward(
 ) -> tuple[Array | None, Array]:
     """As `reference.conv2d_backward`."""
     dw: Array = memory.empty(w.shape) if into is None else into
-    cut, plans = _backward(x.shape, dy.shape, w.shape, stride, padding)
-    if cut is None:
-        winograd.weights_gradient(dy, x, dw, padding, PARTS)
-    else:
-        _weights_gradient(dy, x, dw, cut)
+    squares = winograd.pays(x.shape[1:], w.shape, stride, padding)
+    if not (squares and winograd.weights_gradient(dy, x, dw, padding)):
+        _weights_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding))
     if not need_dx:
         return None, dw
-    if plans is None:
+    if squares:
         flipped = w[::-1, ::-1].swapaxes(2, 3)
-        return winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1])), dw
-    dx: Array = memory.empty(x.shape)
-    for plan in plans:
+        dx = winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1]))
+        if dx is not None:
+            return dx, dw
+    dx = memory.empty(x.shape)
+    for plan in input_plans(x.shape, dy.shape, w.shape, stride, padding):
         _correlate(dy, w, None, dx, plan)
     return dx, dw
-
-
-@lru_cache(maxsize=1024)
-def _forward(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Plan | None:
-    """The plan of the forward pass, None where Winograd's way pays."""
-    if winograd.pays(x_shape[1:], w_shape, stride, padding, winograd.SUMS):
-        return None
-    return forward_plan(x_shape, w_shape, stride, padding)
-
-
-@lru_cache(maxsize=1024)
-def _backward(
-    x_shape: tuple[int, ...], dy_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
-) -> tuple[GradientPlan | None, list[Plan] | None]:
-    """The plans of the gradients by the weights and by the input, None where Winograd's way pays."""
-    shapes = (x_shape[1:], w_shape, stride, padding)
-    return (
-        None if winograd.pays(*shapes, winograd.GRADIENT) else gradient_plan(x_shape, *shapes[1:]),
-        None if winograd.pays(*shapes, winograd.SUMS) else input_plans(x_shape, dy_shape, *shapes[1:]),
-    )
 
 
 def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> None:

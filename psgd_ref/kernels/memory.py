@@ -1,14 +1,18 @@
 """Arrays whose memory is used again once nobody holds them.
 
 A training step makes the same large arrays every time. Fresh memory costs a page fault every 4 KiB and
-is cold in the cache, so `empty` hands out views of buffers that it keeps. A buffer is free again when no
-view of it is alive, which its reference count tells: nobody has to give it back.
+is cold in the cache, so `empty` hands out pieces of slabs that it keeps. A piece is free again when no
+array on it is alive, which its reference count tells: nobody has to give it back. Free pieces side by side
+are one: memory of many small arrays serves a large one, so that a backward pass, whose gradients grow as
+what was kept for it goes, needs little more than the forward pass left.
 """
 
 import math
 import threading
+from ctypes import c_char
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from sys import getrefcount
 from typing import Any
 
@@ -19,46 +23,91 @@ import numpy.typing as npt
 _ALIGNMENT = 64
 # Of fewer numbers the C library hands out memory that it kept, and NumPy's own allocation is faster.
 _FEW = 1 << 15
-# A buffer that was not asked for in so many requests is let go when a new one must be made.
+# A slab of which nothing was asked for in so many requests is let go when a new one must be made.
 _PATIENCE = 1 << 12
+# Bytes of the first slab; each further one is as large as all before. (Untouched, it takes no memory.)
+_FIRST = 1 << 24
 
 
-@dataclass
-class _Buffer:
-    data: npt.NDArray[np.uint8]
-    last_used: int = 0
-    start: int = 0  # of its first cache line
+# A range of a slab, from and to, and a ctypes array on it, which the NumPy arrays there hold and nobody else
+# does. (NumPy would see through a memoryview to the slab.)
+_Piece = tuple[int, int, Any]
+
+
+@lru_cache(maxsize=1024)
+def _bytes(size: int) -> Any:
+    """The type of so many bytes; making one takes longer than all else here."""
+    return c_char * size
+
+
+_memory = itemgetter(2)
+
+
+def _counts(pieces: list[_Piece]) -> "map[int]":
+    """How many hold the memory of each piece; asked some thousand times a training step."""
+    return map(getrefcount, map(_memory, pieces))
+
+
+class _Slab:
+    """One long range of memory and its pieces in use, in their order."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        data = np.empty(size + _ALIGNMENT, np.uint8)
+        begin = -data.ctypes.data % _ALIGNMENT
+        self.data: Any = data[begin : begin + size]
+        self.pieces: list[_Piece] = []
+        self.last_used = 0
+
+    def place(self, size: int) -> Any:
+        """The first free memory of that size, from now on a piece; None where there is none."""
+        self.pieces = self.used()
+        start, index = 0, len(self.pieces)
+        for i, (begin, end, _) in enumerate(self.pieces):
+            if start + size <= begin:
+                index = i
+                break
+            start = end
+        if start + size > self.size:
+            return None
+        memory = _bytes(size).from_buffer(self.data, start)
+        self.pieces.insert(index, (start, start + size, memory))
+        return memory
+
+    def used(self) -> list[_Piece]:
+        """The pieces on which arrays live."""
+        return [
+            piece for piece, count in zip(self.pieces, _counts(self.pieces), strict=True) if count != _IDLE
+        ]
 
 
 @dataclass
 class Pool:
-    """Buffers by size class. Thread-safe."""
+    """Slabs of memory. Thread-safe."""
 
-    buffers: dict[int, list[_Buffer]] = field(default_factory=dict)
+    slabs: list[_Slab] = field(default_factory=list)
     requests: int = 0
     created_bytes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> Any:
+    def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> npt.NDArray[Any]:
         """An array of arbitrary content, C-contiguous; large ones start on a cache line.
 
-        shape : sizes; dtype : any. As `numpy.empty`, only faster the second time.
+        Parameters
+        ----------
+        shape : sizes
+        dtype : any; as `numpy.empty`, only faster the second time
         """
-        size = _size_class(shape, dtype)
-        if size == 0:
+        count = math.prod(shape)
+        if count < _FEW:
             return np.empty(shape, dtype)
-        # The view must exist before the lock is released: it is what marks the buffer as taken.
+        size = -(-count * np.dtype(dtype).itemsize // _ALIGNMENT) * _ALIGNMENT
+        # The array must exist before the lock is released: it is what marks the piece as taken.
         with self.lock:
             self.requests += 1
-            for buffer in self.buffers.get(size, ()):
-                if getrefcount(buffer.data) == _IDLE:
-                    break
-            else:
-                buffer = self._new_buffer(size)
-            buffer.last_used = self.requests
-            return np.ndarray(shape, dtype, buffer.data, buffer.start)
+            return np.ndarray(shape, dtype, self._place(size))
 
-    def zeros(self, shape: tuple[int, ...]) -> Any:
+    def zeros(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
         """As `empty`, float32 zeros."""
         if math.prod(shape) < _FEW:
             return np.zeros(shape, np.float32)
@@ -67,49 +116,34 @@ class Pool:
         return result
 
     def clear(self) -> None:
-        """Forget every buffer; memory in use lives on until its last view dies."""
+        """Forget every slab; memory in use lives on until its last array dies."""
         with self.lock:
-            self.buffers.clear()
+            self.slabs.clear()
 
-    def _new_buffer(self, size: int) -> _Buffer:
-        self._let_go()
-        data = np.empty(size + _ALIGNMENT, np.uint8)
-        made = _Buffer(data, start=-data.ctypes.data % _ALIGNMENT)
-        self.created_bytes += size
-        self.buffers.setdefault(size, []).append(made)
-        return made
-
-    def _let_go(self) -> None:
+    def _place(self, size: int) -> Any:
+        for slab in self.slabs:
+            memory = slab.place(size)
+            if memory is not None:
+                slab.last_used = self.requests
+                return memory
         oldest = self.requests - _PATIENCE
-        for size, buffers in self.buffers.items():
-            self.buffers[size] = [b for b in buffers if b.last_used > oldest or getrefcount(b.data) != _IDLE]
+        self.slabs = [slab for slab in self.slabs if slab.last_used > oldest or slab.used()]
+        slab = _Slab(max(size, _FIRST, sum(slab.size for slab in self.slabs)))
+        slab.last_used = self.requests
+        self.created_bytes += slab.size
+        self.slabs.append(slab)
+        memory = slab.place(size)
+        assert memory is not None
+        return memory
 
 
-@lru_cache(maxsize=1024)
-def _size_class(shape: tuple[int, ...], dtype: Any) -> int:
-    """Bytes rounded up to an eighth of their power of two, so that nearly equal arrays share buffers.
-
-    0 for an array of few numbers.
-    """
-    if math.prod(shape) < _FEW:
-        return 0
-    size: int = math.prod(shape) * np.dtype(dtype).itemsize
-    step = max(1, (1 << (size - 1).bit_length()) >> 4)
-    return -(-size // step) * step
-
-
-def _idle_count() -> int:
-    buffer = _Buffer(np.empty(1, np.uint8))
-    return getrefcount(buffer.data)
-
-
-# The count of a buffer without views; measured, because it differs between Python versions.
-_IDLE = _idle_count()
+# The count of a piece without arrays; measured, because it differs between Python versions.
+_IDLE = next(_counts([(0, 1, (c_char * 1)())]))
 
 _pool = Pool()
 empty, zeros = _pool.empty, _pool.zeros
 
 
 def created_bytes() -> int:
-    """Bytes of all buffers made so far in this process; stands still once every array finds an old one."""
+    """Bytes of all slabs made so far in this process; stands still once every array finds free memory."""
     return _pool.created_bytes

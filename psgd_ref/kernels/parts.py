@@ -7,8 +7,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from psgd_ref.core.arguments import choice
+
 # No step is smaller, so that w/Δ and 8/Δ stay finite in float32.
 SMALLEST_STEP = 1e-30
+# What Δ is at the beginning of a step, see `Part`.
+REFITS = ("given", "min-max", "learned")
 # Blocks are the turns of the threads; three arrays of this many numbers fit in the L2 cache.
 _BLOCK = 8192
 
@@ -21,6 +25,8 @@ class Part:
     levels   : targets are −levels … levels times Δ; 0 for the target zero alone, None for s = 1 (plain SGD)
     strength : λ, or "volume" for λ* of `core.scale.volume_strength`
     eps, cap : as in `core.Warp`
+    refit    : Δ at the beginning of every step: "min-max" makes it max|w|/levels, "learned" takes it to
+               Σ wk/Σ k² for the integers k that the weights have under the Δ before, "given" leaves it
     """
 
     start: int
@@ -30,6 +36,7 @@ class Part:
     strength: float | str = 1.0
     eps: float = 0.0
     cap: bool = False
+    refit: str = "min-max"
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class Parts:
     def of(cls, parts: Sequence[Part]) -> "Parts":
         """The parts, checked: in order, without overlap.
 
-        Raises ValueError for others, for a part of broken rows, or "volume" with a single target.
+        Raises ValueError for others, for broken rows, an unknown refit, or "volume" with a single target.
         """
         end = 0
         for part in parts:
@@ -53,6 +60,7 @@ class Parts:
                 raise ValueError(f"a part must be whole rows of its channels; got {part}")
             if part.strength == "volume" and part.levels == 0:
                 raise ValueError("strength 'volume' needs at least two targets; give a number instead")
+            choice("refit", part.refit, REFITS)
         return cls(tuple(parts))
 
     @cached_property
@@ -67,13 +75,19 @@ class Parts:
 
     @cached_property
     def whole(self) -> npt.NDArray[np.int64]:
-        """Start, channels, first slot and levels (−1 for None) of every part: (parts, 4)."""
+        """Start, channels, first slot, levels (−1 for None), number in `REFITS` of every part: (parts, 5)."""
         first = np.cumsum([0] + [part.channels for part in self.parts])
         rows = [
-            (part.start, part.channels, slot, -1 if part.levels is None else part.levels)
+            (
+                part.start,
+                part.channels,
+                slot,
+                -1 if part.levels is None else part.levels,
+                REFITS.index(part.refit),
+            )
             for part, slot in zip(self.parts, first, strict=False)
         ]
-        return np.array(rows, np.int64).reshape(-1, 4)
+        return np.array(rows, np.int64).reshape(-1, 5)
 
     @cached_property
     def real(self) -> npt.NDArray[np.float64]:
@@ -86,16 +100,16 @@ class Parts:
 
     @cached_property
     def blocks(self) -> npt.NDArray[np.int64]:
-        """Start, stop, part and first peak of every block, whole rows of one part: (blocks, 4)."""
-        rows, peak = [], 0
+        """Start, stop, part and first finding of every block, whole rows of one part: (blocks, 4)."""
+        rows, finding = [], 0
         for index, part in enumerate(self.parts):
             size = part.channels * max(1, _BLOCK // part.channels)
             for start in range(part.start, part.stop, size):
-                rows.append((start, min(part.stop, start + size), index, peak))
-                peak += part.channels
+                rows.append((start, min(part.stop, start + size), index, finding))
+                finding += part.channels
         return np.array(rows, np.int64).reshape(-1, 4)
 
     @cached_property
-    def peaks(self) -> int:
-        """Largest magnitudes that the blocks find: one for each channel of each block."""
+    def findings(self) -> int:
+        """What the blocks find out about Δ: one finding for each channel of each block."""
         return sum(self.parts[index].channels for index in self.blocks[:, 2])

@@ -107,6 +107,7 @@ def forward_plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pai
     )
 
 
+@lru_cache(maxsize=1024)
 def input_plans(
     x_shape: tuple[int, ...], dy_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
 ) -> list[Plan]:
@@ -222,6 +223,7 @@ class GradientPlan:
     tile: Shape
 
 
+@lru_cache(maxsize=1024)
 def gradient_plan(
     x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
 ) -> GradientPlan:

@@ -270,42 +270,77 @@ def cross_entropy(logits: Array, labels: Indices, label_smoothing: float) -> tup
     return float(-(target * log_p).sum() / count), (np.exp(log_p) - target) / count
 
 
-def min_max_steps(w: Array, parts: Parts) -> Array:
-    """Δ = max|w| / levels of every slot, 1 where all weights are 0 or the part has no grid: (slots,).
-
-    NaN or infinite where a part that has targets, if only zero, has such a weight.
-    """
-    steps = []
-    for part in parts.parts:
-        if part.levels is None:
-            steps.append(np.ones(part.channels))
-            continue
-        largest = np.abs(w[part.start : part.stop]).reshape(-1, part.channels).max(axis=0, initial=0)
-        step = np.maximum(largest / max(part.levels, 1), SMALLEST_STEP)
-        steps.append(np.where(np.isfinite(largest) & ((largest == 0) | (part.levels == 0)), 1, step))
-    return np.concatenate(steps).astype(w.dtype)
-
-
 def psgd_update(
-    w: Array, g: Array, v: Array, parts: Parts, steps: Array, lr: float, momentum: float, weight_decay: float
-) -> Array:
-    """PSGD with momentum and decay: v ← μ v + s(w) g + κ w, w ← w − η v. Modifies w and v in place.
+    w: Array,
+    g: Array,
+    v: Array,
+    parts: Parts,
+    steps: Array,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    grid_decay: float = 0.0,
+) -> bool:
+    """PSGD with momentum and decay to zero and to the grid: the optimiser's step in one call.
 
-    steps : the Δ of every slot (`min_max_steps`, or any other grid's)
-    Returns the min-max Δ of every slot for the new weights, so that the next step need not look for them.
+        v ← μ v + s(w) g + κ w + ρ (w − w̄),   w ← w − η v,   w̄ the target nearest to w
+
+    First the Δ of every slot is brought up to w as `Part.refit` says. Modifies `steps`, then w and v.
+
+    Parameters
+    ----------
+    steps : the Δ of every slot, (slots,)
+    weight_decay, grid_decay : κ and ρ; parts without targets have ρ = 0
+
+    Returns
+    -------
+    bool
+        False, and w and v as they were, where a part that has targets holds a weight that is not finite.
     """
+    steps[...] = fitted_steps(w, parts, steps)
+    if not np.isfinite(steps).all():
+        return False
     first = 0
     for part in parts.parts:
         span = slice(part.start, part.stop)
         rows, scale = w[span].reshape(-1, part.channels), np.ones_like(w[span]).reshape(-1, part.channels)
+        off_target = np.zeros_like(scale)
         for channel in range(part.channels if part.levels is not None else 0):
             targets = UniformGrid(float(steps[first + channel]), part.levels) if part.levels else Zero()
             column = rows[:, channel]
             scale[:, channel] = position_scale(column, targets, part.eps, part.strength, part.cap)
-        v[span] = momentum * v[span] + scale.ravel() * g[span] + weight_decay * w[span]
+            off_target[:, channel] = column - targets.nearest(column)
+        pull = weight_decay * w[span] + grid_decay * off_target.ravel()
+        v[span] = momentum * v[span] + scale.ravel() * g[span] + pull
         w[span] -= lr * v[span]
         first += part.channels
-    return min_max_steps(w, parts)
+    return True
+
+
+def fitted_steps(w: Array, parts: Parts, steps: Array) -> Array:
+    """The Δ of every slot brought up to w, (slots,); 1 where all weights are 0 or there is no grid.
+
+    NaN or infinite where a part that has targets, if only zero, has such a weight.
+    """
+    fitted = []
+    for part, (_, _, first, _, _) in zip(parts.parts, parts.whole, strict=True):
+        rows, before = (
+            w[part.start : part.stop].reshape(-1, part.channels),
+            steps[first : first + part.channels],
+        )
+        largest = np.abs(rows).max(axis=0, initial=0)
+        step: Array = before
+        if not part.levels:
+            step = np.ones(part.channels)
+        elif part.refit == "min-max":
+            step = np.where(largest == 0, 1, np.maximum(largest / part.levels, SMALLEST_STEP))
+        if part.levels and part.refit == "learned":
+            codes = np.clip(np.rint(rows / before), -part.levels, part.levels)
+            squares = (codes * codes).sum(axis=0)
+            learned = (rows * codes).sum(axis=0) / np.maximum(squares, 1)
+            step = np.where(squares > 0, np.maximum(learned, SMALLEST_STEP), before)
+        fitted.append(step if part.levels is None else np.where(np.isfinite(largest), step, largest))
+    return np.concatenate(fitted).astype(w.dtype)
 
 
 def fake_quantize(x: Array, step: float, offset: float, low: int, high: int) -> Array:

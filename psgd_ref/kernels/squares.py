@@ -1,50 +1,57 @@
 """The transforms of `winograd.py`, each for one square of pixels and one vector of channels.
 
 A transform multiplies by a small matrix from the left, then by its transpose from the right: first all
-columns of a square, then all lines of what that gives. The numbers are tiles of one register. The 16 of a
-4×4 square, ξ = 4·line + column, lie `plane` apart in V, M and D.
+columns of a square, then all lines of what that gives, which waits in `room`. The numbers are tiles of one
+register. The 36 of a 6×6 square, ξ = 6·line + column, lie `plane` apart in V, M and D.
+
+The points come in pairs ±p, and each pair shares its even and its odd half: e + p·o and e − p·o.
 """
 
 import numpy as np
 
 from psgd_ref.kernels.compile import LANES, inner
-from psgd_ref.kernels.tile import shape, tile_add, tile_load, tile_store, tile_subtract
+from psgd_ref.kernels.tile import (
+    shape,
+    tile_add,
+    tile_columns,
+    tile_full,
+    tile_load,
+    tile_multiply,
+    tile_multiply_add,
+    tile_store,
+    tile_subtract,
+)
 
-# The kernel's matrix; the others are the sums and differences in the functions below.
-G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
+# Outputs and inputs of a square, along each side.
+OUTPUTS, INPUTS = 4, 6
+PLACES = INPUTS * INPUTS
+# The points 0, ±√½, ±√2 and ∞.
+_INNER, _OUTER = np.sqrt(0.5), np.sqrt(2.0)
+
+
 VECTOR = shape(1, 1, LANES)
 # What a tile of zeros is loaded from.
 NOTHING = np.zeros(2 * LANES, np.float32)
+# Room for a square between the two halves of a transform.
+ROOM = PLACES * LANES
 
-
-@inner
-def _times_b(d):
-    """Bᵀ d, of four."""
-    return (
-        tile_subtract(d[0], d[2]),
-        tile_add(d[1], d[2]),
-        tile_subtract(d[2], d[1]),
-        tile_subtract(d[1], d[3]),
-    )
-
-
-@inner
-def _times_a(m):
-    """Aᵀ m, of four."""
-    return (
-        tile_add(tile_add(m[0], m[1]), m[2]),
-        tile_subtract(tile_subtract(m[1], m[2]), m[3]),
-    )
+_HALF, _TWO, _FIVE_HALVES = np.float32(0.5), np.float32(2), np.float32(2.5)
+_P, _Q = np.float32(_INNER), np.float32(_OUTER)
+_P3, _Q3 = np.float32(_INNER**3), np.float32(_OUTER**3)
+# One over the product of the distances of ±√½, and of ±√2, from the other points.
+_BY_P, _BY_Q = np.float32(-2 / 3), np.float32(1 / 6)
 
 
 @inner
 def _load(a, at, step, vector):
-    """Four numbers of a column or line, `step` apart."""
+    """Six numbers of a column or line, `step` apart."""
     return (
         tile_load(vector, a, at, 0),
         tile_load(vector, a, at + step, 0),
         tile_load(vector, a, at + 2 * step, 0),
         tile_load(vector, a, at + 3 * step, 0),
+        tile_load(vector, a, at + 4 * step, 0),
+        tile_load(vector, a, at + 5 * step, 0),
     )
 
 
@@ -54,44 +61,178 @@ def _store(values, a, at, step):
     tile_store(values[1], a, at + step, 0)
     tile_store(values[2], a, at + 2 * step, 0)
     tile_store(values[3], a, at + 3 * step, 0)
+    tile_store(values[4], a, at + 4 * step, 0)
+    tile_store(values[5], a, at + 5 * step, 0)
 
 
 @inner
-def transform_input(x, at, down, right, v, to, plane, vector):
+def _load_four(a, at, step, vector):
+    return (
+        tile_load(vector, a, at, 0),
+        tile_load(vector, a, at + step, 0),
+        tile_load(vector, a, at + 2 * step, 0),
+        tile_load(vector, a, at + 3 * step, 0),
+    )
+
+
+@inner
+def _store_four(values, a, at, step):
+    tile_store(values[0], a, at, 0)
+    tile_store(values[1], a, at + step, 0)
+    tile_store(values[2], a, at + 2 * step, 0)
+    tile_store(values[3], a, at + 3 * step, 0)
+
+
+@inner
+def _load_three(a, at, step, vector):
+    return (
+        tile_load(vector, a, at, 0),
+        tile_load(vector, a, at + step, 0),
+        tile_load(vector, a, at + 2 * step, 0),
+    )
+
+
+@inner
+def _store_three(values, a, at, step):
+    tile_store(values[0], a, at, 0)
+    tile_store(values[1], a, at + step, 0)
+    tile_store(values[2], a, at + 2 * step, 0)
+
+
+@inner
+def _plus(x, factor, y, vector):
+    """x + factor · y."""
+    return tile_multiply_add(tile_full(vector, factor), y, x)
+
+
+@inner
+def _times(factor, x, vector):
+    return tile_multiply(tile_full(vector, factor), x)
+
+
+@inner
+def _times_b(d, vector):
+    """Bᵀ d, of six."""
+    even_p, odd_p = _plus(d[4], -_TWO, d[2], vector), _plus(d[3], -_TWO, d[1], vector)
+    even_q, odd_q = _plus(d[4], -_HALF, d[2], vector), _plus(d[3], -_HALF, d[1], vector)
+    return (
+        _plus(tile_add(d[0], d[4]), -_FIVE_HALVES, d[2], vector),
+        _plus(even_p, _P, odd_p, vector),
+        _plus(even_p, -_P, odd_p, vector),
+        _plus(even_q, _Q, odd_q, vector),
+        _plus(even_q, -_Q, odd_q, vector),
+        _plus(tile_add(d[1], d[5]), -_FIVE_HALVES, d[3], vector),
+    )
+
+
+@inner
+def transform_input(x, at, down, right, room, v, to, plane, vector):
     """v[to + ξ plane] = Bᵀ d B, d the square at x[at]."""
-    a = _times_b(_load(x, at, down, vector))
-    b = _times_b(_load(x, at + right, down, vector))
-    c = _times_b(_load(x, at + 2 * right, down, vector))
-    d = _times_b(_load(x, at + 3 * right, down, vector))
-    _store(_times_b((a[0], b[0], c[0], d[0])), v, to, plane)
-    _store(_times_b((a[1], b[1], c[1], d[1])), v, to + 4 * plane, plane)
-    _store(_times_b((a[2], b[2], c[2], d[2])), v, to + 8 * plane, plane)
-    _store(_times_b((a[3], b[3], c[3], d[3])), v, to + 12 * plane, plane)
+    lanes = tile_columns(vector)
+    for j in range(INPUTS):
+        _store(_times_b(_load(x, at + j * right, down, vector), vector), room, j * lanes, INPUTS * lanes)
+    for i in range(INPUTS):
+        line = _load(room, i * INPUTS * lanes, lanes, vector)
+        _store(_times_b(line, vector), v, to + i * INPUTS * plane, plane)
 
 
 @inner
-def transform_output(m, at, plane, vector):
-    """Both lines of Aᵀ M A, M the numbers m[at + ξ plane]."""
-    a = _times_a(_load(m, at, 4 * plane, vector))
-    b = _times_a(_load(m, at + plane, 4 * plane, vector))
-    c = _times_a(_load(m, at + 2 * plane, 4 * plane, vector))
-    d = _times_a(_load(m, at + 3 * plane, 4 * plane, vector))
-    return _times_a((a[0], b[0], c[0], d[0])), _times_a((a[1], b[1], c[1], d[1]))
+def _times_a(m, vector):
+    """Aᵀ m, of six."""
+    even_p, odd_p = tile_add(m[1], m[2]), tile_subtract(m[1], m[2])
+    even_q, odd_q = tile_add(m[3], m[4]), tile_subtract(m[3], m[4])
+    return (
+        tile_add(tile_add(m[0], even_p), even_q),
+        _plus(_times(_P, odd_p, vector), _Q, odd_q, vector),
+        _plus(_times(_HALF, even_p, vector), _TWO, even_q, vector),
+        _plus(_plus(m[5], _P3, odd_p, vector), _Q3, odd_q, vector),
+    )
 
 
 @inner
-def _expand(y, zero):
-    """A y, of two."""
-    return (y[0], tile_add(y[0], y[1]), tile_subtract(y[0], y[1]), tile_subtract(zero, y[1]))
+def transform_output(m, at, plane, room, vector):
+    """room[(4 line + column) lanes] = Aᵀ M A, M the numbers m[at + ξ plane]."""
+    lanes = tile_columns(vector)
+    for j in range(INPUTS):
+        y = _times_a(_load(m, at + j * plane, INPUTS * plane, vector), vector)
+        _store_four(y, room, j * lanes, INPUTS * lanes)
+    for i in range(OUTPUTS):
+        y = _times_a(_load(room, i * INPUTS * lanes, lanes, vector), vector)
+        _store_four(y, room, i * OUTPUTS * lanes, lanes)
 
 
 @inner
-def transform_gradient(dy, at, down, right, d, to, plane, vector):
+def _expand(y, vector):
+    """A y, of four."""
+    even_p, odd_p = _plus(y[0], _HALF, y[2], vector), _plus(y[1], _HALF, y[3], vector)
+    even_q, odd_q = _plus(y[0], _TWO, y[2], vector), _plus(y[1], _TWO, y[3], vector)
+    return (
+        y[0],
+        _plus(even_p, _P, odd_p, vector),
+        _plus(even_p, -_P, odd_p, vector),
+        _plus(even_q, _Q, odd_q, vector),
+        _plus(even_q, -_Q, odd_q, vector),
+        y[3],
+    )
+
+
+@inner
+def transform_gradient(dy, at, down, right, room, d, to, plane, vector):
     """d[to + ξ plane] = A dy Aᵀ, dy the square at dy[at]."""
-    zero = tile_load(vector, NOTHING, 0, 0)
-    a = _expand((tile_load(vector, dy, at, 0), tile_load(vector, dy, at + down, 0)), zero)
-    b = _expand((tile_load(vector, dy, at + right, 0), tile_load(vector, dy, at + down + right, 0)), zero)
-    _store(_expand((a[0], b[0]), zero), d, to, plane)
-    _store(_expand((a[1], b[1]), zero), d, to + 4 * plane, plane)
-    _store(_expand((a[2], b[2]), zero), d, to + 8 * plane, plane)
-    _store(_expand((a[3], b[3]), zero), d, to + 12 * plane, plane)
+    lanes = tile_columns(vector)
+    for j in range(OUTPUTS):
+        column = _expand(_load_four(dy, at + j * right, down, vector), vector)
+        _store(column, room, j * lanes, OUTPUTS * lanes)
+    for i in range(INPUTS):
+        line = _expand(_load_four(room, i * OUTPUTS * lanes, lanes, vector), vector)
+        _store(line, d, to + i * INPUTS * plane, plane)
+
+
+@inner
+def _times_g(g, vector):
+    """G g, of three."""
+    even_p, odd_p = _times(_BY_P, _plus(g[0], _HALF, g[2], vector), vector), _times(_BY_P * _P, g[1], vector)
+    even_q, odd_q = _times(_BY_Q, _plus(g[0], _TWO, g[2], vector), vector), _times(_BY_Q * _Q, g[1], vector)
+    return (
+        g[0],
+        tile_add(even_p, odd_p),
+        tile_subtract(even_p, odd_p),
+        tile_add(even_q, odd_q),
+        tile_subtract(even_q, odd_q),
+        g[2],
+    )
+
+
+@inner
+def transform_weights(w, at, down, right, room, u, to, plane, vector):
+    """u[to + ξ plane] = G g Gᵀ, g the kernel at w[at]."""
+    lanes = tile_columns(vector)
+    for j in range(3):
+        _store(_times_g(_load_three(w, at + j * right, down, vector), vector), room, j * lanes, 3 * lanes)
+    for i in range(INPUTS):
+        line = _times_g(_load_three(room, i * 3 * lanes, lanes, vector), vector)
+        _store(line, u, to + i * INPUTS * plane, plane)
+
+
+@inner
+def _contract(u, vector):
+    """Gᵀ u, of six."""
+    even_p, odd_p = _times(_BY_P, tile_add(u[1], u[2]), vector), tile_subtract(u[1], u[2])
+    even_q, odd_q = _times(_BY_Q, tile_add(u[3], u[4]), vector), tile_subtract(u[3], u[4])
+    return (
+        tile_add(tile_add(u[0], even_p), even_q),
+        _plus(_times(_BY_P * _P, odd_p, vector), _BY_Q * _Q, odd_q, vector),
+        _plus(_plus(u[5], _HALF, even_p, vector), _TWO, even_q, vector),
+    )
+
+
+@inner
+def transform_sums(u, at, plane, room, dg, to, down, right, vector):
+    """dg[to + i down + j right] = Gᵀ dU G, dU the numbers u[at + ξ plane]."""
+    lanes = tile_columns(vector)
+    for j in range(INPUTS):
+        column = _contract(_load(u, at + j * plane, INPUTS * plane, vector), vector)
+        _store_three(column, room, j * lanes, INPUTS * lanes)
+    for i in range(3):
+        line = _contract(_load(room, i * INPUTS * lanes, lanes, vector), vector)
+        _store_three(line, dg, to + i * down, right)

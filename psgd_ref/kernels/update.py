@@ -1,111 +1,105 @@
-"""The optimiser step in one pass over memory, w, g and v each read once.
+"""The optimiser step in one call: the Δ of the grids, then momentum, decay and move.
 
-    u = μ v + s(w) g + κ w,   v ← u,   w ← w − η u,   s = λ(d + ε),   d = |w − Δ·clip(rint(w/Δ), ±levels)|
+    u = μ v + s(w) g + κ w + ρ (w − w̄),   v ← u,   w ← w − η u
+    s = λ(d + ε),   d = |w − w̄|,   w̄ = Δ·clip(rint(w/Δ), ±levels)
 
-The same pass takes the largest |w| of the new weights, which gives the Δ of the next step: the vector is
-not read twice. Threads take blocks of one part. Where every channel has a Δ of its own, what differs from
-channel to channel is first repeated in a table as long as a strip of whole rows, so that the loop over the
-strip has no remainders.
+Δ must be known before the first weight moves, so w is read twice: a look at all weights, from which each Δ
+follows, then the step. The second reading finds them in the cache. That spares remembering a Δ that whoever
+writes to w between two steps would make wrong.
+
+Threads take blocks of one part. Where every channel has a Δ of its own, what differs from channel to channel
+is first repeated in a table as long as a strip of whole rows, so that the loop over the strip has no
+remainders.
 
 Largest magnitudes are compared by their bits: without its sign bit a float is ordered as a whole number is,
 ±inf above all numbers and NaN above that.
 """
 
 import numpy as np
-import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.kernels.compile import body, inner, kernel
+from psgd_ref.kernels.compile import body, inner, kernel, reordering
 from psgd_ref.kernels.parallel import THREADS, for_each
-from psgd_ref.kernels.parts import SMALLEST_STEP, Parts
+from psgd_ref.kernels.parts import REFITS, SMALLEST_STEP, Parts
 
 _STRIP = 512
+# Of a thread: two rows for what it looks at, and five for what the formula needs of every channel.
+_ROWS = 7
 _SMALLEST = np.float32(SMALLEST_STEP)
-_ONE, _INFINITY = np.float32(1), np.float32(np.inf)
+_ZERO, _ONE, _INFINITY = np.float32(0), np.float32(1), np.float32(np.inf)
 _MAGNITUDE = np.int32(0x7FFFFFFF)
-
-
-def min_max_steps(w: Array, parts: Parts) -> Array:
-    """As `reference.min_max_steps`."""
-    steps, peaks = np.empty(parts.slots, np.float32), np.empty(parts.peaks, np.int32)
-    bits = w.view(np.int32)
-    if _per_tensor(parts):
-        _tensor_peaks(bits, peaks, parts.blocks, parts.whole)
-    else:
-        _channel_peaks(bits, _found(), peaks, parts.blocks, parts.whole)
-    _gather(peaks, steps, parts.blocks, parts.whole)
-    return steps
+_LEARNED, _MIN_MAX = REFITS.index("learned"), REFITS.index("min-max")
 
 
 def psgd_update(
-    w: Array, g: Array, v: Array, parts: Parts, steps: Array, lr: float, momentum: float, weight_decay: float
-) -> Array:
+    w: Array,
+    g: Array,
+    v: Array,
+    parts: Parts,
+    steps: Array,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    grid_decay: float = 0.0,
+) -> bool:
     """As `reference.psgd_update`."""
-    following, peaks = np.empty(parts.slots, np.float32), np.empty(parts.peaks, np.int32)
-    rates = (np.float32(lr), np.float32(momentum), np.float32(weight_decay))
-    steps = np.ascontiguousarray(steps)
-    if _per_tensor(parts):
-        _update_tensors(w, g, v, steps, peaks, parts.blocks, parts.whole, parts.real, rates)
-    else:
-        tables = np.empty((THREADS, 5, _STRIP), np.float32)
-        _update_channels(
-            w, w.view(np.int32), g, v, steps, tables, _found(), peaks, parts.blocks, parts.whole,
-            parts.real, rates,
-        )  # fmt: skip
-    _gather(peaks, following, parts.blocks, parts.whole)
-    return following
-
-
-def _per_tensor(parts: Parts) -> bool:
-    """Whether no part has a Δ for each of its channels; that case has kernels that compile faster."""
-    return parts.slots == len(parts.parts)
-
-
-def _found() -> npt.NDArray[np.int32]:
-    """Room for the largest magnitudes in the places of a strip."""
-    return np.empty((THREADS, _STRIP), np.int32)
+    # Parts with one Δ each have kernels that compile faster.
+    step = _step_tensors if parts.slots == len(parts.parts) else _step_channels
+    rates = (np.float32(lr), np.float32(momentum), np.float32(weight_decay), np.float32(grid_decay))
+    room = np.empty((THREADS, _ROWS, _STRIP), np.float32)
+    found = np.empty((parts.findings, 2))
+    done: bool = step(w, g, v, steps, found, room, parts.blocks, parts.whole, parts.real, rates)
+    return done
 
 
 @kernel
-def _tensor_peaks(bits, peaks, blocks, parts):
-    for_each(len(blocks), bits.size, _peak_of_block, (bits, peaks, blocks, parts))
+def _step_tensors(w, g, v, steps, found, room, blocks, parts, options, rates):
+    for_each(len(blocks), w.size, _look_at_block, (w, steps, found, room, blocks, parts))
+    if not _fit(found, steps, blocks, parts):
+        return False
+    for_each(len(blocks), w.size, _update_block, (w, g, v, steps, blocks, parts, options, rates))
+    return True
 
 
 @kernel
-def _channel_peaks(bits, found, peaks, blocks, parts):
-    for_each(len(blocks), bits.size, _peaks_of_block, (bits, found, peaks, blocks, parts))
+def _step_channels(w, g, v, steps, found, room, blocks, parts, options, rates):
+    for_each(len(blocks), w.size, _look_at_rows, (w, steps, found, room, blocks, parts))
+    if not _fit(found, steps, blocks, parts):
+        return False
+    for_each(len(blocks), w.size, _update_rows, (w, g, v, steps, room, blocks, parts, options, rates))
+    return True
 
 
-@kernel
-def _update_tensors(w, g, v, steps, peaks, blocks, parts, options, rates):
-    arguments = (w, g, v, steps, peaks, blocks, parts, options, rates)
-    for_each(len(blocks), w.size, _update_block, arguments)
-
-
-@kernel
-def _update_channels(w, bits, g, v, steps, tables, found, peaks, blocks, parts, options, rates):
-    arguments = (w, bits, g, v, steps, tables, found, peaks, blocks, parts, options, rates)
-    for_each(len(blocks), w.size, _update_rows, arguments)
-
-
-@kernel
-def _gather(peaks, steps, blocks, parts):
-    """Δ = max|w| / levels from the peaks of the blocks; 1 where it would be 0 or has no meaning."""
-    largest = steps.view(np.int32)
-    for s in range(len(steps)):
-        largest[s] = 0
-    for b in range(len(blocks)):
-        _, channels, slot, _ = parts[blocks[b, 2]]
-        for c in range(channels):
-            largest[slot + c] = max(largest[slot + c], peaks[blocks[b, 3] + c])
+@inner
+def _fit(found, steps, blocks, parts):
+    """The Δ of every slot from what the blocks found, in their order; whether all are finite."""
+    finite, begin = True, 0
     for p in range(len(parts)):
-        _, channels, slot, levels = parts[p]
-        for c in range(slot, slot + channels):
-            if not np.isfinite(steps[c]):
-                continue
-            step = steps[c] / np.float32(max(levels, 1))
-            step = _SMALLEST if step < _SMALLEST else step
-            steps[c] = step if levels > 0 and steps[c] != 0 else _ONE
+        _, channels, slot, levels, refit = parts[p]
+        end = begin
+        while end < len(blocks) and blocks[end, 2] == p:
+            end += 1
+        for c in range(channels):
+            # max|w| and nothing, or Σ wk and Σ k².
+            largest, squares = 0.0, 0.0
+            for b in range(begin, end):
+                first, second = found[blocks[b, 3] + c, 0], found[blocks[b, 3] + c, 1]
+                if refit == _LEARNED and levels > 0:
+                    largest, squares = largest + first, squares + second
+                elif first > largest or np.isnan(first):
+                    largest = first
+            if not np.isfinite(largest):
+                steps[slot + c], finite = largest, False
+            elif levels <= 0:
+                steps[slot + c] = _ONE
+            elif refit == _LEARNED:
+                if squares > 0:
+                    steps[slot + c] = max(np.float32(largest / squares), _SMALLEST)
+            elif refit == _MIN_MAX:
+                step = max(np.float32(largest) / np.float32(levels), _SMALLEST)
+                steps[slot + c] = step if largest > 0 else _ONE
+        begin = end
+    return finite
 
 
 @inner
@@ -114,46 +108,42 @@ def _magnitude(bits):
     return np.int32(bits & _MAGNITUDE)
 
 
-@body
-def _peak_of_block(index, worker, bits, peaks, blocks, parts):
-    start, stop, part, first_peak = blocks[index]
-    piece, peak = bits[start:stop], np.int32(0)
-    if parts[part, 3] >= 0:  # it has targets
-        for i in range(piece.size):
-            peak = max(peak, _magnitude(piece[i]))
-    peaks[first_peak] = peak
-
-
-@body
-def _peaks_of_block(index, worker, bits, found, peaks, blocks, parts):
-    start, stop, part, first_peak = blocks[index]
-    _, channels, _, levels = parts[part]
-    if levels < 0:  # no targets
-        for c in range(channels):
-            peaks[first_peak + c] = 0
-    else:
-        _find_peaks(bits[start:stop], found[worker], peaks[first_peak : first_peak + channels])
-
-
 @inner
-def _find_peaks(bits, found, peaks):
-    """The largest magnitude of every channel in whole rows of channels."""
-    channels = len(peaks)
-    for c in range(channels):
-        peaks[c] = 0
-    strip = _strip(channels)
-    for i in range(len(found)):
-        found[i] = 0
-    for lo in range(0, bits.size, strip):
-        piece = bits[lo : min(lo + strip, bits.size)]
-        for i in range(piece.size):
-            found[i] = max(found[i], _magnitude(piece[i]))
-        if channels > _STRIP or lo + strip >= bits.size:
-            c = lo % channels
-            for i in range(strip):
-                peaks[c] = max(peaks[c], found[i])
-                found[i] = 0
-                c = c + 1 if c + 1 < channels else 0
+def _code(x, inverse, last):
+    """clip(rint(x/Δ), ±last)."""
+    # Times 1/Δ: a division takes ten times as long, and at a tie both targets are equally far.
+    code = np.rint(x * inverse)
+    code = last if code > last else code
+    return -last if code < -last else code
+
+
+@reordering
+def _sums_of_codes(x, inverse, last):
+    """Σ xk and Σ k² for the codes k of x."""
+    products, squares = _ZERO, _ZERO
+    for i in range(x.size):
+        code = _code(x[i], inverse, last)
+        products += x[i] * code
+        squares += code * code
+    return products, squares
+
+
+@body
+def _look_at_block(index, worker, w, steps, found, room, blocks, parts):
+    """max|w| of a block, or Σ wk and Σ k²."""
+    start, stop, part, finding = blocks[index]
+    _, _, slot, levels, refit = parts[part]
+    x, peak = w[start:stop], np.int32(0)
+    if refit == _LEARNED and levels > 0:
+        products, squares = _sums_of_codes(x, _ONE / steps[slot], np.float32(levels))
+        found[finding, 0], found[finding, 1] = products, squares
+    else:
+        if levels >= 0:  # it has targets
+            bits = x.view(np.int32)
+            for i in range(x.size):
+                peak = max(peak, _magnitude(bits[i]))
+        room[worker, 0].view(np.int32)[0] = peak
+        found[finding, 0] = room[worker, 0, 0]
 
 
 @inner
@@ -162,16 +152,50 @@ def _strip(channels):
     return channels * (_STRIP // channels) if channels <= _STRIP else _STRIP
 
 
+@body
+def _look_at_rows(index, worker, w, steps, found, room, blocks, parts):
+    """The same for every channel of whole rows."""
+    start, stop, part, finding = blocks[index]
+    _, channels, slot, levels, refit = parts[part]
+    learned, last, strip = refit == _LEARNED and levels > 0, np.float32(max(levels, 0)), _strip(channels)
+    first, second, inverse = room[worker, 0], room[worker, 1], room[worker, 2]
+    found[finding : finding + channels] = 0
+    first[:] = _ZERO
+    second[:] = _ZERO
+    for lo in range(start, stop if levels >= 0 else start, strip):
+        piece, channel = w[lo : min(lo + strip, stop)], (lo - start) % channels
+        if learned:
+            if lo == start or channels > _STRIP:
+                for i in range(piece.size):
+                    inverse[i] = _ONE / steps[slot + (channel + i) % channels]
+            for i in range(piece.size):
+                code = _code(piece[i], inverse[i], last)
+                first[i] += piece[i] * code
+                second[i] += code * code
+        else:
+            bits, peaks = piece.view(np.int32), first.view(np.int32)
+            for i in range(piece.size):
+                peaks[i] = max(peaks[i], _magnitude(bits[i]))
+        if channels > _STRIP or lo + strip >= stop:
+            for i in range(strip):
+                place = finding + (channel + i) % channels
+                if learned:
+                    found[place, 0] += first[i]
+                    found[place, 1] += second[i]
+                elif first[i] > found[place, 0] or np.isnan(first[i]):
+                    found[place, 0] = first[i]
+                first[i], second[i] = _ZERO, _ZERO
+
+
 @inner
-def _velocity(x, dx, u, step, inverse, last, slope, offset, reach, momentum, weight_decay):
-    """μ v + s(w) g + κ w, with s = slope·min(d, reach) + offset."""
-    # Times 1/Δ: a division takes ten times as long, and at a tie both targets are equally far.
-    place = np.rint(x * inverse)
-    place = last if place > last else place
-    place = -last if place < -last else place
-    d = abs(x - place * step)
+def _velocity(x, dx, u, step, inverse, last, slope, offset, reach, rates):
+    """μ v + s(w) g + κ w + ρ (w − w̄), with s = slope·min(d, reach) + offset."""
+    _, momentum, weight_decay, grid_decay = rates
+    off_target = x - _code(x, inverse, last) * step
+    d = abs(off_target)
     d = reach if d > reach else d
-    return momentum * u + ((slope * d + offset) * dx + weight_decay * x)
+    # Last, so that the rest rounds as it does without.
+    return momentum * u + ((slope * d + offset) * dx + weight_decay * x) + grid_decay * off_target
 
 
 @inner
@@ -185,35 +209,34 @@ def _scale(step, levels, option):
     return np.float32(slope), np.float32(offset), np.float32(reach)
 
 
+@inner
+def _own_rates(rates, levels):
+    """Those of a part: without targets there is none to be pulled to."""
+    lr, momentum, weight_decay, grid_decay = rates
+    return lr, momentum, weight_decay, grid_decay if levels >= 0 else _ZERO
+
+
 @body
-def _update_block(index, worker, w, g, v, steps, peaks, blocks, parts, options, rates):
-    start, stop, part, first_peak = blocks[index]
-    _, _, slot, levels = parts[part]
-    lr, momentum, weight_decay = rates
-    step, last = steps[slot], np.float32(max(levels, 0))
+def _update_block(index, worker, w, g, v, steps, blocks, parts, options, rates):
+    start, stop, part, _ = blocks[index]
+    _, _, slot, levels, _ = parts[part]
+    own, step, last = _own_rates(rates, levels), steps[slot], np.float32(max(levels, 0))
     inverse = _ONE / step
     slope, offset, reach = _scale(step, levels, options[part])
     x, dx, u = w[start:stop], g[start:stop], v[start:stop]
-    peak = np.int32(0)
     for i in range(x.size):
-        velocity = _velocity(
-            x[i], dx[i], u[i], step, inverse, last, slope, offset, reach, momentum, weight_decay
-        )
-        moved = np.float32(x[i] - lr * velocity)
-        u[i], x[i] = velocity, moved
-        peak = max(peak, _magnitude(moved.view(np.int32)))
-    peaks[first_peak] = peak
+        velocity = _velocity(x[i], dx[i], u[i], step, inverse, last, slope, offset, reach, own)
+        u[i] = velocity
+        x[i] -= own[0] * velocity
 
 
 @body
-def _update_rows(index, worker, w, bits, g, v, steps, tables, found, peaks, blocks, parts, options, rates):
-    start, stop, part, first_peak = blocks[index]
-    _, channels, slot, levels = parts[part]
-    lr, momentum, weight_decay = rates
-    last = np.float32(max(levels, 0))
-    step, inverse = tables[worker, 0], tables[worker, 1]
-    slope, offset, reach = tables[worker, 2], tables[worker, 3], tables[worker, 4]
-    strip = _strip(channels)
+def _update_rows(index, worker, w, g, v, steps, room, blocks, parts, options, rates):
+    start, stop, part, _ = blocks[index]
+    _, channels, slot, levels, _ = parts[part]
+    own, last, strip = _own_rates(rates, levels), np.float32(max(levels, 0)), _strip(channels)
+    step, inverse = room[worker, 2], room[worker, 3]
+    slope, offset, reach = room[worker, 4], room[worker, 5], room[worker, 6]
     for lo in range(start, stop, strip):
         size, first = min(strip, stop - lo), (lo - start) % channels
         if lo == start or channels > _STRIP:
@@ -222,25 +245,14 @@ def _update_rows(index, worker, w, bits, g, v, steps, tables, found, peaks, bloc
                 step[i] = steps[slot + (first + i) % channels]
                 inverse[i] = _ONE / step[i]
                 slope[i], offset[i], reach[i] = _scale(step[i], levels, options[part])
-            for table in range(5):
-                row = tables[worker, table]
+            for table in range(2, _ROWS):
+                row = room[worker, table]
                 for i in range(count, size):
                     row[i] = row[i - count]
         x, dx, u = w[lo : lo + size], g[lo : lo + size], v[lo : lo + size]
         for i in range(size):
             velocity = _velocity(
-                x[i],
-                dx[i],
-                u[i],
-                step[i],
-                inverse[i],
-                last,
-                slope[i],
-                offset[i],
-                reach[i],
-                momentum,
-                weight_decay,
+                x[i], dx[i], u[i], step[i], inverse[i], last, slope[i], offset[i], reach[i], own
             )
             u[i] = velocity
-            x[i] -= lr * velocity
-    _find_peaks(bits[start:stop], found[worker], peaks[first_peak : first_peak + channels])
+            x[i] -= own[0] * velocity

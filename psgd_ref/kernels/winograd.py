@@ -1,17 +1,21 @@
-"""3×3 convolution at stride 1 with 16 multiplications where the plain sum needs 36: Winograd's F(2×2, 3×3).
+"""3×3 convolution at stride 1 with 36 multiplications where the plain sum needs 144: Winograd's F(4×4, 3×3).
 
-A square of 4×4 inputs d gives a square of 2×2 outputs y of the kernel g:
+A square of 6×6 inputs d gives a square of 4×4 outputs y of the kernel g:
 
     y = Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A
 
-         ⎡ 1  0 −1  0 ⎤       ⎡ 1  0  0 ⎤
-    Bᵀ = ⎢ 0  1  1  0 ⎥   G = ⎢ ½  ½  ½ ⎥   Aᵀ = ⎡ 1  1  1  0 ⎤
-         ⎢ 0 −1  1  0 ⎥       ⎢ ½ −½  ½ ⎥        ⎣ 0  1 −1 −1 ⎦
-         ⎣ 0  1  0 −1 ⎦       ⎣ 0  0  1 ⎦
+It is multiplication of polynomials by their values at points, here 0, ±p, ±q and ∞ with p = √½ and q = √2:
 
-B and A cost additions only, and squares are transformed once for all channels of the other side: the sum
-over input channels goes inside the bracket. So the work is 16 matrix products, one for each place ξ of a
-square, over many squares s,
+         ⎡ 1   0  −5⁄2   0   1  0 ⎤       ⎡  1     0     0  ⎤        ⎡ 1  1   1   1   1  0 ⎤
+         ⎢ 0  −2p  −2    p   1  0 ⎥       ⎢ −2⁄3 −2p⁄3 −1⁄3 ⎥   Aᵀ = ⎢ 0  p  −p   q  −q  0 ⎥
+    Bᵀ = ⎢ 0   2p  −2   −p   1  0 ⎥   G = ⎢ −2⁄3  2p⁄3 −1⁄3 ⎥        ⎢ 0  ½   ½   2   2  0 ⎥
+         ⎢ 0  −q⁄2 −½    q   1  0 ⎥       ⎢  1⁄6  q⁄6   1⁄3 ⎥        ⎣ 0  p³ −p³  q³ −q³ 1 ⎦
+         ⎢ 0   q⁄2 −½   −q   1  0 ⎥       ⎢  1⁄6 −q⁄6   1⁄3 ⎥
+         ⎣ 0   1    0  −5⁄2  0  1 ⎦       ⎣  0     0     1  ⎦
+
+B and A cost additions, and squares are transformed once for all channels of the other side: the sum over
+input channels goes inside the bracket. So the work is 36 matrix products, one for each place ξ of a square,
+over many squares s,
 
     M[ξ, s, o] = Σ_c V[ξ, s, c] · U[ξ, c, o],   V = Bᵀ d B,  U = G g Gᵀ,
 
@@ -23,15 +27,16 @@ The gradient of the input is a forward convolution with flipped weights. A few i
 into a scratch with a zero border, and of their squares a few at a time are transformed, multiplied and
 transformed back, all within the cache of one core.
 
-Rounding errors are those of the plain sum or less. Where an input is NaN or infinite the same outputs are
-not finite (each d reaches the y that it reaches in the plain sum, and no other), but an infinity may arrive
-as NaN, ∞ − ∞, and in the gradient of the weights such an input at the image's edge may spoil a tap that it
-does not meet in the plain sum. As `conv.py` says, results that are not finite are worked out anew.
+Rounding errors are two to three times those of the plain sum; with the points ±1, ±2 that are often used
+they would be six times. What is not finite would spread over a square, so where a result is not finite the
+caller takes the plain sum instead.
 
-Source: Winograd 1980; for convolutions Lavin and Gray 2016.
+Source: Winograd 1980; for convolutions Lavin and Gray 2016; points that are not whole numbers, Barabasz,
+Anderson, Soodhalter, Gregg 2020.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,258 +49,325 @@ from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Pair
 from psgd_ref.kernels.squares import (
     NOTHING,
+    OUTPUTS,
+    PLACES,
+    ROOM,
     VECTOR,
-    G,
     transform_gradient,
     transform_input,
     transform_output,
+    transform_sums,
+    transform_weights,
 )
-from psgd_ref.kernels.tile import tile_add, tile_columns, tile_load, tile_rank1, tile_rows, tile_store
+from psgd_ref.kernels.tile import (
+    tile_add,
+    tile_columns,
+    tile_load,
+    tile_multiply_add,
+    tile_rank1,
+    tile_rows,
+    tile_store,
+)
 
 # Squares that are transformed and multiplied at a time, a multiple of every tile's height: V and M of 64
-# channels fill half of an L2 cache.
-_SQUARES = 48
-# Channels from which the multiplications saved outweigh the transforms, of a convolution and of the gradient
-# of its weights, and products (inputs × outputs × pixels) of an image from which they outweigh U.
-SUMS, GRADIENT = 32, 16
-_PRODUCTS = 1 << 18
-# Between the planes of V and of M, so that the 16 numbers of a square do not share a set of the L1 cache.
+# channels fill the L2 cache.
+_SQUARES = 24
+# Channels from which the multiplications saved outweigh the transforms, and products (inputs × outputs ×
+# pixels) of an image from which they outweigh U.
+CHANNELS = 16
+_PRODUCTS = 1 << 16
+# Between the planes of V and of M, so that the 36 numbers of a square do not share a set of the L1 cache.
 _GAP = 16
+# Weight gradients are summed in so many parts, whatever the number of threads, then the parts in order.
+_PARTS = 16
+# Numbers of the weights that a thread sums at a time.
+_SHARE = 1024
+
+
+class Cut(NamedTuple):
+    """How images are cut into squares, and where things lie in a thread's memory.
+
+    images, height, width : how many, and lines of an image and numbers in a line
+    down, right, rows, columns : squares of an image, and lines and pixels of a result
+    inputs, outputs, padded : channels; padded to whole tiles
+    stack, size, line, at : images at a time, numbers in a bordered one and in its line, offset of the image
+    v_plane, m_plane : distances between the places of V and of M (or D)
+    v, m, room, sums : offsets of V, M, `room` and the sums; the bordered images come first
+    """
+
+    images: int
+    height: int
+    width: int
+    down: int
+    right: int
+    rows: int
+    columns: int
+    inputs: int
+    outputs: int
+    padded: int
+    stack: int
+    size: int
+    line: int
+    at: int
+    v_plane: int
+    m_plane: int
+    v: int
+    m: int
+    room: int
+    sums: int
 
 
 @lru_cache(maxsize=1024)
-def pays(
-    image: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair, channels: int
-) -> bool:
-    """Whether to convolve images (H, W, C) so: 3×3 at stride 1, channels in whole vectors, enough work.
-
-    channels : the least, `SUMS` or `GRADIENT`
-    """
+def pays(image: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> bool:
+    """Whether to convolve images (H, W, C) so: 3×3 at stride 1, channels in whole vectors, enough work."""
     (height, width, _), (*size, inputs, outputs) = image, w_shape
     return (
         (*size, *stride) == (3, 3, 1, 1)
         and max(padding) <= 2
         and min(height, width) >= 4
-        and min(inputs, outputs) >= channels
+        and min(inputs, outputs) >= CHANNELS
         and inputs % LANES == outputs % LANES == 0
         and inputs * outputs * height * width >= _PRODUCTS
     )
 
 
-def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array:
-    """As `reference.conv2d` where `pays`."""
-    (images, height, width, inputs), outputs = x.shape, w.shape[3]
-    out = (height + 2 * padding[0] - 2, width + 2 * padding[1] - 2)
-    tile = sums_shape(outputs)
-    _, block = height_width(tile)
-    padded = up(outputs, block)
-    squares, border = _squares(images, out, inputs, padding)
-    y: Array = memory.empty((images, *out, outputs))
-    first = np.zeros(padded, np.float32)
+def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array | None:
+    """As `reference.conv2d` where `pays`; None where a result is not finite."""
+    outputs, tile = w.shape[3], sums_shape(w.shape[3])
+    cut, size = _cut(x.shape, outputs, padding, up(outputs, height_width(tile)[1]), 0)
+    y: Array = memory.empty((cut.images, cut.rows, cut.columns, outputs))
+    first = np.zeros(cut.padded, np.float32)
     if bias is not None:
         first[:outputs] = bias
+    finite = np.empty(-(-cut.images // cut.stack), np.float32)
     _convolve(
-        flat(x), np.ascontiguousarray(w), G, memory.empty((16 * inputs * padded,)), first, y.reshape(-1),
-        memory.zeros((THREADS, squares[0] * border[0])), memory.empty((THREADS, 16 * _plane(inputs))),
-        memory.empty((THREADS, 16 * _plane(padded))), np.empty((THREADS, padded), np.float32),
-        (images, height, width * inputs), (*out, outputs), squares, border, tile, VECTOR,
+        flat(x), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first, y.reshape(-1),
+        memory.empty((THREADS, size)), finite, cut, tile, VECTOR,
     )  # fmt: skip
-    return y
+    return None if finite.any() else y
 
 
-def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair, parts: int) -> None:
-    """The weights' part of `reference.conv2d_backward` where `pays`, summed in so many parts into dw."""
-    (images, height, width, inputs), (_, *out, outputs) = x.shape, dy.shape
-    tile = gradient_shape(outputs)
+def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> bool:
+    """The weights' part of `reference.conv2d_backward` where `pays`, into dw; whether it is finite."""
+    outputs, tile = dy.shape[3], gradient_shape(dy.shape[3])
     tall, block = height_width(tile)
-    parts, rows, padded = min(parts, images), up(inputs, tall), up(outputs, block)
-    squares, border = _squares(images // max(parts, 1), (out[0], out[1]), inputs, padding)
-    line = 2 * squares[2] * outputs
+    padded = up(outputs, block)
+    cut, size = _cut(x.shape, outputs, padding, padded, up(x.shape[3], tall))
+    parts = min(cut.images, _PARTS)
     _weights(
-        flat(dy), flat(x), dw, G, memory.empty((parts, 16, rows * padded)),
-        memory.zeros((THREADS, squares[0] * border[0])),
-        memory.zeros((THREADS, squares[0] * 2 * squares[1] * line)),
-        memory.empty((THREADS, 16 * _plane(inputs))), memory.empty((THREADS, 16 * _plane(padded))),
-        np.empty((THREADS, 16, outputs), np.float32), (images, height, width * inputs),
-        (out[0], out[1] * outputs), (rows, padded), squares, border, line, tile, VECTOR,
+        flat(dy), flat(x), flat(dw), memory.empty((parts, dw.size)), memory.empty((THREADS, size)), cut, tile,
+        VECTOR,
     )  # fmt: skip
+    return bool(np.isfinite(dw).all())
 
 
-def _squares(
-    images: int, out: Pair, inputs: int, padding: Pair
-) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
-    """Images a stack, squares down and right; size and line of a bordered image, offset of the image."""
-    down, right = -(-out[0] // 2), -(-out[1] // 2)
-    line = (2 * right + 2) * inputs
-    stack = max(1, min(images, _SQUARES // (down * right)))
-    return (stack, down, right), ((2 * down + 2) * line, line, padding[0] * line + padding[1] * inputs)
-
-
-def _plane(channels: int) -> int:
-    return _SQUARES * channels + _GAP
-
-
-@kernel
-def _convolve(x, w, g, panels, bias, y, scratch, v, m, rows, images, out, squares, border, tile, vector):
-    inputs = w.shape[2]
-    for_each(inputs, 9 * w.size, _transform_weights, (w, g, panels, rows, tile))
-    stacks = (images[0] + squares[0] - 1) // squares[0]
-    arguments = (x, panels, bias, y, scratch, v, m, inputs, images, out, squares, border, tile, vector)
-    for_each(stacks, y.size * inputs, _convolve_stack, arguments)
-
-
-@kernel
-def _weights(
-    dy, x, dw, g, parts, scratch_x, scratch_dy, v, d, sums, images, out, channels, squares, border, line,
-    tile, vector,
-):  # fmt: skip
-    inputs, outputs = dw.shape[2], dw.shape[3]
-    arguments = (
-        dy, x, parts, scratch_x, scratch_dy, v, d, inputs, outputs, images, out, channels, squares, border,
-        line, tile, vector,
-    )  # fmt: skip
-    for_each(len(parts), dy.size * inputs, _weights_part, arguments)
-    for_each(inputs, parts.size, _sum_parts, (parts, dw, g, sums, channels[1]))
-
-
-@body
-def _transform_weights(c, worker, w, g, panels, rows, tile):
-    """U = G g Gᵀ for one input channel, in the order (o // block, ξ, c, o % block) in which tiles read it."""
-    inputs, outputs = w.shape[2], w.shape[3]
-    block, u = tile_columns(tile), rows[worker]
-    for i in range(len(g)):
-        for j in range(len(g)):
-            clear(u)
-            for row in range(g.shape[1]):
-                for column in range(g.shape[1]):
-                    factor = g[i, row] * g[j, column]
-                    if factor != ZERO:
-                        tap = w[row, column, c]
-                        for o in range(outputs):
-                            u[o] += factor * tap[o]
-            for o in range(0, len(u), block):
-                to = (o * 16 + (4 * i + j) * block) * inputs + c * block
-                copy(u[o : o + block], panels[to : to + block])
-
-
-@body
-def _convolve_stack(
-    index, worker, x, panels, bias, y, scratch, v, m, inputs, images, out, squares, border, tile, vector
-):
-    """The convolution of a stack of images."""
-    (stack, down, right), (height, width, outputs), (size, line, at) = squares, out, border
-    image, v, m = scratch[worker], v[worker], m[worker]
-    tall, block, lanes = tile_rows(tile), tile_columns(tile), tile_columns(vector)
-    padded = len(bias)
+@lru_cache(maxsize=1024)
+def _cut(x_shape: tuple[int, ...], outputs: int, padding: Pair, padded: int, tall: int) -> tuple[Cut, int]:
+    """The cut, and the numbers that each thread needs; tall : rows of dU with filling, 0 without dU."""
+    images, height, width, inputs = x_shape
+    rows, columns = height + 2 * padding[0] - 2, width + 2 * padding[1] - 2
+    down, right = -(-rows // OUTPUTS), -(-columns // OUTPUTS)
+    if tall:
+        stack = max(1, min(-(-images // min(max(images, 1), _PARTS)), _SQUARES // (down * right)))
+    else:
+        stack = _best_stack(images, down * right)
+    line = (OUTPUTS * right + 2) * inputs
+    size = (OUTPUTS * down + 2) * line
+    line_dy = OUTPUTS * right * outputs
+    # The last tile of rows may read on beyond the squares.
     v_plane, m_plane = _SQUARES * inputs + _GAP, _SQUARES * padded + _GAP
-    first, last = index * stack, min(images[0], (index + 1) * stack)
-    for n in range(first, last):
-        insert(x, n, images[1], images[2], image[(n - first) * size :], (line, at))
-    total = (last - first) * down * right
+    bordered = stack * (size + (OUTPUTS * down * line_dy if tall else 0))
+    v = up(bordered, LANES)
+    m = v + PLACES * v_plane + _GAP
+    room = m + PLACES * m_plane + _GAP
+    sums = room + ROOM
+    cut = Cut(
+        images, height, width * inputs, down, right, rows, columns, inputs, outputs, padded,
+        stack, size, line, padding[0] * line + padding[1] * inputs, v_plane, m_plane, v, m, room, sums,
+    )  # fmt: skip
+    return cut, up(sums + PLACES * tall * padded, _GAP)
+
+
+def _best_stack(images: int, squares: int) -> int:
+    """Images that a thread takes at a time: few rows of tiles without a square, all threads equally busy."""
+
+    def rows(stack: int) -> int:
+        turns = up(up(images, stack) // stack, THREADS) // THREADS
+        full, rest = divmod(stack * squares, _SQUARES)
+        return turns * (full * _SQUARES + up(rest, height_width(sums_shape(2 * LANES))[0]))
+
+    return min(range(1, max(1, min(images, 2 * _SQUARES // squares)) + 1), key=rows)
+
+
+@kernel
+def _convolve(x, w, u, bias, y, work, finite, cut, tile, vector):
+    for_each(cut.inputs, 9 * w.size, _transform_weights, (w, u, work, cut, tile, vector))
+    _clear_borders(work, cut)
+    arguments = (x, u, bias, y, work, finite, cut, tile, vector)
+    for_each(len(finite), y.size * cut.inputs, _convolve_stack, arguments)
+
+
+@kernel
+def _weights(dy, x, dw, parts, work, cut, tile, vector):
+    _clear_borders(work, cut)
+    for_each(len(parts), dy.size * cut.inputs, _weights_part, (dy, x, parts, work, cut, tile, vector))
+    for_each((dw.size + _SHARE - 1) // _SHARE, parts.size, _sum_parts, (parts, dw))
+
+
+@body
+def _transform_weights(c, worker, w, u, work, cut, tile, vector):
+    """U = G g Gᵀ for one input channel, in the order (o // block, ξ, c, o % block) in which tiles read it."""
+    block, lanes, room = tile_columns(tile), tile_columns(vector), work[worker, cut.room :]
+    plane, right, down = cut.inputs * block, cut.inputs * cut.outputs, 3 * cut.inputs * cut.outputs
+    for o in range(0, cut.padded, lanes):
+        to = o // block * PLACES * plane + c * block + o % block
+        if o < cut.outputs:
+            transform_weights(w, c * cut.outputs + o, down, right, room, u, to, plane, vector)
+        else:
+            for place in range(PLACES):
+                clear(u[to + place * plane : to + place * plane + lanes])
+
+
+@body
+def _convolve_stack(index, worker, x, u, bias, y, work, finite, cut, tile, vector):
+    """The convolution of a stack of images."""
+    image, v, m, room = _places(work[worker], cut)
+    tall, block = tile_rows(tile), tile_columns(tile)
+    first, last = index * cut.stack, min(cut.images, (index + 1) * cut.stack)
+    _insert(x, first, last, image, cut)
+    total = (last - first) * cut.down * cut.right
+    # Stays zero as long as all that is multiplied by zero and added to it is finite.
+    check = tile_load(vector, NOTHING, 0, 0)
     for start in range(0, total, _SQUARES):
         count = min(_SQUARES, total - start)
-        _transform_inputs(image, start, count, squares, border, inputs, v, v_plane, vector)
-        for place in range(16):
-            for o in range(0, padded, block):
-                weights = (o * 16 + place * block) * inputs
+        _transform_inputs(image, start, count, cut, room, v, vector)
+        for place in range(PLACES):
+            for o in range(0, cut.padded, block):
+                weights = (o * PLACES + place * block) * cut.inputs
                 for s in range(0, count, tall):
                     products = tile_load(tile, NOTHING, 0, 0)
-                    for c in range(inputs):
-                        source = place * v_plane + s * inputs + c
-                        products = tile_rank1(products, v, source, inputs, panels, weights + c * block)
-                    tile_store(products, m, place * m_plane + s * padded + o, padded)
+                    for c in range(cut.inputs):
+                        source = place * cut.v_plane + s * cut.inputs + c
+                        products = tile_rank1(products, v, source, cut.inputs, u, weights + c * block)
+                    tile_store(products, m, place * cut.m_plane + s * cut.padded + o, cut.padded)
         for s in range(count):
-            n, i, j = _place(start + s, down, right)
-            target = (((first + n) * height + 2 * i) * width + 2 * j) * outputs
-            inside = (2 * i + 1 < height, 2 * j + 1 < width)
-            for o in range(0, outputs, lanes):
-                offset = tile_load(vector, bias, o, 0)
-                top, bottom = transform_output(m, s * padded + o, m_plane, vector)
-                tile_store(tile_add(top[0], offset), y, target + o, 0)
-                if inside[1]:
-                    tile_store(tile_add(top[1], offset), y, target + outputs + o, 0)
-                if inside[0]:
-                    tile_store(tile_add(bottom[0], offset), y, target + width * outputs + o, 0)
-                if inside[0] and inside[1]:
-                    tile_store(tile_add(bottom[1], offset), y, target + (width + 1) * outputs + o, 0)
-
-
-@body
-def _weights_part(
-    part, worker, dy, x, parts, scratch_x, scratch_dy, v, d, inputs, outputs, images, out, channels, squares,
-    border, line_dy, tile, vector,
-):  # fmt: skip
-    """The transformed gradient of some images: parts[part, ξ, c, o] = Σ V[ξ, s, c] · D[ξ, s, o]."""
-    (stack, down, right), (rows, padded), (size, line, at) = squares, channels, border
-    size_dy = 2 * down * line_dy
-    image, gradient, v, d = scratch_x[worker], scratch_dy[worker], v[worker], d[worker]
-    tall, block, lanes = tile_rows(tile), tile_columns(tile), tile_columns(vector)
-    v_plane, d_plane = _SQUARES * inputs + _GAP, _SQUARES * padded + _GAP
-    for place in range(16):
-        clear(parts[part, place])
-    last = images[0] * (part + 1) // len(parts)
-    for first in range(images[0] * part // len(parts), last, stack):
-        total = min(stack, last - first) * down * right
-        for n in range(min(stack, last - first)):
-            insert(x, first + n, images[1], images[2], image[n * size :], (line, at))
-            insert(dy, first + n, out[0], out[1], gradient[n * size_dy :], (line_dy, 0))
-        for start in range(0, total, _SQUARES):
-            count = min(_SQUARES, total - start)
-            _transform_inputs(image, start, count, squares, border, inputs, v, v_plane, vector)
-            for s in range(count):
-                n, i, j = _place(start + s, down, right)
-                source = n * size_dy + 2 * i * line_dy + 2 * j * outputs
-                for o in range(0, outputs, lanes):
-                    to = s * padded + o
-                    transform_gradient(gradient, source + o, line_dy, outputs, d, to, d_plane, vector)
-            for place in range(16):
-                sums = parts[part, place]
-                for c in range(0, rows, tall):
-                    for o in range(0, padded, block):
-                        products = tile_load(tile, sums, c * padded + o, padded)
-                        for s in range(count):
-                            source, factor = place * v_plane + s * inputs, place * d_plane + s * padded
-                            products = tile_rank1(products, v, source + c, 1, d, factor + o)
-                        tile_store(products, sums, c * padded + o, padded)
-
-
-@body
-def _sum_parts(c, worker, parts, dw, g, sums, padded):
-    """dg = Gᵀ (Σ parts, in order) G for one input channel."""
-    outputs, sums = dw.shape[3], sums[worker]
-    for place in range(16):
-        total = sums[place]
-        clear(total)
-        for part in range(len(parts)):
-            more = parts[part, place, c * padded : c * padded + outputs]
-            for o in range(outputs):
-                total[o] += more[o]
-    for row in range(g.shape[1]):
-        for column in range(g.shape[1]):
-            tap = dw[row, column, c]
-            clear(tap)
-            for i in range(len(g)):
-                for j in range(len(g)):
-                    factor = g[i, row] * g[j, column]
-                    if factor != ZERO:
-                        total = sums[4 * i + j]
-                        for o in range(outputs):
-                            tap[o] += factor * total[o]
+            check = _transform_outputs(m, s, first, start, bias, y, check, room, cut, vector)
+    tile_store(check, room, 0, 0)
+    finite[index] = ZERO
+    for i in range(tile_columns(vector)):
+        finite[index] += room[i]
 
 
 @inner
-def _place(square, down, right):
+def _transform_outputs(m, s, first, start, bias, y, check, room, cut, vector):
+    """The pixels of one square: y = Aᵀ M A + b."""
+    lanes, zero = tile_columns(vector), tile_load(vector, NOTHING, 0, 0)
+    n, i, j = _place(start + s, cut)
+    high, wide = min(OUTPUTS, cut.rows - OUTPUTS * i), min(OUTPUTS, cut.columns - OUTPUTS * j)
+    corner = ((first + n) * cut.rows + OUTPUTS * i) * cut.columns + OUTPUTS * j
+    for o in range(0, cut.outputs, lanes):
+        transform_output(m, s * cut.padded + o, cut.m_plane, room, vector)
+        offset = tile_load(vector, bias, o, 0)
+        for row in range(high):
+            target = (corner + row * cut.columns) * cut.outputs + o
+            for column in range(wide):
+                pixel = tile_load(vector, room, (row * OUTPUTS + column) * lanes, 0)
+                pixel = tile_add(pixel, offset)
+                check = tile_multiply_add(pixel, zero, check)
+                tile_store(pixel, y, target + column * cut.outputs, 0)
+    return check
+
+
+@body
+def _weights_part(part, worker, dy, x, parts, work, cut, tile, vector):
+    """The gradient of some images: parts[part] = Gᵀ (Σ_s V[ξ, s, c] · D[ξ, s, o]) G."""
+    image, v, d, room = _places(work[worker], cut)
+    gradient, sums = image[cut.stack * cut.size :], work[worker, cut.sums :]
+    tall, block, lanes = tile_rows(tile), tile_columns(tile), tile_columns(vector)
+    rows = (cut.inputs + tall - 1) // tall * tall
+    plane = rows * cut.padded
+    line = OUTPUTS * cut.right * cut.outputs
+    clear(sums[: PLACES * plane])
+    end = cut.images * (part + 1) // len(parts)
+    for first in range(cut.images * part // len(parts), end, cut.stack):
+        last = min(end, first + cut.stack)
+        _insert(x, first, last, image, cut)
+        for n in range(last - first):
+            to = gradient[n * OUTPUTS * cut.down * line :]
+            insert(dy, first + n, cut.rows, cut.columns * cut.outputs, to, (line, 0))
+        total = (last - first) * cut.down * cut.right
+        for start in range(0, total, _SQUARES):
+            count = min(_SQUARES, total - start)
+            _transform_inputs(image, start, count, cut, room, v, vector)
+            for s in range(count):
+                n, i, j = _place(start + s, cut)
+                source = (n * cut.down + i) * OUTPUTS * line + OUTPUTS * j * cut.outputs
+                for o in range(0, cut.outputs, lanes):
+                    to = s * cut.padded + o
+                    transform_gradient(
+                        gradient, source + o, line, cut.outputs, room, d, to, cut.m_plane, vector
+                    )
+            for place in range(PLACES):
+                for c in range(0, rows, tall):
+                    for o in range(0, cut.padded, block):
+                        target = place * plane + c * cut.padded + o
+                        products = tile_load(tile, sums, target, cut.padded)
+                        for s in range(count):
+                            source = place * cut.v_plane + s * cut.inputs + c
+                            factor = place * cut.m_plane + s * cut.padded + o
+                            products = tile_rank1(products, v, source, 1, d, factor)
+                        tile_store(products, sums, target, cut.padded)
+    tap = cut.inputs * cut.outputs
+    for c in range(cut.inputs):
+        for o in range(0, cut.outputs, lanes):
+            at, to = c * cut.padded + o, c * cut.outputs + o
+            transform_sums(sums, at, plane, room, parts[part], to, 3 * tap, tap, vector)
+
+
+@body
+def _sum_parts(index, worker, parts, dw):
+    """dg = Σ parts, in order, for some of the numbers."""
+    total = dw[index * _SHARE : (index + 1) * _SHARE]
+    copy(parts[0, index * _SHARE : index * _SHARE + total.size], total)
+    for part in range(1, len(parts)):
+        more = parts[part, index * _SHARE : index * _SHARE + total.size]
+        for i in range(total.size):
+            total[i] += more[i]
+
+
+@inner
+def _places(work, cut):
+    """A thread's bordered images, V, M and room."""
+    return work, work[cut.v :], work[cut.m :], work[cut.room :]
+
+
+@inner
+def _clear_borders(work, cut):
+    """What lies around the images stays zero from here on."""
+    for worker in range(len(work)):
+        clear(work[worker, : cut.v])
+
+
+@inner
+def _insert(x, first, last, image, cut):
+    for n in range(first, last):
+        insert(x, n, cut.height, cut.width, image[(n - first) * cut.size :], (cut.line, cut.at))
+
+
+@inner
+def _place(square, cut):
     """Image, line and column of a square."""
-    n, rest = divmod(square, down * right)
-    i, j = divmod(rest, right)
+    n, rest = divmod(square, cut.down * cut.right)
+    i, j = divmod(rest, cut.right)
     return n, i, j
 
 
 @inner
-def _transform_inputs(image, start, count, squares, border, inputs, v, plane, vector):
+def _transform_inputs(image, start, count, cut, room, v, vector):
     """V of `count` squares of a stack, all channels: v[ξ plane + s inputs + c]."""
     for s in range(count):
-        n, i, j = _place(start + s, squares[1], squares[2])
-        source = n * border[0] + 2 * i * border[1] + 2 * j * inputs
-        for c in range(0, inputs, tile_columns(vector)):
-            transform_input(image, source + c, border[1], inputs, v, s * inputs + c, plane, vector)
+        n, i, j = _place(start + s, cut)
+        source = n * cut.size + OUTPUTS * (i * cut.line + j * cut.inputs)
+        for c in range(0, cut.inputs, tile_columns(vector)):
+            to = s * cut.inputs + c
+            transform_input(image, source + c, cut.line, cut.inputs, room, v, to, cut.v_plane, vector)

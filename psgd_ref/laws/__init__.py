@@ -7,12 +7,18 @@ from psgd_ref.laws.chapters import (  # noqa: F401  (each chapter enters its cla
     a_warp,
     b_flow,
     c_volume,
+    c_volume_rate,
     d_convergence,
     d_fixed_points,
+    d_order,
     e_clustering,
+    e_grid_decay,
+    e_noise,
     f_sharpness,
+    f_stability,
     g_pruning,
     h_quantizers,
+    i_batch_norm,
 )
 from psgd_ref.laws.ledger import LEDGER, Claim, ledger_table
 from psgd_ref.laws.methods.foreign import as_subject

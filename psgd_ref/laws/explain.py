@@ -16,10 +16,12 @@ from psgd_ref.laws.trial import Inputs
 
 # Below this share of the size of the numbers a difference is taken for rounding.
 _ROUNDING = 1e-9
-_STEPS = ("psgd_step", "decayed_step", "warped_step", "mirror_step")
+_STEPS = ("psgd_step", "decayed_step", "grid_decayed_step", "warped_step", "mirror_step")
+_DECAYED = {"decayed_step": "decayed", "grid_decayed_step": "decayed_to_grid"}
 _NAMES = {
     "psgd_step": "step",
     "decayed_step": "step with decay",
+    "grid_decayed_step": "step with decay to the grid",
     "warped_step": "warped step",
     "mirror_step": "mirror step",
     "nearest": "quantizer",
@@ -28,6 +30,7 @@ _FORMULAS = {
     "scale": "λ(d + ε)",
     "psgd_step": "w − ηλ(d + ε)g",
     "decayed_step": "w − η(λ(d + ε)g + κw)",
+    "grid_decayed_step": "w − η(λ(d + ε)g + κ(w − w̄))",
     "warped_step": "f⁻¹(f(w) − η√s g)",
     "mirror_step": "the mirror step",
     "nearest": "the nearest target",
@@ -91,7 +94,7 @@ class Watch:
         return replace(self.subject, **parts)
 
     def _step(self, part: str, function: Callable[..., Array]) -> Callable[..., Array]:
-        right = Subject().decayed if part == "decayed_step" else getattr(Subject(), part)
+        right = getattr(Subject(), _DECAYED.get(part, part))
 
         def step(w: Array, g: Array, lr: float, warp: Warp, *weight_decay: float) -> Array:
             found = function(w, g, lr, warp, *weight_decay)

@@ -1,14 +1,15 @@
 """The ledger: every claim of this project, numbered, with its statement, its source and its law."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
+
+from hypothesis.strategies import SearchStrategy
 
 from psgd_ref.laws.methods.subject import Subject
-from psgd_ref.laws.trial import Trial
+from psgd_ref.laws.trial import Body, Property, Trial
 
-Law = Callable[[Subject, Trial], None]
 Truth = Literal["holds", "refuted"]
 
 NOTEBOOKS = {
@@ -20,61 +21,105 @@ NOTEBOOKS = {
     "F": "theory/06_sharpness.ipynb",
     "G": "theory/07_pruning.ipynb",
     "H": "theory/08_quantizers.ipynb",
+    "I": "theory/09_batch_norm.ipynb",
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Claim:
-    """One entry of the ledger.
+    """One entry of the ledger: a statement and the properties that test it, together its law.
 
-    id        : chapter letter and number, "B2"
-    title     : a few words
-    statement : one sentence and the formula
-    source    : "paper" with its equation, "review", or "ours"
-    truth     : "holds", or "refuted" for a claim kept with its counter-example
-    law       : function of a subject and a trial that raises LawBroken where the ledger is contradicted
-    tests     : the parts of a subject that the law puts to the test, by field name
-    needs     : the parts that may be missing, without which the claim cannot be checked in full
+    Parameters
+    ----------
+    id
+        Chapter letter and number, "B2".
+    title
+        A few words.
+    statement
+        One sentence with its formula and all that it assumes.
+    source
+        "paper" with its equation, "review", or "ours".
+    truth
+        "holds", or "refuted" for a claim kept with its counter-example.
+    tests
+        The parts of a subject that the law puts to the test, by field name.
+    needs
+        The parts that may be missing, without which the claim cannot be checked in full.
     """
 
     id: str
     title: str
     statement: str
-    source: str
-    truth: Truth
-    law: Law
-    tests: tuple[str, ...]
+    source: str = "ours"
+    truth: Truth = "holds"
+    tests: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    properties: list[Property] = field(default_factory=list, repr=False)
 
     @property
     def notebook(self) -> str:
         """Where the claim is derived and shown, as file#anchor."""
         return f"{NOTEBOOKS[self.id[0]]}#{self.id}"
 
+    def holds(self, cost: float = 1, part: str = "", **inputs: SearchStrategy[Any]) -> Callable[[Body], Body]:
+        """Decorator: add a property, a function of (subject, trial, **inputs), tried on drawn inputs.
+
+        cost, part : as in `Property`
+        """
+
+        def add(body: Body) -> Body:
+            self.properties.append(Property(body, inputs, cost, part=part))
+            return body
+
+        return add
+
+    def refutes(self, **inputs: SearchStrategy[Any]) -> Callable[[Body], Body]:
+        """Decorator: add a property that is false, and of which a counter-example has to be found.
+
+        It is shrunk where the claim itself is the false one, and so is shown.
+        """
+
+        def add(body: Body) -> Body:
+            shown = self.truth == "refuted"
+            self.properties.append(Property(body, inputs, false=True, shrink=shown))
+            return body
+
+        return add
+
+    def law(self, subject: Subject, trial: Trial) -> None:
+        """Hold a subject to every property in turn, for which it has the part.
+
+        Raises
+        ------
+        LawBrokenError
+            Where the ledger is contradicted.
+        """
+        for each in self.properties:
+            if not each.part or getattr(subject, each.part) is not None:
+                trial.run(each, subject)
+
 
 _claims: dict[str, Claim] = {}
 LEDGER: Mapping[str, Claim] = MappingProxyType(_claims)
 
 
-def claim(
-    id: str,
-    title: str,
-    statement: str,
-    *,
-    source: str = "ours",
-    truth: Truth = "holds",
-    tests: tuple[str, ...],
-    needs: tuple[str, ...] = (),
-) -> Callable[[Law], Law]:
-    """Decorator: enter a law into the ledger; the function itself is returned unchanged."""
+def claim(id: str, title: str, statement: str, **parts: Any) -> Claim:
+    """Enter a claim into the ledger; the properties that test it are then added by its decorators.
 
-    def enter(law: Law) -> Law:
-        if id in _claims:
-            raise ValueError(f"claim {id} is in the ledger already")
-        _claims[id] = Claim(id, title, statement, source, truth, law, tests, needs)
-        return law
+    Parameters
+    ----------
+    id, title, statement, **parts
+        The fields of `Claim`.
 
-    return enter
+    Raises
+    ------
+    ValueError
+        For an id that is in the ledger already.
+    """
+    if id in _claims:
+        raise ValueError(f"claim {id} is in the ledger already")
+    _claims[id] = Claim(id, title, statement, **parts)
+    return _claims[id]
 
 
 def ledger_table() -> str:

@@ -1,7 +1,6 @@
 """One property of one law on given inputs: what a counter-example's line of code runs."""
 
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import hypothesis
@@ -15,7 +14,7 @@ from psgd_ref.laws.drawing.strategies import MixingWarp, Placed, Push, Setting
 from psgd_ref.laws.ledger import LEDGER
 from psgd_ref.laws.methods.foreign import as_subject, load_subject
 from psgd_ref.laws.methods.subject import Subject, reference
-from psgd_ref.laws.trial import Body, Inputs, Strategies, Trial, own_settings
+from psgd_ref.laws.trial import Inputs, Property, Trial, own_settings
 
 # With them the repr of every input is code, after `from psgd_ref.laws.replay import *`.
 __all__ = [
@@ -38,24 +37,23 @@ __all__ = [
 
 
 class Replay(Trial):
-    """A trial in which one property runs, once, on given inputs."""
+    """A trial in which one property runs, once, on given inputs; a false one like a true one: it raises."""
 
     def __init__(self, name: str, inputs: Inputs) -> None:
         super().__init__(examples=1)
         self.name = name
         self.inputs = inputs
 
-    def _search(self, examples: int, inputs: Strategies, body: Body) -> None:
-        if body.__name__ != self.name:
+    def run(self, prop: Property, subject: Any) -> None:
+        """Run the property if it is the one that is asked for."""
+        if prop.name != self.name:
             return
-        if set(inputs) != set(self.inputs):
-            raise ValueError(f"{self.name} takes {', '.join(inputs)}; got {', '.join(self.inputs)}")
-        test = hypothesis.given(**inputs)(hypothesis.example(**self.inputs)(self._recorded(body)))
-        self._count(body, own_settings(1, phases=[Phase.explicit])(test))
-
-    def refutes(self, **inputs: Any) -> Callable[[Body], None]:
-        """Decorator: here the false statement is run like a true one, and so raises."""
-        return self.holds(**inputs)
+        if set(prop.inputs) != set(self.inputs):
+            raise ValueError(f"{self.name} takes {', '.join(prop.inputs)}; got {', '.join(self.inputs)}")
+        test = hypothesis.given(**prop.inputs)(
+            hypothesis.example(**self.inputs)(self._recorded(prop, subject))
+        )
+        self._count(prop, own_settings(1, phases=[Phase.explicit])(test))
 
 
 def replay(subject: Any, where: str, /, **inputs: Any) -> None:

@@ -1,7 +1,7 @@
 """One run of one law: Hypothesis inside a plain function, with a record of how close it came to failing."""
 
-import functools
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis.strategies import SearchStrategy
 
 Body = Callable[..., None]
 Inputs = dict[str, Any]
-Strategies = dict[str, SearchStrategy[Any]]
+Strategies = Mapping[str, SearchStrategy[Any]]
 
 
 @dataclass
@@ -28,26 +28,83 @@ class LawBrokenError(AssertionError):
     """A law does not hold for the subject; the message and its notes carry the smallest counter-example."""
 
 
-class Trial:
-    """What a law is given besides its subject: how hard to search, and where to write down what it saw.
+@dataclass(frozen=True)
+class Property:
+    """One property of a claim, a function of a subject, a trial and the inputs drawn for it.
 
-    examples : inputs to try for a cheap property; a property of `cost` c gets examples/c, at least one
-    seed     : of the search; None draws a fresh one
-
-    A subject declines an input that it does not take by raising NotImplementedError: no case then, and
-    no failure.
-
-    Kept: `cases`, the inputs tried; `worst`, the largest error as a share of what is allowed (a law
-    holds while it is ≤ 1); `counterexample`, the shrunk input that refutes a false claim; `ran`, the
-    properties tried on some input; `declined`, those whose every input the subject declined, each with
-    its reason; `broken`, the last property that failed, with its inputs, shrunk. Properties that never
-    called the subject, by the count in `calls`, say nothing about it and leave no trace.
+    Parameters
+    ----------
+    body
+        Called as body(subject, trial, **inputs); raises `LawBrokenError` where the property is broken.
+    inputs
+        A Hypothesis strategy for each input, by name.
+    cost
+        How dear one input is: a property of cost c gets 1/c of the inputs of a cheap one.
+    false
+        The body states something false: the search is for its counter-example.
+    shrink
+        Whether a counter-example is made as small as possible.
+    part
+        The part of a subject, by field name, without which there is nothing to try.
     """
 
-    def __init__(self, examples: int = 100, seed: int | None = 0, calls: Calls | None = None) -> None:
+    body: Body
+    inputs: Strategies
+    cost: float = 1
+    false: bool = False
+    shrink: bool = True
+    part: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the body, by which a counter-example is run again."""
+        return self.body.__name__
+
+
+class Trial:
+    """What a property is given besides its subject: how hard to search, and where to note what it saw.
+
+    A subject declines an input that it does not take by raising NotImplementedError: no case then, and
+    no failure. Properties that never called the subject, by the count in `calls`, say nothing about it
+    and leave no trace. Properties run under NumPy's floating-point errors ignored, whatever the caller's
+    `numpy.seterr` says: results are judged, not warnings.
+
+    Parameters
+    ----------
+    examples
+        Inputs to try for a cheap property, ≥ 1.
+    seed
+        Of the search; None draws a fresh one.
+    calls
+        Counts the calls of the subject's parts, where they are known.
+    shrink
+        False leaves counter-examples as they are found, which is faster.
+
+    Attributes
+    ----------
+    cases
+        The inputs tried.
+    worst
+        The largest error as a share of what is allowed; a law holds while it is ≤ 1.
+    counterexample
+        The shrunk input that refutes a false claim.
+    ran, declined
+        The properties tried on some input; those whose every input was declined, each with its reason.
+    broken
+        The last property that failed, with its inputs, shrunk.
+    """
+
+    def __init__(
+        self,
+        examples: int = 100,
+        seed: int | None = 0,
+        calls: Calls | None = None,
+        shrink: bool = True,
+    ) -> None:
         self.examples = examples
         self.seed = seed
         self.calls = calls
+        self.shrink = shrink
         self.cases = 0
         self.worst = 0.0
         self.counterexample = ""
@@ -58,27 +115,49 @@ class Trial:
         self._reason = ""
         self._before: tuple[int, int | None] = (0, None)
 
-    def holds(self, cost: float = 1, **inputs: SearchStrategy[Any]) -> Callable[[Body], None]:
-        """Decorator: run the body at once on drawn inputs; a broken one is shrunk and raised."""
-        return functools.partial(self._search, max(1, round(self.examples / cost)), inputs)
+    def run(self, prop: Property, subject: Any) -> None:
+        """Try a property on drawn inputs.
 
-    def _search(self, examples: int, inputs: Strategies, body: Body) -> None:
-        test = own_settings(examples)(hypothesis.given(**inputs)(self._recorded(body)))
+        Raises
+        ------
+        LawBrokenError
+            With the smallest input that breaks a true property, or when a false one has no
+            counter-example.
+        """
+        if not prop.false:
+            self._search(prop, subject, max(1, round(self.examples / prop.cost)))
+            return
+        worst = self.worst
+        try:
+            # The search ends at the first counter-example, so it may be long.
+            self._search(prop, subject, max(self.examples, 500))
+        except LawBrokenError as found:
+            self.counterexample = describe(found)
+            self.worst = worst
+        else:
+            if prop.name in self.ran:  # and not declined, or about something else
+                raise LawBrokenError(f"no counter-example found: {prop.body.__doc__}")
+
+    def _search(self, prop: Property, subject: Any, examples: int) -> None:
+        phases = [Phase.generate, Phase.target, *([Phase.shrink] if prop.shrink and self.shrink else [])]
+        test = hypothesis.given(**prop.inputs)(self._recorded(prop, subject))
+        test = own_settings(examples, phases=phases)(test)
         if self.seed is not None:
             test = hypothesis.seed(self.seed)(test)
-        self._count(body, test)
+        self._count(prop, test)
 
-    def _count(self, body: Body, test: Callable[[], None]) -> None:
+    def _count(self, prop: Property, test: Callable[[], None]) -> None:
         """Run a test and note whether any of its inputs was taken."""
         cases, worst, calls = self.cases, self.worst, None if self.calls is None else self.calls.count
         self._before = (cases, calls)
         try:
-            test()
+            with np.errstate(all="ignore"):
+                test()
         finally:
             if self.cases == cases:
-                self.declined[body.__name__] = self._reason
+                self.declined[prop.name] = self._reason
             elif self.calls is None or self.calls.count != calls:
-                self.ran.append(body.__name__)
+                self.ran.append(prop.name)
             else:
                 self.cases, self.worst = cases, worst
 
@@ -86,25 +165,6 @@ class Trial:
         """True once enough inputs have shown that a property does not call the subject: it is let go."""
         cases, calls = self._before
         return self.calls is not None and self.calls.count == calls and self.cases >= cases + 10
-
-    def refutes(self, **inputs: SearchStrategy[Any]) -> Callable[[Body], None]:
-        """Decorator: the body states something false; find, shrink and keep its counter-example.
-
-        The search ends at the first one, so it may be long. Raises LawBrokenError when it finds none.
-        """
-
-        def run(body: Body) -> None:
-            worst = self.worst
-            try:
-                self._search(max(self.examples, 500), inputs, body)
-            except LawBrokenError as found:
-                self.counterexample = describe(found)
-                self.worst = worst
-            else:
-                if body.__name__ in self.ran:  # and not declined, or about something else
-                    raise LawBrokenError(f"no counter-example found: {body.__doc__}")
-
-        return run
 
     def within(self, error: npt.ArrayLike, allowed: npt.ArrayLike, statement: str) -> None:
         """Require |error| ≤ allowed, entry by entry, and record the largest share |error|/allowed."""
@@ -137,28 +197,37 @@ class Trial:
         if not np.all(condition):
             raise LawBrokenError(statement)
 
-    def _recorded(self, body: Body) -> Body:
-        @functools.wraps(body)
+    def _recorded(self, prop: Property, subject: Any) -> Body:
+        """The property as a test of its inputs alone, under its own name."""
+        found: list[Exception] = []
+        quick = not (prop.shrink and self.shrink)
+
         def recorded(**drawn: Any) -> None:
             if self._beside():
                 return
+            if found and quick:
+                raise found[0]
             self.cases += 1
             self._scores = {}
             try:
-                body(**drawn)
+                prop.body(subject, self, **drawn)
             except NotImplementedError as limit:
                 self.cases -= 1
                 self._reason = str(limit) or "the subject declines the input"
                 return
             except HypothesisException:
                 raise
-            except Exception:
+            except Exception as broken:
                 # Hypothesis runs the smallest failing input last, so that is the one that stays.
-                self.broken = (body.__name__, drawn)
+                self.broken = (prop.name, drawn)
+                found.append(broken)
                 raise
             for statement, score in self._scores.items():
                 hypothesis.target(score, label=statement)  # steer the search towards the worst case
 
+        names = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in prop.inputs]
+        recorded.__name__ = recorded.__qualname__ = prop.name
+        recorded.__signature__ = inspect.Signature(names)  # type: ignore[attr-defined]
         return recorded
 
 

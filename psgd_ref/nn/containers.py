@@ -3,6 +3,7 @@
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.norm import BatchNorm
+from psgd_ref.nn.remade import Remade
 
 
 class Sequential(Layer):
@@ -15,11 +16,23 @@ class Sequential(Layer):
         return self.layers
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        caches = []
+        caches: list[Cache] = []
+        kept = None
         for layer in self.layers.values():
             x, cache = layer.forward(x, training)
-            caches.append(cache)
+            if training:
+                if kept is not None:
+                    layer.keep_input(cache, kept)
+                kept = layer.kept_output(cache)
+                caches.append(cache)
         return x, caches if training else None
+
+    def kept_output(self, cache: Cache) -> Remade | None:
+        return list(self.layers.values())[-1].kept_output(cache[-1]) if self.layers else None
+
+    def keep_input(self, cache: Cache, kept: Remade) -> None:
+        for layer in list(self.layers.values())[:1]:
+            layer.keep_input(cache[0], kept)
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         layers = list(self.layers.values())
@@ -28,7 +41,7 @@ class Sequential(Layer):
         gradient: Array | None = dy
         for i in reversed(range(first, len(layers))):
             assert gradient is not None
-            gradient = layers[i].backward(gradient, cache[i], need_dx or i > first)
+            gradient = layers[i].backward(gradient, cache.pop(), need_dx or i > first)
         return gradient if need_dx else None
 
 
@@ -58,15 +71,27 @@ class Residual(Layer):
         main, body = self.body.forward(x, training)
         side, shortcut = (x, None) if self.shortcut is None else self.shortcut.forward(x, training)
         y, norm = self.norm.forward(main, training, residual=side)
-        return y, (body, norm, shortcut) if training else None
+        if training and self.shortcut is not None:
+            norm.residual = self.shortcut.kept_output(shortcut) or side
+        return y, [shortcut, body, norm] if training else None
+
+    def kept_output(self, cache: Cache) -> Remade | None:
+        return self.norm.kept_output(cache[-1])
+
+    def keep_input(self, cache: Cache, kept: Remade) -> None:
+        shortcut, body, norm = cache
+        self.body.keep_input(body, kept)
+        if self.shortcut is None:
+            norm.residual = kept
+        else:
+            self.shortcut.keep_input(shortcut, kept)
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        body, norm, shortcut = cache
-        dmain, dside = self.norm.backward_sum(dy, norm)
-        dx = self.body.backward(dmain, body)
+        dmain, dside = self.norm.backward_sum(dy, cache.pop())
+        dx = self.body.backward(dmain, cache.pop())
         assert dx is not None
         if self.shortcut is not None:
-            through = self.shortcut.backward(dside, shortcut)
+            through = self.shortcut.backward(dside, cache.pop())
             assert through is not None
             dside = through
         dx += dside

@@ -4,6 +4,7 @@ from typing import Any
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.parameters import Parameter
+from psgd_ref.nn.remade import Remade
 
 Cache = Any
 
@@ -14,7 +15,8 @@ class Layer:
     y, cache = forward(x, training);   dx = backward(dy, cache)
 
     `backward` writes the gradients of the layer's own parameters into their `grad` views and returns
-    ∂L/∂x, or None when `need_dx` is false. Outside training no cache is kept and `cache` is None.
+    ∂L/∂x, or None when `need_dx` is false. Outside training no cache is kept and `cache` is None. A cache
+    serves one backward pass, which lets go of its arrays on the way.
     """
 
     def parameters(self) -> dict[str, Parameter]:
@@ -38,3 +40,10 @@ class Layer:
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         raise NotImplementedError
+
+    def kept_output(self, cache: Cache) -> Remade | None:
+        """What the output can be made from again by the backward pass; None if it cannot."""
+        return None
+
+    def keep_input(self, cache: Cache, kept: Remade) -> None:
+        """Keep `kept` where the cache holds the layer's input. Modifies the cache."""

@@ -7,6 +7,10 @@ from psgd_ref.core.arguments import Array, flag, whole_number
 from psgd_ref.kernels.checks import floats
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.parameters import Parameter, ones, zeros
+from psgd_ref.nn.remade import Remade
+
+# Numbers from which an output is worth a second pass over the input in place of memory.
+_LARGE = 1 << 18
 
 
 class BatchNorm(Layer):
@@ -42,7 +46,12 @@ class BatchNorm(Layer):
             return kernels.batch_norm_eval(x, gamma, beta, mean, var, self.eps, residual, self.relu), None
         running = self.running_mean, self.running_var, self.momentum
         y, mean, var = kernels.batch_norm_train(x, gamma, beta, *running, self.eps, residual, self.relu)
-        return y, (x, y if self.relu else None, mean, var)
+        kept = y if y.size < _LARGE else None
+        return y, Remade(x, gamma, beta, mean, var, self.eps, residual, self.relu, kept)
+
+    def kept_output(self, cache: Cache) -> Remade | None:
+        remade: Remade = cache
+        return remade
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         return self._backward(dy, cache, False)[0]
@@ -54,9 +63,8 @@ class BatchNorm(Layer):
         return dx, dz
 
     def _backward(self, dy: Array, cache: Cache, need_dz: bool) -> tuple[Array, Array | None]:
-        x, y, mean, var = cache
-        into = self.weight.grad, self.bias.grad
+        into, y = (self.weight.grad, self.bias.grad), cache.array() if self.relu else None
         dx, _, _, dz = kernels.batch_norm_backward(
-            dy, x, y, self.weight.value, mean, var, self.eps, self.relu, need_dz, into
+            dy, cache.x, y, self.weight.value, cache.mean, cache.var, self.eps, self.relu, need_dz, into
         )
         return dx, dz

@@ -3,6 +3,7 @@
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.parameters import Parameter
+from psgd_ref.nn.remade import Remade, unpacked
 
 
 class Weighted(Layer):
@@ -52,7 +53,11 @@ class Weighted(Layer):
         x, x_cache = _forward(self.input_quantizer, x, training)
         weight, weight_cache = _forward(self.weight_quantizer, self.weight.value, training)
         y = self.product(x, weight, None if self.bias is None else self.bias.value)
-        return y, (x, weight, x_cache, weight_cache) if training else None
+        return y, [x, weight, x_cache, weight_cache] if training else None
+
+    def keep_input(self, cache: Cache, kept: Remade) -> None:
+        if self.input_quantizer is None:
+            cache[0] = kept
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         x, weight, x_cache, weight_cache = cache
@@ -60,7 +65,7 @@ class Weighted(Layer):
         need_dx = need_dx or self.input_quantizer is not None
         into = self.weight.grad if self.weight_quantizer is None else None
         bias_into = None if self.bias is None else self.bias.grad
-        dx, dw = self.product_backward(dy, x, weight, need_dx, into, bias_into)
+        dx, dw = self.product_backward(dy, unpacked(x), weight, need_dx, into, bias_into)
         if into is None:
             self.weight.grad[...] = _backward(self.weight_quantizer, dw, weight_cache)
         return None if dx is None else _backward(self.input_quantizer, dx, x_cache)

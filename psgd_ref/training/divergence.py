@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from psgd_ref.nn import Model
+from psgd_ref.training.optimizers.links.transforms import State
 from psgd_ref.training.optimizers.optimizer import Optimizer
-from psgd_ref.training.optimizers.transforms import State
 from psgd_ref.training.progress import Progress
 
 # Weights that grew by so much are no longer where they were initialised, ...

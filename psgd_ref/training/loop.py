@@ -17,8 +17,8 @@ from psgd_ref.nn.model import check_model
 from psgd_ref.training.divergence import DivergenceError, check_epoch, not_finite
 from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.objective import CrossEntropy, Objective
+from psgd_ref.training.optimizers.links.transforms import State
 from psgd_ref.training.optimizers.optimizer import Optimizer
-from psgd_ref.training.optimizers.transforms import State
 from psgd_ref.training.progress import Progress
 from psgd_ref.training.recipe import Recipe
 

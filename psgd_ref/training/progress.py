@@ -7,7 +7,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model
-from psgd_ref.training.optimizers.transforms import State
+from psgd_ref.training.optimizers.links.transforms import State
 
 
 @dataclass

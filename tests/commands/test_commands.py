@@ -11,6 +11,7 @@ from psgd_ref.interop.alone import LOCK, alone
 from psgd_ref.models import resnet
 from psgd_ref.training.runs.checkpoint import checkpoints
 from psgd_ref.training.runs.configuration import Configuration
+from psgd_ref.training.runs.saved import open_saved
 from tests.command import run
 
 QUICK = ["--data", "moons", "--epochs", "2", "--batch-size", "600", "--lr", "0.2"]
@@ -41,14 +42,17 @@ def test_data_check_and_fetch_of_a_built_in_set(capsys, tmp_path):
         (["train", "--out", "{folder}", "--lr", "-1"], "lr must be a finite number >= 0"),
         (["train", "--out", "{folder}", "--config", "{folder}/none.toml"], "none.toml"),
         (["train", "--out", "{folder}", "--model", "lenet"], "model must be mlp"),
-        (["evaluate", "{folder}"], "holds no whole checkpoint"),
+        (["evaluate", "{folder}"], "holds no checkpoint"),
         (["evaluate", "{folder}/x"], "there is no file"),
         (
             ["evaluate", "{folder}", "--bits", "4x"],
-            "--bits: must be whole numbers, as 8,4,3; got '4x'",
+            "--bits: must be whole numbers such as 8,4,2; got '4x'",
         ),
-        (["evaluate", "{folder}", "--activation-bits", ""], "must be whole numbers, as 8,4,3; got ''"),
-        (["evaluate", "{folder}", "--sparsity", "half"], "must be numbers, as 50,80,97.5; got 'half'"),
+        (["evaluate", "{folder}", "--activation-bits", ""], "must be whole numbers such as 8,4,2; got ''"),
+        (
+            ["evaluate", "{folder}", "--sparsity", "half"],
+            "must be per cent in 0..100 such as 50,80,90; got 'half'",
+        ),
         (["evaluate", "{folder}", "--weights", "4"], "unrecognized arguments: --weights 4"),
         (
             ["evaluate", "{folder}", "--split", "all"],
@@ -187,6 +191,27 @@ def test_a_full_disk_ends_with_status_1_and_says_how_to_go_on(written, capsys, t
     status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run")
     assert status == 1
     assert f"psgd-ref train --out {tmp_path / 'run'} --resume" in error
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_word_in_every_command(capsys, tmp_path):
+    folder = tmp_path / "run"
+    assert run(capsys, "train", *QUICK, "--out", folder)[0] == 0
+    older, newest = checkpoints(folder)[-2:]
+    newest.write_bytes(newest.read_bytes()[:-1])
+    word = f"{older.name} is used"
+    commands = (
+        ["evaluate", folder, "--bits", "4"],
+        ["export", folder, "--out", tmp_path / "net.h"],
+        ["train", "--resume", "--out", folder],
+    )
+    # What `reproduce landscape --run` calls.
+    open_saved(folder)
+    assert word in capsys.readouterr().err
+    for words in commands:
+        status, _, error = run(capsys, *words)
+        assert (status, words[0]) == (0, words[0])
+        assert str(newest) in error
+        assert word in error
 
 
 def test_every_option_of_a_run_is_explained_with_its_default(capsys):

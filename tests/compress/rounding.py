@@ -11,7 +11,7 @@ import numpy as np
 
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, real_array
-from psgd_ref.core.bounds import target_interval
+from psgd_ref.core.barrier import target_interval
 
 LARGEST_EXHAUSTIVE = 16
 SWEEPS = 2_000

@@ -11,9 +11,11 @@ from psgd_ref.core import (
     UniformGrid,
     Warp,
     Zero,
+    barrier,
     bounds,
     clustering,
     curvature,
+    discretization,
     position_scale,
 )
 from psgd_ref.core import reparametrisation as rep
@@ -26,7 +28,7 @@ NAMES = ["psgd", "warp", "mirror"]
 @few
 @given(placed(setups(target_sets(several=True))))
 def test_target_interval(at):
-    low, high = bounds.target_interval(at.w, at.setting.targets)
+    low, high = barrier.target_interval(at.w, at.setting.targets)
     nearest = at.setting.targets.nearest(at.w)
     assert ((low <= at.w) & (at.w <= high)).all()
     assert ((low == nearest) | (high == nearest)).all()
@@ -36,34 +38,56 @@ def test_target_interval(at):
 
 
 @few
-@given(st.floats(0, 1), st.floats(0.01, 0.99), powers(-1, 1))
-def test_mirror_divergence_is_the_integral(to, start, strength):
-    grid = UniformGrid(1.0)
+@given(st.floats(0, 4), st.floats(0.01, 3.99), powers(-1, 1), st.booleans(), st.sampled_from([-1, 1]))
+def test_mirror_divergence_is_the_integral(to, start, strength, cap, side):
+    """Between the targets 0 and 1, and beyond 1 where the grid ends, where it matters whether s is capped."""
+    grid = UniformGrid(1.0, 1)
+    inside = start < 1
+    to, start = (
+        (min(to, 1.0) if inside else max(to, 1.0)) * side,
+        max(start, 1.01) * side if not inside else start * side,
+    )
+    kinks = [side * 0.5] if inside else [side * 1.5]
     expected = quad(
-        lambda x: (to - x) / position_scale([x], grid, 0.0, strength)[0], start, to, points=[0.5], limit=200
+        lambda x: (to - x) / position_scale([x], grid, 0.0, strength, cap)[0],
+        start,
+        to,
+        points=kinks,
+        limit=200,
     )[0]
-    assert bounds.mirror_divergence([to], [start], grid, strength) == pytest.approx(expected, abs=1e-6)
+    found = barrier.mirror_divergence([to], [start], grid, strength, cap)
+    assert found == pytest.approx(expected, abs=1e-6, rel=1e-6)
 
 
 def test_mirror_divergence_adds_up_and_refuses():
     targets = FiniteTargets([-1.0, 0.0, 0.3])
-    parts = [bounds.mirror_divergence([a], [b], targets) for a, b in ((-0.9, -0.2), (0.3, 0.1), (2.0, 0.5))]
-    whole = bounds.mirror_divergence([-0.9, 0.3, 2.0, 0.0], [-0.2, 0.1, 0.5, 0.0], targets)
+    parts = [barrier.mirror_divergence([a], [b], targets) for a, b in ((-0.9, -0.2), (0.3, 0.1), (2.0, 0.5))]
+    whole = barrier.mirror_divergence([-0.9, 0.3, 2.0, 0.0], [-0.2, 0.1, 0.5, 0.0], targets)
     assert whole == pytest.approx(sum(parts))
     with pytest.raises(ValueError, match="between the same neighbouring targets"):
-        bounds.mirror_divergence([0.2], [-0.2], targets)
+        barrier.mirror_divergence([0.2], [-0.2], targets)
+    with pytest.raises(ValueError, match="cap needs at least two targets"):
+        barrier.mirror_divergence([0.2], [0.3], Zero(), cap=True)
 
 
 def test_scale_slope_has_kinks_at_targets_and_caps():
     grid = UniformGrid(1.0, 1)
     w = [-3.0, -1.2, -0.8, 0.0, 0.2, 1.2, 3.0]
-    assert bounds.scale_slope(w, Warp(grid, strength=2.0)).tolist() == [-2, -2, 2, 0, 2, 2, 2]
-    assert bounds.scale_slope(w, Warp(grid, strength=2.0, cap=True)).tolist() == [0, -2, 2, 0, 2, 2, 0]
+    assert discretization.scale_slope(w, Warp(grid, strength=2.0)).tolist() == [-2, -2, 2, 0, 2, 2, 2]
+    assert discretization.scale_slope(w, Warp(grid, strength=2.0, cap=True)).tolist() == [
+        0,
+        -2,
+        2,
+        0,
+        2,
+        2,
+        0,
+    ]
     assert curvature.inverse_curvature([0.2], Warp(grid, strength=2.0)).tolist() == [1]
 
 
 def test_stays_between_targets():
-    assert bounds.stays_between_targets([0.9, -1.1], 0.5, 2.0).tolist() == [True, False]
+    assert barrier.stays_between_targets([0.9, -1.1], 0.5, 2.0).tolist() == [True, False]
 
 
 def test_numbers_of_chapter_d():
@@ -75,7 +99,7 @@ def test_numbers_of_chapter_d():
     assert bounds.pl_rate(0.1, 0.5, 2.0, 0.3) == pytest.approx(0.97)
     assert bounds.local_contraction(0.1, 0.5, 2.0, 3.0, 0.25) == pytest.approx(0.55)
     assert bounds.stochastic_bound(3.0, 0.1, 10, 2.0, 0.5, 4.0) == pytest.approx(6.2)
-    assert bounds.box_bound(3.0, 6.0) == 0.5
+    assert barrier.box_bound(3.0, 6.0) == 0.5
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -105,9 +129,6 @@ def test_weight_decay():
     np.testing.assert_allclose(clustering.soft_threshold([3.0, -3.0, 0.5, -0.5], 1.0), [2, -2, 0, 0])
     d = clustering.decay_equilibrium(-2.0, 0.5, 4.0, 0.1)
     assert d == pytest.approx(0.1 * (2 - d) / (4 * 0.5))
-    assert clustering.decay_equilibrium(2.0, -0.5, 4.0, 0.1, eps=0.2) == 0
-    with pytest.raises(ValueError, match="gradient and decay must not both be 0"):
-        clustering.decay_equilibrium(1.0, 0.0, 1.0, 0.0)
 
 
 def test_curvature():
@@ -119,9 +140,30 @@ def test_curvature():
     np.testing.assert_allclose(
         curvature.psgd_linearisation(h, w, 0.5, warp), np.eye(2) - 0.5 * s[:, None] * h
     )
-    assert curvature.largest_stable_step(-np.eye(2)) == np.inf
+    assert curvature.largest_stable_step(np.zeros((2, 2))) == np.inf
+    assert curvature.largest_stable_step(np.diag([0.0, 4.0])) == 0.5
+    assert curvature.largest_stable_step(np.diag([-1e-3, 4.0])) == 0  # a saddle: no step size is stable
+    assert curvature.largest_stable_step(-np.eye(2)) == 0
     assert curvature.largest_stable_curvature(0.1, 0.5, 2.0) == pytest.approx(20)
     assert curvature.quantization_loss(h, [1.0, 2.0], [0.1, 0.0]) == pytest.approx(0.11)
+
+
+def test_decay_equilibrium_and_what_it_refuses():
+    assert clustering.decay_equilibrium(1.0, -0.5, 2.0, 0.25) == pytest.approx(0.2)
+    assert clustering.decay_equilibrium(-1.0, 0.5, 2.0, 0.25) == pytest.approx(0.2)
+    assert clustering.decay_equilibrium(1.0, -0.5, 2.0, 0.25, eps=0.1) == pytest.approx(0.15 / 1.25)
+    # κ|w̄| = 0.01 < λε|g| = 0.1: from just below the target the weight leaves it outwards.
+    warp, w = Warp(UniformGrid(1.0, 3), 0.1, 1.0, cap=True), 0.8
+    for _ in range(200):
+        w = w - 0.05 * (warp.scale([w])[0] * -1.0 + 0.01 * w)
+    assert w > 3
+    with pytest.raises(
+        ValueError, match=r"outweighs κ\|w̄\| = 0.01, and the weight leaves its target outwards"
+    ):
+        clustering.decay_equilibrium(1.0, -1.0, 1.0, 0.01, eps=0.1)
+    for gradient in (0.5, 0.0):
+        with pytest.raises(ValueError, match="gradient must push away from zero"):
+            clustering.decay_equilibrium(1.0, gradient, 1.0, 0.1)
 
 
 def test_volume_factor():
@@ -134,11 +176,11 @@ def test_volume_factor():
     ("make", "message"),
     [
         (
-            lambda: bounds.second_order_coefficient("euler"),
+            lambda: discretization.second_order_coefficient("euler"),
             "discretisation must be one of psgd, warp, mirror",
         ),
         (
-            lambda: bounds.decay_ratio([0.1], "sgd"),
+            lambda: discretization.decay_ratio([0.1], "sgd"),
             "discretisation must be one of psgd, warp, mirror; got 'sgd'",
         ),
         (lambda: bounds.rate_bound(1.0, 0.1, 0), "steps must be a whole number >= 1; got 0"),
@@ -148,8 +190,11 @@ def test_volume_factor():
         ),
         (lambda: bounds.largest_step(0.0, 1.0), "smoothness must be a finite number > 0; got 0.0"),
         (lambda: bounds.descent_bound([1.0], [1.0, 2.0], 0.1), "scale must have the shape of g"),
-        (lambda: bounds.warp_remainder([1.0], [1.0, 2.0], 0.1, Warp(Zero())), "g must have the shape"),
-        (lambda: bounds.box_bound(1.0, 0.0), "time must be a finite number > 0"),
+        (
+            lambda: discretization.warp_remainder([1.0], [1.0, 2.0], 0.1, Warp(Zero())),
+            "g must have the shape",
+        ),
+        (lambda: barrier.box_bound(1.0, 0.0), "time must be a finite number > 0"),
         (lambda: clustering.stationary_density(0.1, 0.5, 0.0), "eps must be a finite number > 0; got 0.0"),
         (lambda: clustering.expected_squared_error(0.0, 1.0), "half must be a finite number > 0"),
         (
@@ -159,6 +204,7 @@ def test_volume_factor():
         (lambda: curvature.quantization_loss([1.0], [1.0], [1.0]), r"hessian must be \(n, n\)"),
         (lambda: rep.general_scale([[1.0, 2.0]]), "jacobian must be square"),
         (lambda: rep.general_scale(np.zeros((2, 2))), "jacobian must be invertible"),
+        (lambda: rep.powerpropagation_scale([0.0], 0.5), r"alpha must be a finite number >= 1; got 0.5"),
         (lambda: rep.powerpropagation_alpha(2.0), r"power must be a number in \[0, 2\); got 2.0"),
     ],
 )

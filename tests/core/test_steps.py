@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 
 from psgd_ref.core import FiniteTargets, UniformGrid, Warp, Zero, mirror_step, psgd_step, warped_step
-from psgd_ref.core.bounds import target_interval
+from psgd_ref.core.barrier import target_interval
 from psgd_ref.laws.drawing.strategies import pushes, setups, target_sets
 
 few = settings(deadline=None, derandomize=True, max_examples=60, database=None)

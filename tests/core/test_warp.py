@@ -77,8 +77,19 @@ def test_cap_bounds_the_scale(at):
 
 @pytest.mark.parametrize("rule", ["mean-one", "unimodular", "max-normalised"])
 def test_rules_with_nothing_to_divide_by(rule):
-    assert position_scale([0.0, 1.0], UniformGrid(1.0), strength=rule).tolist() == [0, 0]
     assert position_scale(np.zeros(0), UniformGrid(1.0), strength=rule).shape == (0,)
+    if rule != "unimodular":
+        assert position_scale([0.0, 1.0], UniformGrid(1.0), strength=rule).tolist() == [0, 0]
+
+
+@few
+@given(placed(setups(eps="zero"), size=3), st.integers(0, 2))
+def test_the_unimodular_rule_is_refused_where_no_strength_can_be(at, which):
+    """One weight on its target at ε = 0: the product of the scales is 0 at every strength."""
+    w = at.w.copy()
+    w[which] = at.setting.targets.nearest(w[which])
+    with pytest.raises(ValueError, match="'unimodular' needs eps > 0 or every weight off its target; "):
+        position_scale(w, at.setting.targets, strength="unimodular", cap=at.setting.cap)
 
 
 def test_rules():

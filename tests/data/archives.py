@@ -38,12 +38,13 @@ def packed(members):
 
 
 def remote(name, content):
-    return Remote(name, len(content), hashlib.sha256(content).hexdigest())
+    inner = hashlib.sha256(gzip.decompress(content)).hexdigest()
+    return Remote(name, len(content), hashlib.sha256(content).hexdigest(), inner)
 
 
-def small_mnist(mirrors=("http://127.0.0.1:9/",)):
+def small_mnist(mirrors=("http://127.0.0.1:9/",), name="mnist", seed=0):
     """A source of tiny images, its files by name, and what they hold."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     arrays = {
         f"{part}-{what}.gz": rng.integers(0, high, size, dtype=np.uint8)
         for part, count in (("train", TRAIN), ("t10k", TEST))
@@ -54,7 +55,7 @@ def small_mnist(mirrors=("http://127.0.0.1:9/",)):
     }
     files = {name: gzip.compress(idx(array), mtime=0) for name, array in arrays.items()}
     remotes = tuple(remote(name, content) for name, content in files.items())
-    return IdxSource("mnist", 10, (5, 4, 1), (TRAIN, TEST), remotes, mirrors, "MNIST"), files, arrays
+    return IdxSource(name, 10, (5, 4, 1), (TRAIN, TEST), remotes, mirrors), files, arrays
 
 
 def small_cifar(mirrors=("http://127.0.0.1:9/",)):

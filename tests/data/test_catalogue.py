@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from psgd_ref.data import Split, check, data_folder, load, load_digits, load_moons, load_signals
+from psgd_ref.data import Split, check, data_folder, entries, load, load_digits, load_moons, load_signals
 from psgd_ref.data.arrays import channel_statistics
 from psgd_ref.data.catalogue import HALVED, image_shape
 from psgd_ref.data.signals import templates
@@ -34,6 +34,18 @@ def test_a_set_that_is_there_is_loaded_without_a_network(small, tmp_path, monkey
     monkeypatch.setenv("PSGD_REF_DATA", str(tmp_path))
     assert data_folder() == tmp_path
     assert len(load("cifar10").test) == len(data.test)
+
+
+def test_a_halved_set_is_listed_checked_and_fetched_as_the_whole_one(small, tmp_path, monkeypatch):
+    monkeypatch.setattr("psgd_ref.data.catalogue.HALVED", {"cifar10-16": ("cifar10", 9)})
+    with pytest.raises(FileNotFoundError, match="cifar10-16 is not in"):
+        check("cifar10-16", tmp_path)
+    (tmp_path / "cifar-10-binary.tar.gz").write_bytes(small["cifar-10-binary.tar.gz"])
+    data = check("cifar10-16", tmp_path).data
+    entry = next(entry for entry in entries(tmp_path) if entry.name == "cifar10-16")
+    assert entry.shape == data.train.images.shape[1:] == (16, 16, 3)
+    assert (entry.train, entry.test) == (len(data.train) + len(data.validation), len(data.test))
+    assert entry.place == tmp_path / "cifar-10-binary.tar.gz"
 
 
 def test_check_refuses_a_wrong_checksum_and_an_absent_set(small, tmp_path):

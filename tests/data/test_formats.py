@@ -1,6 +1,7 @@
 """IDX and CIFAR's binary records: round trips, every accepted folder, and malformed files."""
 
 import gzip
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from psgd_ref.data.cifar import parse_records
 from psgd_ref.data.idx import parse_idx
+from psgd_ref.data.sources import FASHION_MNIST, MNIST
 from tests.data.archives import TRAIN, cifar, idx, packed, small_cifar, small_mnist
 
 FEW = settings(max_examples=50, deadline=None)
@@ -61,42 +63,118 @@ def test_cifar_records_that_are_cut_empty_or_of_unknown_labels_are_refused():
 
 
 def write(folder, files):
-    folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
-@pytest.mark.parametrize("inside", ["mnist", "MNIST/raw", "."])
-@pytest.mark.parametrize("unpacked", [False, True])
-def test_idx_files_are_found_and_read_in_every_accepted_place(inside, unpacked, tmp_path):
+def in_a_folder_of_its_name(name):
+    return f"{name.removesuffix('.gz')}/{name.removesuffix('.gz')}"
+
+
+# How people's unpackers leave a file: whether unpacked, and its name.
+LEFT = {
+    "as published": (False, lambda name: name),
+    "unpacked": (True, lambda name: name.removesuffix(".gz")),
+    "unpacked, a dot": (True, lambda name: name.removesuffix(".gz").replace("-idx", ".idx")),
+    "packed, a dot": (False, lambda name: name.replace("-idx", ".idx")),
+    "unpacked, still called .gz": (True, lambda name: name),
+    "packed, not called .gz": (False, lambda name: name.removesuffix(".gz")),
+    "in a folder of its name": (True, in_a_folder_of_its_name),
+    "in a folder of its name, a dot": (
+        True,
+        lambda name: in_a_folder_of_its_name(name).replace("-idx", ".idx"),
+    ),
+    "in a folder still called .gz": (True, lambda name: f"{name}/{name.removesuffix('.gz')}"),
+}
+PLACES = ["mnist", "MNIST/raw", "MNIST", "mnist/MNIST/raw", "Mnist/raw", "."]
+
+
+@pytest.mark.parametrize("inside", PLACES)
+@pytest.mark.parametrize("left", LEFT.values(), ids=LEFT)
+def test_idx_files_are_found_and_read_in_every_accepted_place(inside, left, tmp_path):
     source, files, arrays = small_mnist()
-    if unpacked:
-        files = {name.removesuffix(".gz"): gzip.decompress(content) for name, content in files.items()}
+    unpacked, called = left
     assert source.find(tmp_path) is None
-    write(tmp_path / inside, files)
-    train, test = source.read(source.find(tmp_path))
+    write(
+        tmp_path / inside,
+        {called(name): gzip.decompress(content) if unpacked else content for name, content in files.items()},
+    )
+    place = source.find(tmp_path)
+    train, test = source.read(place)
+    assert source.published(place) == list(files)
     assert np.array_equal(train.images[..., 0], arrays["train-images-idx3-ubyte.gz"])
     assert np.array_equal(train.labels, arrays["train-labels-idx1-ubyte.gz"])
     assert np.array_equal(test.images[..., 0], arrays["t10k-images-idx3-ubyte.gz"])
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_sets_of_the_same_names_in_one_folder_are_told_apart_by_checksum(packed, tmp_path):
+    ours, files, arrays = small_mnist()
+    other, others, _ = small_mnist(name="fashion-mnist", seed=1)
+    assert list(files) == list(others)
+
+    def put(files, folder):
+        write(folder, files if packed else {n[:-3]: gzip.decompress(c) for n, c in files.items()})
+
+    put(files, tmp_path)
+    assert other.find(tmp_path) is None
+    assert ours.find(tmp_path) == tmp_path
+    put(others, tmp_path)
+    assert ours.find(tmp_path) is None
+    assert other.find(tmp_path) == tmp_path
+    # Also where the other one has a folder, which comes first.
+    put(files, tmp_path / "MNIST")
+    train, _ = ours.read(ours.find(tmp_path))
+    assert np.array_equal(train.images[..., 0], arrays["train-images-idx3-ubyte.gz"])
+    # A folder that is given by its name is taken at its word, and the check says what is in it.
+    put(others, tmp_path / "mine" / "mnist")
+    assert ours.find(tmp_path / "mine" / "mnist") == tmp_path / "mine" / "mnist"
+    with pytest.raises(ValueError, match=r"has contents of SHA-256 \w{64}; \w{64} is published"):
+        ours.published(tmp_path / "mine" / "mnist")
+
+
+def test_the_published_sets_are_told_apart():
+    for one, other in zip(MNIST.files, FASHION_MNIST.files, strict=True):
+        assert one.name == other.name
+        assert len({one.sha256, other.sha256, one.content_sha256, other.content_sha256}) == 4
+        assert all(re.fullmatch(r"[0-9a-f]{64}", r.content_sha256) for r in (one, other))
+
+
 @pytest.mark.parametrize(
-    ("inside", "unpacked"),
+    ("inside", "form"),
     [
-        ("cifar10/cifar-10-batches-bin", True),
-        ("cifar-10-batches-bin", True),
-        ("cifar10", True),
-        (".", True),
-        ("cifar10", False),
-        (".", False),
+        ("cifar10/cifar-10-batches-bin", "batches"),
+        ("cifar-10-batches-bin", "batches"),
+        ("cifar-10-binary/cifar-10-batches-bin", "batches"),
+        ("cifar-10-binary.tar/cifar-10-batches-bin", "batches"),
+        ("cifar-10-binary", "batches"),
+        ("CIFAR10/cifar-10-binary/cifar-10-batches-bin", "batches"),
+        ("CIFAR-10", "batches"),
+        ("cifar10", "batches"),
+        (".", "batches"),
+        ("cifar10", "tar.gz"),
+        ("CIFAR10", "tar.gz"),
+        (".", "tar.gz"),
+        (".", "tar"),
+        (".", "tar called gz"),
     ],
 )
-def test_cifar_is_found_and_read_in_every_accepted_place(inside, unpacked, tmp_path):
+def test_cifar_is_found_and_read_in_every_accepted_place(inside, form, tmp_path):
     source, archive, members, images = small_cifar()
-    contents = {name.rpartition("/")[2]: content for name, content in members.items()}
+    ((name, content),) = archive.items()
+    left = {
+        "batches": {name.rpartition("/")[2]: content for name, content in members.items()},
+        "tar.gz": archive,
+        "tar": {name.removesuffix(".gz"): gzip.decompress(content)},
+        "tar called gz": {name: gzip.decompress(content)},
+    }
     assert source.find(tmp_path) is None
-    write(tmp_path / inside, contents if unpacked else archive)
-    train, test = source.read(source.find(tmp_path))
+    write(tmp_path / inside, left[form])
+    place = source.find(tmp_path)
+    assert source.published(place) == ([name] if form == "tar.gz" else [])
+    train, test = source.read(place)
     assert np.array_equal(train.images, np.concatenate(images[:2]))
     assert np.array_equal(test.images, images[2])
 
@@ -135,7 +213,7 @@ def test_damaged_idx_files_are_refused(tmp_path):
     for damaged, message in [
         (files[name][:50], "is damaged"),
         (bytes(flipped), "is damaged"),
-        (b"<html>", "is damaged"),
+        (b"<html>", "not an IDX file"),
         (b"", "begins with nothing"),
         (gzip.compress(b"\0" * 40), "not an IDX file"),
         (short, rf"as many images as labels; got {TRAIN - 1} and {TRAIN}"),

@@ -1,5 +1,7 @@
 """State dicts and safetensors files: layouts, round trips, and refusals that load nothing."""
 
+import json
+
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -76,6 +78,70 @@ def test_batch_counts_wrappers_and_other_float_dtypes_are_accepted(tmp_path):
     assert bits(model) == bits(other)
 
 
+def wrapped(name, rng):
+    """The name as wrappers give it, which may lie around the whole model or a part of it."""
+    parts = name.split(".")
+    for wrapper in rng.permutation(["module", "_orig_mod", "module"])[: rng.integers(1, 4)]:
+        parts.insert(rng.integers(len(parts)), wrapper)
+    return ".".join(parts)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_wrappers_in_names_are_ignored_in_any_order(seed):
+    rng = np.random.default_rng(seed)
+    model, other = with_statistics(MODELS["resnet"], 0), with_statistics(MODELS["resnet"], 1)
+    load_state_dict(other, {wrapped(name, rng): t for name, t in state_dict(model).items()})
+    assert bits(model) == bits(other)
+    tensors = state_dict(model)
+    with pytest.raises(ValueError, match=r"fc\.bias is there twice"):
+        load_state_dict(other, tensors | {"_orig_mod.fc.bias": tensors["fc.bias"]})
+
+
+def test_a_prefix_of_all_names_is_said_in_one_line():
+    model = with_statistics(MODELS["resnet"], 0)
+    tensors = state_dict(model)
+    with pytest.raises(ValueError, match=r"^all names begin with 'net\.body\.'; remove it from them$"):
+        load_state_dict(model, {f"module.net.body.{name}": t for name, t in tensors.items()})
+    inner = {name.removeprefix("layer"): t for name, t in tensors.items() if name.startswith("layer")}
+    with pytest.raises(ValueError, match=r"^\d+ of the tensors do not fit"):
+        load_state_dict(model, inner)
+    small = with_statistics(lambda seed: mlp((4, 3), seed), 0)
+    with pytest.raises(ValueError, match=r"^all names lack 'fc1\.', with which"):
+        load_state_dict(small, {name.rpartition(".")[2]: t for name, t in state_dict(small).items()})
+
+
+def test_of_many_problems_five_are_named():
+    with pytest.raises(ValueError, match=r"^\d+ of the tensors") as error:
+        load_state_dict(mlp((6, 5, 4, 3)), {"extra": np.zeros(2)})
+    assert str(error.value).startswith("7 of the tensors do not fit the model: ")
+    assert str(error.value).count(": missing") == 5
+    assert str(error.value).endswith("; and 2 more")
+
+
+@pytest.mark.parametrize("name", ["F16", "BF16"])
+def test_half_precision_files_are_read(name, tmp_path):
+    model, other = with_statistics(MODELS["convnet"], 0), with_statistics(MODELS["convnet"], 1)
+    header, data, expected = {}, b"", {}
+    for key, tensor in state_dict(model).items():
+        if name == "F16":
+            half, expected[key] = tensor.astype("<f2").tobytes(), tensor.astype("<f2").astype("f")
+        else:
+            # bfloat16 is the upper two bytes of a float32, the lower two are cut off.
+            whole = np.frombuffer(tensor.astype("<f4").tobytes(), np.uint8).reshape(-1, 4)
+            half = whole[:, 2:].tobytes()
+            cut = (whole * np.array([0, 0, 1, 1], np.uint8)).tobytes()
+            expected[key] = np.frombuffer(cut, "<f4").reshape(tensor.shape)
+        places = [len(data), len(data) + len(half)]
+        header[key] = {"dtype": name, "shape": tensor.shape, "data_offsets": places}
+        data += half
+    text = json.dumps(header).encode()
+    (tmp_path / "half.safetensors").write_bytes(len(text).to_bytes(8, "little") + text + data)
+    load_safetensors(other, tmp_path / "half.safetensors")
+    loaded = state_dict(other)
+    for key, tensor in expected.items():
+        assert np.array_equal(loaded[key], tensor)
+
+
 def spoilt(change):
     tensors = state_dict(with_statistics(MODELS["convnet"], 0))
     change(tensors)
@@ -114,9 +180,9 @@ def test_files_that_are_not_safetensors_are_refused(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"model.safetensors is not a safetensors file"):
             load_safetensors(mlp(), path)
-    header = b'{"fc1.weight":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    header = b'{"fc1.weight":{"dtype":"F8_E4M3","shape":[2],"data_offsets":[0,2]}}'
     path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0")
-    with pytest.raises(ValueError, match="NumPy's dtypes"):
+    with pytest.raises(ValueError, match=r"fc1.weight is F8_E4M3; accepted are F64, F32, F16, BF16"):
         load_safetensors(mlp(), path)
     with pytest.raises(OSError, match="no file"):
         load_safetensors(mlp(), tmp_path / "nothing")

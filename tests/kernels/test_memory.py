@@ -1,6 +1,8 @@
-"""Buffers come back when nobody holds them, never before, from any thread."""
+"""Memory comes back when nobody holds it, never before, from any thread."""
 
+import random
 import threading
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,8 +20,32 @@ def test_memory_is_used_again_when_the_last_view_dies():
     del a
     assert address(pool.empty((300, 300))) != first  # a view still holds it
     del view
-    assert address(pool.empty((299, 301))) == first
-    assert pool.created_bytes < 3 * 300 * 300 * 4
+    assert address(pool.empty((200, 301))) == first
+    assert pool.created_bytes == 1 << 24
+
+
+def test_free_memory_side_by_side_serves_a_larger_array():
+    pool = Pool()
+    small = [pool.empty((1 << 20,)) for _ in range(4)]
+    first = address(small[1])
+    assert address(pool.empty((2 << 20,))) > address(small[3])
+    del small[1:3]
+    assert address(pool.empty((2 << 20,))) == first
+
+
+def test_arrays_in_use_never_overlap():
+    pool, rng, held = Pool(), random.Random(0), []
+    for step in range(2000):
+        a = pool.empty((rng.randrange(1, 400_000),), np.int32)
+        a[[0, -1]] = step
+        held.append((step, a))
+        del a  # the list alone holds it
+        if rng.random() < 0.5 or len(held) > 60:
+            del held[rng.randrange(len(held))]
+    assert all(a[0] == a[-1] == step for step, a in held)
+    spans = sorted((address(a), address(a) + a.nbytes) for _, a in held)
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+    assert pool.created_bytes < 4 * 61 * 4 * 400_000
 
 
 def test_arrays_are_aligned_and_of_the_asked_kind():
@@ -56,15 +82,20 @@ def test_no_two_threads_get_the_same_memory():
     for thread in threads:
         thread.join()
     assert not wrong
-    assert pool.created_bytes <= 8 * 262_144 * 2
+    assert pool.created_bytes == 1 << 24
 
 
-def test_buffers_that_nobody_asks_for_are_let_go():
+def test_slabs_that_nobody_asks_of_are_let_go():
     pool = Pool()
-    pool.empty((1 << 20,))
+    held = pool.empty((1 << 20,))
+    pool.empty((1 << 22,))  # does not fit beside it
+    assert len(pool.slabs) == 2
     for _ in range(5000):
         pool.empty((100_000,))
-    pool.empty((60_000,))
-    assert sum(len(buffers) for buffers in pool.buffers.values()) == 2
+    larger = pool.empty((1 << 24,))
+    assert [slab.size for slab in pool.slabs] == [1 << 24, 1 << 26]
     pool.clear()
-    assert not pool.buffers
+    assert not pool.slabs
+    held.fill(1)
+    larger.fill(2)
+    assert held.all()

@@ -4,6 +4,7 @@ import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -195,3 +196,116 @@ except ValueError as error:
     message = run_python(code, **{name: value}).stdout
     assert message.startswith(f"{name} must be ")
     assert message.endswith(f"got '{value}'\n")
+
+
+RELU = """
+import os, sys
+import numpy as np
+from psgd_ref import kernels
+print(kernels.relu(np.full(4, 3, np.float32)).sum())
+"""
+COMPILES = "compiling kernels for this CPU"
+
+
+def damaged(content, random):
+    kind = random.randrange(4)
+    if kind == 0:
+        return content[: random.randrange(len(content))]
+    if kind == 1:
+        return bytes(random.randrange(256) for _ in range(100))
+    if kind == 2:
+        return content + b"\0"
+    changed = bytearray(content)
+    changed[random.randrange(len(content))] ^= 1 << random.randrange(8)
+    return bytes(changed)
+
+
+def test_of_a_damaged_cache_everything_is_compiled_anew(tmp_path):
+    run_python(RELU, PSGD_REF_CACHE=tmp_path)
+    random = Random(0)
+    for path in tmp_path.rglob("*.nbc"):
+        path.write_bytes(damaged(path.read_bytes(), random))
+    done = run_python(RELU, PSGD_REF_CACHE=tmp_path)
+    assert done.stdout == "12.0\n"
+    (next(tmp_path.rglob("compiling"))).unlink()
+    # And what was compiled anew has taken the damaged files' place.
+    assert run_python(RELU, PSGD_REF_CACHE=tmp_path).stderr == ""
+
+
+def test_damage_of_any_kind_is_a_miss(tmp_path):
+    from psgd_ref.kernels import activation
+    from psgd_ref.kernels.cache import FileCache
+
+    kernels.relu(np.ones(4, np.float32))
+    dispatcher = activation._relu
+    (signature,) = dispatcher.nopython_signatures[:1]
+    result = dispatcher.overloads[signature.args]
+    cache = FileCache(dispatcher.py_func, tmp_path)
+    cache.save_overload(signature.args, result)
+    (path,) = tmp_path.iterdir()
+    assert cache.load_overload(signature.args, dispatcher.targetctx) is not None
+    whole, random = path.read_bytes(), Random(0)
+    for _ in range(200):
+        path.write_bytes(damaged(whole, random))
+        assert cache.load_overload(signature.args, dispatcher.targetctx) is None
+    path.unlink()
+    path.mkdir()
+    assert cache.load_overload(signature.args, dispatcher.targetctx) is None
+    cache.save_overload(signature.args, result)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_filled_cache_that_cannot_be_written_is_read(tmp_path):
+    run_python(RELU, PSGD_REF_CACHE=tmp_path)
+    # The rights of a file do not stop root, so that writing is refused by Python's own hook.
+    refusing = """
+import sys
+def refuse(event, arguments):
+    if event in ("os.mkdir", "os.rename", "os.remove", "os.utime"):
+        raise OSError(30, "Read-only file system")
+    if event == "open" and (arguments[2] & 3):
+        raise OSError(30, "Read-only file system", arguments[0])
+sys.addaudithook(refuse)
+"""
+    done = run_python(refusing + RELU, PSGD_REF_CACHE=tmp_path, PYTHONDONTWRITEBYTECODE=1)
+    assert (done.stdout, done.stderr) == ("12.0\n", "")
+    done = run_python(refusing + RELU, PSGD_REF_CACHE=tmp_path / "none", PYTHONDONTWRITEBYTECODE=1)
+    assert (done.stdout, done.stderr.count("\n")) == ("12.0\n", 1)
+    assert "not kept: no cache folder can be written" in done.stderr
+
+
+# As where the user has no entry in passwd and no HOME.
+HOMELESS = """
+import os, pwd
+for name in ("HOME", "XDG_CACHE_HOME", "PSGD_REF_CACHE", "PSGD_REF_DATA"):
+    os.environ.pop(name, None)
+def nobody(number):
+    raise KeyError(number)
+pwd.getpwuid = nobody
+"""
+
+
+def test_without_a_home_one_line_names_the_variable_and_no_folder_is_made(tmp_path):
+    done = run_python(HOMELESS + RELU, folder=tmp_path)
+    assert (done.stdout, done.stderr.count("\n")) == ("12.0\n", 1)
+    assert "say with PSGD_REF_CACHE where to keep files" in done.stderr
+    ask = """
+from psgd_ref.data import data_folder
+from psgd_ref.experiments.reproduction.store import default_folder
+for ask in (data_folder, default_folder):
+    try:
+        print(ask())
+    except ValueError as error:
+        print(error)
+"""
+    said = run_python(HOMELESS + ask, folder=tmp_path).stdout.splitlines()
+    assert ["PSGD_REF_DATA" in said[0], "PSGD_REF_CACHE" in said[1]] == [True, True]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_relative_cache_lies_where_the_process_started(tmp_path):
+    (tmp_path / "other").mkdir()
+    code = "import os; import psgd_ref.kernels; os.chdir('other')" + RELU
+    run_python(code, folder=tmp_path, PSGD_REF_CACHE="cache")
+    assert len(list((tmp_path / "cache").rglob("*.nbc"))) > 0
+    assert list((tmp_path / "other").iterdir()) == []

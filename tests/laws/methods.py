@@ -42,6 +42,17 @@ def step(w, g, lr, targets, eps, strength):
     return w - lr * strength * (d + eps) * g
 
 
+def step_with_decay(w, g, lr, targets, eps, strength, weight_decay=0.0, decay_target="zero"):
+    """Decay outside the scaling, to zero or to the grid."""
+    offset = w - targets.nearest(w)
+    pull = offset if decay_target == "grid" else w
+    return w - lr * (strength * (np.abs(offset) + eps) * g + weight_decay * pull)
+
+
+def decay_target_forgotten(w, g, lr, targets, eps, strength, weight_decay=0.0, decay_target="zero"):
+    return step_with_decay(w, g, lr, targets, eps, strength, weight_decay)
+
+
 def in_place(w, g, lr, targets, eps, strength):
     w -= lr * strength * (np.abs(w - targets.nearest(w)) + eps) * g
     return w

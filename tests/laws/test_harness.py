@@ -16,8 +16,10 @@ from psgd_ref.compress.pruning.prune import prune_array
 from psgd_ref.core import UniformGrid, Warp, mirror_step, position_scale, psgd_step, warped_step
 from psgd_ref.laws import LEDGER, LawBrokenError, as_subject, check, replay
 from tests.laws import methods
+from tests.meta import right
 
 ROOT = Path(__file__).parents[2]
+CLAIMS = ["B2", "D5", "E4"]
 
 
 def failed(subject, claim, examples=40):
@@ -31,6 +33,7 @@ def failed(subject, claim, examples=40):
     [
         (methods.rule, {"scale", "psgd_step"}),
         (methods.step, {"psgd_step"}),
+        (methods.step_with_decay, {"psgd_step", "decayed_step", "grid_decayed_step"}),
         (functools.partial(methods.step, lr=0.5), {"psgd_step"}),
         (warped_step, {"warped_step"}),
         (mirror_step, {"mirror_step"}),
@@ -49,9 +52,8 @@ def test_parts_are_found_by_structure(thing, parts):
 def test_claims_that_apply_are_those_about_a_part():
     subject = as_subject(methods.step)
     apply = {id for id, entry in LEDGER.items() if subject.given.intersection(entry.tests)}
-    assert apply == {"A5", "B1", "B2", "B3", "B4", *(f"D{k}" for k in range(1, 8))} | {
-        "E1", "E2", "E3", "E4", "F2", "G1",
-    }  # fmt: skip
+    steps = {"A5", "B1", "B2", "B3", "B4", "C6", *(f"D{k}" for k in range(1, 11))}
+    assert apply == steps | {*(f"E{k}" for k in range(1, 10)), "F2", "F4", "G1", "I1", "I2"}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_claims_that_apply_are_those_about_a_part():
         (methods.bare, ["A2", "A3", "C3", "D5", "G1"]),
         (methods.magnitude, ["A2", "G1"]),
         (methods.step, ["B2", "D1", "D5", "E4"]),
-        (methods.in_place, ["B2", "D5"]),
+        (methods.step_with_decay, ["D10", "E4", "E5", "E6"]),
         (methods.OwnWarp, ["A1"]),
         (Warp, ["A1", "A2", "A5", "C2", "B2", "F1"]),
         (methods.Codes, ["H1", "F3"]),
@@ -87,6 +89,7 @@ def test_right_methods_pass(thing, claims):
         (methods.eps_forgotten, "A2", "your scale gives 0, λ(d + ε) is"),
         (methods.eps_forgotten, "B2", "your step gives"),
         (methods.constant, "D5", "d = 0 from the target 0 of"),
+        (methods.decay_target_forgotten, "E5", "your step with decay to the grid gives"),
         (methods.ForgetsEps, "A1", ""),
         (methods.HalfUp, "H1", "your quantizer gives"),
         (methods.Asymmetric, "H1", "your quantizer gives"),
@@ -100,6 +103,36 @@ def test_wrong_methods_fail_with_words_and_a_line_that_raises(thing, claim, word
     with pytest.raises(LawBrokenError, match=r".") as raised:
         exec(outcome.code, {})
     assert str(raised.value) == outcome.counterexample.splitlines()[0]
+
+
+def test_arrays_changed_in_place_are_a_failure():
+    outcome = failed(methods.in_place, "B2", examples=3)
+    assert outcome.counterexample.startswith("in_place changes w in place: it must return a new array")
+
+
+@pytest.mark.parametrize("state", ["raise", "warn", "ignore"])
+@pytest.mark.parametrize("thing", [methods.rule, methods.step, methods.eps_forgotten, None])
+def test_the_callers_floating_point_errors_change_no_verdict(thing, state):
+    def verdicts():
+        return [(o.claim.id, o.status, o.cases, o.worst) for o in check(thing, CLAIMS, examples=6).outcomes]
+
+    expected = verdicts()
+    with np.errstate(all=state):
+        assert verdicts() == expected
+
+
+@pytest.mark.parametrize(
+    ("thing", "claims"),
+    [
+        *((step, ["B2", "B4", "D5", "D6", "G1"]) for step in right.STEPS),
+        *((rule, ["A2", "A3", "A5", "D5"]) for rule in right.RULES),
+    ],
+)
+def test_methods_that_round_otherwise_pass(thing, claims):
+    """In extended precision, plain Python, or with fused products: nothing fails by a target's rounding."""
+    for seed in range(2):
+        report = check(thing, claims, examples=25, seed=seed)
+        assert report.ok, str(report)
 
 
 def test_the_line_of_code_runs_in_another_process():

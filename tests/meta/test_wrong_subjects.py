@@ -5,25 +5,34 @@ from dataclasses import replace
 
 import pytest
 
-from psgd_ref.laws import LEDGER, Subject, check
+from psgd_ref.laws import LEDGER, LawBrokenError, Subject, Trial, check
 from tests.meta.right import PARTS, WRONG_PARTS
 from tests.meta.wrong import WRONG
+from tests.meta.wrong_training import TRAINING
 
-cases = [(id, i) for id, subjects in WRONG.items() for i in range(len(subjects))]
+ALL = WRONG | TRAINING
+cases = [(id, i) for id, subjects in ALL.items() for i in range(len(subjects))]
 
 
 def test_every_claim_has_a_wrong_subject():
-    assert {*WRONG, "H2"} == set(LEDGER)
+    assert {*ALL, "H2"} == set(LEDGER)
 
 
 @pytest.mark.parametrize(("id", "i"), cases, ids=[f"{id}-{i}" for id, i in cases])
 def test_rejected(id, i):
-    outcome = check(WRONG[id][i], [id], examples=100).outcomes[0]
+    outcome = check(ALL[id][i], [id], examples=100).outcomes[0]
     assert outcome.status == "FAILED"
     # Rejected by the law, on an input it shows, and not because something raised.
     statement, *example = outcome.counterexample.splitlines()
     assert not re.match(r"\w+Error: ", statement)
     assert example
+
+
+@pytest.mark.parametrize(("id", "i"), cases, ids=[f"{id}-{i}" for id, i in cases])
+def test_rejected_on_every_seed(id, i):
+    for seed in range(10):
+        with pytest.raises(LawBrokenError):
+            LEDGER[id].law(WRONG[id][i], Trial(100, seed, shrink=False))
 
 
 @pytest.mark.parametrize("part", PARTS)

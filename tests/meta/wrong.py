@@ -7,8 +7,12 @@ import numpy as np
 from psgd_ref.core import (
     UniformGrid,
     Warp,
+    Zero,
+    barrier,
     bounds,
+    clustering,
     curvature,
+    discretization,
     mirror_step,
     position_scale,
     psgd_step,
@@ -16,7 +20,7 @@ from psgd_ref.core import (
     warped_step,
 )
 from psgd_ref.core.scale import cell_length
-from psgd_ref.laws import Subject
+from psgd_ref.laws import Subject, as_subject
 from psgd_ref.laws.drawing.strategies import Setting
 
 RIGHT = Subject()
@@ -86,6 +90,14 @@ def without_cap(w, targets, eps=0.0, strength=1.0, cap=False):
     return position_scale(w, targets, eps, strength, cap=False)
 
 
+def unimodular_is_zero(w, targets, eps=0.0, strength=1.0, cap=False):
+    """No scale at all as soon as one weight is on its target."""
+    try:
+        return position_scale(w, targets, eps, strength, cap)
+    except ValueError:
+        return np.zeros_like(w)
+
+
 def arithmetic_mean(w, targets, eps=0.0, strength=1.0, cap=False):
     return position_scale(w, targets, eps, "mean-one" if isinstance(strength, str) else strength, cap)
 
@@ -122,6 +134,46 @@ def ascends(w, g, lr, warp):
 
 def five_times(w, g, lr, warp):
     return psgd_step(w, 5 * g, lr, warp)
+
+
+def fifty_times(w, g, lr, warp):
+    return psgd_step(w, 50 * g, lr, warp)
+
+
+def mirror_knows_where_zero_is(w, g, lr, warp):
+    """At ε = 0 off by an amount that depends on the place of the targets."""
+    off = np.sin(warp.targets.nearest(np.zeros(1))[0] + warp.targets.nearest(np.ones(1))[0])
+    return mirror_step(w, g, lr, warp) + (1e-3 * lr * off if warp.eps == 0 else 0.0)
+
+
+def one_level_more_below(w, g, lr, targets, eps, strength, cap):
+    """Clips at −2^(b−1), one level below the range."""
+    grid = targets
+    if not isinstance(targets, UniformGrid):
+        d = np.abs(w - targets.nearest(w))
+    else:
+        k = np.rint(w / grid.step)
+        k = k if grid.levels is None else k.clip(-grid.levels - 1, grid.levels)
+        d = np.abs(w - k * grid.step)
+    if cap and not isinstance(targets, Zero):
+        d = np.minimum(d, position_scale(w, targets, 0.0, 1.0, cap=True).max(initial=0.0))
+    return w - lr * strength * (d + eps) * g
+
+
+def changes_weights(w, g, lr, targets, eps, strength, cap):
+    w -= lr * position_scale(w, targets, eps, strength, cap) * g
+    return w
+
+
+def changes_gradients(w, g, lr, targets, eps, strength, cap):
+    g *= position_scale(w, targets, eps, strength, cap)
+    return w - lr * g
+
+
+def rule_changes_weights(w, targets, eps, strength, cap):
+    s = position_scale(w, targets, eps, strength, cap)
+    w -= targets.nearest(w)
+    return s
 
 
 def does_not_move(w, g, lr, warp):
@@ -200,7 +252,58 @@ def prunes_too_few(w, sparsity):
     return np.where(np.argsort(np.argsort(np.abs(w))) < int(sparsity * w.size / 2), 0.0, w)
 
 
+def _smallest_by(w, sparsity, last):
+    """Zeros for the smallest |w|; among equal ones by the last key."""
+    order = np.lexsort((last, np.abs(w)))
+    pruned = w.copy()
+    pruned[order[: round(sparsity * w.size)]] = 0.0
+    return pruned
+
+
+def ties_by_sign(w, sparsity):
+    return _smallest_by(w, sparsity, w)
+
+
+_chance = np.random.default_rng(0)
+
+
+def ties_by_chance(w, sparsity):
+    return _smallest_by(w, sparsity, _chance.random(w.size))
+
+
+def prunes_in_place(w, sparsity):
+    w[np.argsort(np.abs(w), kind="stable")[: round(sparsity * w.size)]] = 0.0
+    return w
+
+
 # Formulas
+
+
+def zero_outside(to, start, targets, strength=1.0, cap=False):
+    """A divergence that forgets weights beyond the range."""
+    low, high = barrier.target_interval(start, targets)
+    inner = np.isfinite(high - low)
+    return barrier.mirror_divergence(np.where(inner, to, start), start, targets, strength, cap)
+
+
+def uncapped_divergence(to, start, targets, strength=1.0, cap=False):
+    return barrier.mirror_divergence(to, start, targets, strength)
+
+
+def equilibrium_without_eps(target, gradient, strength, weight_decay, eps=0.0):
+    return clustering.decay_equilibrium(target, gradient, strength, weight_decay)
+
+
+def equilibrium_never_below_zero(target, gradient, strength, weight_decay, eps=0.0):
+    try:
+        return clustering.decay_equilibrium(target, gradient, strength, weight_decay, eps)
+    except ValueError:
+        return 0.0
+
+
+def stable_at_saddles(warped):
+    top = float(np.linalg.eigvalsh(warped)[-1])
+    return 2 / top if top > 0 else float("inf")
 
 
 def metric_of_rows(jacobian):
@@ -232,7 +335,11 @@ WRONG = {
         replace(RIGHT, warp=SlopeIsInverseScale),
         _with(general_scale=metric_of_rows),
     ],
-    "A3": [replace(RIGHT, scale=constant), replace(RIGHT, scale=squared_distance)],
+    "A3": [
+        as_subject(rule_changes_weights),
+        replace(RIGHT, scale=constant),
+        replace(RIGHT, scale=squared_distance),
+    ],
     "A4": [replace(RIGHT, scale=constant), replace(RIGHT, scale=arithmetic_mean)],
     "A5": [replace(RIGHT, scale=without_cap), replace(RIGHT, warp=IgnoresCap), _step(five_times)],
     "B1": [
@@ -241,9 +348,12 @@ WRONG = {
         _with(general_scale=metric_of_rows),
     ],
     "B2": [
+        as_subject(one_level_more_below),
+        as_subject(changes_weights),
+        as_subject(changes_gradients),
         replace(RIGHT, warped_step=remainder_of_wrong_sign),
         _step(missing_eps),
-        _with(warp_remainder=lambda *a: bounds.warp_remainder(*a) / 2),
+        _with(warp_remainder=lambda *a: discretization.warp_remainder(*a) / 2),
     ],
     "B3": [
         replace(RIGHT, mirror_step=warped_step),
@@ -251,7 +361,11 @@ WRONG = {
         _with(second_order_coefficient=lambda name: 0.25),
         _with(decay_ratio=lambda t, name: 1 - t),
     ],
-    "B4": [_step(decays), replace(RIGHT, scale=squared_distance)],
+    "B4": [
+        _step(decays),
+        replace(RIGHT, scale=squared_distance),
+        replace(RIGHT, mirror_step=mirror_knows_where_zero_is),
+    ],
     "C1": [replace(RIGHT, warp=Flat), _with(volume_factor=lambda w, warp: 1.0)],
     "C2": [replace(RIGHT, warp=VolumeStrengthOfZeroEps)],
     "C3": [
@@ -259,7 +373,7 @@ WRONG = {
         replace(RIGHT, scale=arithmetic_mean),
     ],
     "C4": [replace(RIGHT, warp=SlopeIsInverseScale)],
-    "C5": [replace(RIGHT, scale=arithmetic_mean)],
+    "C5": [replace(RIGHT, scale=arithmetic_mean), replace(RIGHT, scale=unimodular_is_zero)],
     "D1": [_step(five_times), _step(ascends), _step(scaled_by_slope), _step(does_not_move)],
     "D2": [_step(does_not_move), _with(rate_bound=lambda gap, lr, steps: gap / (lr * steps) / 50)],
     "D3": [
@@ -271,8 +385,14 @@ WRONG = {
         _step(sign_of_gradient),
         _with(stochastic_bound=lambda gap, lr, steps, *noise: bounds.rate_bound(gap, lr, steps)),
     ],
-    "D5": [_step(missing_eps), _step(hidden_eps), _step(decays)],
-    "D6": [_step(hidden_eps), _step(scaled_by_root), replace(RIGHT, mirror_step=does_not_move)],
+    "D5": [_step(missing_eps), _step(hidden_eps), _step(decays), _step(fifty_times)],
+    "D6": [
+        _step(hidden_eps),
+        _step(scaled_by_root),
+        replace(RIGHT, mirror_step=does_not_move),
+        _with(mirror_divergence=zero_outside),
+        _with(mirror_divergence=uncapped_divergence),
+    ],
     "D7": [_step(five_times), _step(ascends)],
     "E1": [_step(warped_step), replace(RIGHT, mirror_step=psgd_step), _step(squared)],
     "E2": [_step(warped_step), replace(RIGHT, mirror_step=psgd_step)],
@@ -281,9 +401,11 @@ WRONG = {
         _step(squared),
         replace(RIGHT, decayed_step=decay_scaled),
         _with(soft_threshold=lambda c, threshold: np.where(np.abs(c) > threshold, c, 0)),
+        _with(decay_equilibrium=equilibrium_without_eps),
+        _with(decay_equilibrium=equilibrium_never_below_zero),
     ],
     "F1": [_with(warped_hessian=without_second_term), replace(RIGHT, warp=InverseForgetsEps)],
-    "F2": [_step(scaled_by_root), _step(missing_eps)],
+    "F2": [_step(scaled_by_root), _step(missing_eps), _with(largest_stable_step=stable_at_saddles)],
     "F3": [_with(quantization_loss=without_half), replace(RIGHT, nearest=floor)],
     "G1": [
         replace(RIGHT, warped_step=warped_at_half_rate),
@@ -291,7 +413,12 @@ WRONG = {
         _with(powerpropagation_scale=lambda w, a: a * reparametrisation.powerpropagation_scale(w, a)),
     ],
     "G2": [_with(difference_of_squares_scale=lambda w, uv: 4 * np.hypot(w, uv))],
-    "G3": [replace(RIGHT, prune=rule) for rule in (prunes_largest, prunes_values_not_sizes, prunes_too_few)],
+    "G3": [
+        *(replace(RIGHT, prune=rule) for rule in (prunes_largest, prunes_values_not_sizes, prunes_too_few)),
+        replace(RIGHT, prune=ties_by_sign),
+        replace(RIGHT, prune=ties_by_chance),
+        as_subject(prunes_in_place),
+    ],
     "H1": [
         replace(RIGHT, nearest=floor),
         replace(RIGHT, nearest=half_up),

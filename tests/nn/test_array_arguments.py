@@ -106,7 +106,6 @@ CALLS = {
         "x_shape": X.shape,
         **dict(zip(("size", "stride", "padding"), WINDOW, strict=True)),
     },
-    kernels.min_max_steps: {"w": a(21), "parts": PARTS},
     kernels.nested_round: {"x": X, **RANGE, "gates": a(2)},
     kernels.nested_round_backward: {"dy": a(*X.shape), "x": X, **RANGE, "gates": a(2)},
     kernels.psgd_update: {
@@ -217,7 +216,7 @@ def test_good_arrays_are_not_refused(call):
 def test_results_are_put_into_whole_writable_arrays_only(order):
     for call, name in (p.values for p in EACH):
         if name in ("into", "bias_into", "running_mean", "running_var", "v", "w") and call not in (
-            kernels.conv2d, kernels.linear, kernels.min_max_steps,
+            kernels.conv2d, kernels.linear,
         ) and not (name == "w" and call is not kernels.psgd_update):  # fmt: skip
             value = CALLS[call][name].copy()
             if order == "reversed":

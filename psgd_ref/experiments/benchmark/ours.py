@@ -1,4 +1,4 @@
-"""Our side of the benchmark: the cases built from this package, and the machine's peaks."""
+"""Our side of the benchmark: the cases of `build.py`, those of single layers and quantizers, and peaks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +15,14 @@ from psgd_ref.compress import (
     Dampening,
     FakeQuantizer,
     LSQPlus,
-    MinMaxGrid,
     insert_fake_quantizers,
 )
 from psgd_ref.core.arguments import Array
+from psgd_ref.experiments.benchmark import build as shared
 from psgd_ref.experiments.benchmark.worker import Step, serve
-from psgd_ref.kernels import Part, Parts
 from psgd_ref.kernels.compile import body, kernel
 from psgd_ref.kernels.parallel import for_each, start_threads
-from psgd_ref.models import convnet, mlp, resnet
-from psgd_ref.nn import Model
-from psgd_ref.training import PSGD, QAT, SGD, CrossEntropy, Objective, Optimizer, Penalized
+from psgd_ref.training import QAT, CrossEntropy, Objective, Penalized
 
 QUANTIZERS: dict[str, type[FakeQuantizer]] = {
     "LSQ": LSQ,
@@ -39,44 +36,33 @@ QUANTIZERS: dict[str, type[FakeQuantizer]] = {
 
 def build(case: dict[str, Any]) -> tuple[Step, float]:
     """A call that does the work of the case once, and how many FLOP (optimiser, triad: bytes) that is."""
-    make = {"optimizer": _optimizer, "layer": _layer, "sgemm": _sgemm, "triad": _triad}
-    return make[case["work"]](case) if case["work"] in make else _network(case)
+    make = {"layer": _layer, "sgemm": _sgemm, "triad": _triad}
+    if case["work"] in make:
+        return make[case["work"]](case)
+    step = _aware_step(case) if case.get("quantizer") else shared.build(case)[0]
+    if case["work"] == "optimizer":
+        step()
+        return step, 20.0 * shared.network(case).w.size  # w, g, v read, w and v written
+    with _counted() as count:
+        step()
+    return step, sum(count)
 
 
-def _model(case: dict[str, Any]) -> Model:
-    if case["model"] == "resnet":
-        return resnet(case["depth"], width=case["width"])
-    if case["model"] == "convnet":
-        return convnet(case["image"][-1], case["widths"])
-    return mlp(case["widths"])
-
-
-def _network(case: dict[str, Any]) -> tuple[Step, float]:
-    rng = np.random.default_rng(0)
-    model = _model(case)
-    x = rng.standard_normal((case["batch"], *case["image"])).astype(np.float32)
-    labels = rng.integers(0, 10, case["batch"])
+def _aware_step(case: dict[str, Any]) -> Step:
+    """A step of quantization-aware training."""
+    model, (x, labels) = shared.network(case), shared.batch(case)
     objective: Objective = CrossEntropy()
-    psgd = case.get("optimizer") == "psgd"
-    optimizer: Optimizer = PSGD(0.1, grid=MinMaxGrid(4)) if psgd else SGD(0.1)
-    if case.get("quantizer"):
-        insert_fake_quantizers(model, QUANTIZERS[case["quantizer"]], case["bits"], case["bits"], x)
-        optimizer = QAT(0.01)
-        if "dampening" in case["quantizer"]:
-            objective = Penalized(objective, [Dampening(1e-3, 1)])
+    insert_fake_quantizers(model, QUANTIZERS[case["quantizer"]], case["bits"], case["bits"], x)
+    optimizer = QAT(0.01)
+    if "dampening" in case["quantizer"]:
+        objective = Penalized(objective, [Dampening(1e-3, 1)])
     state = optimizer.init(model)
-
-    def evaluate() -> object:
-        return model.forward(x)
 
     def train() -> object:
         objective(model, x, labels, 0)
         return optimizer.update(model, state)
 
-    step = evaluate if case["work"] == "evaluate" else train
-    with _counted() as count:
-        step()
-    return step, sum(count)
+    return train
 
 
 @contextmanager
@@ -90,10 +76,10 @@ def _counted() -> Iterator[list[float]]:
         def call(first: Array, second: Array, *rest: Any) -> Any:
             result = originals[name](first, second, *rest)
             if name.endswith("backward"):
-                train_epochs, y, w = 2 if result[0] is not None else 1, first, rest[0]
+                passes, y, w = 2 if result[0] is not None else 1, first, rest[0]
             else:
-                train_epochs, y, w = 1, result, second
-            count.append(2.0 * train_epochs * y.size * w.size / w.shape[-1])
+                passes, y, w = 1, result, second
+            count.append(2.0 * passes * y.size * w.size / w.shape[-1])
             return result
 
         return call
@@ -105,18 +91,6 @@ def _counted() -> Iterator[list[float]]:
     finally:
         for name, original in originals.items():
             setattr(kernels, name, original)
-
-
-def _optimizer(case: dict[str, Any]) -> tuple[Step, float]:
-    size = case["weights"] // case["tensors"]
-    w, g, v = np.random.default_rng(0).standard_normal((3, size * case["tensors"])).astype(np.float32)
-    parts = Parts.of([Part(i * size, (i + 1) * size, 1, 7, "volume") for i in range(case["tensors"])])
-    steps = [kernels.min_max_steps(w, parts)]
-
-    def step() -> None:
-        steps[0] = kernels.psgd_update(w, g, v, parts, steps[0], 1e-6, 0.9, 1e-4)
-
-    return step, 20.0 * w.size  # w, g, v read, w and v written
 
 
 def _layer(case: dict[str, Any]) -> tuple[Step, float]:

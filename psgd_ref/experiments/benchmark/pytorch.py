@@ -6,13 +6,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from psgd_ref.data import load_digits
 from psgd_ref.experiments.benchmark.worker import Step, serve
 
 
 def build(case: dict[str, Any]) -> tuple[Step, float]:
     """A call that does the work of the case once; its amount is counted on the other side."""
     torch.manual_seed(0)
-    make = {"optimizer": _optimizer, "layer": _layer}
+    make = {"optimizer": _optimizer, "layer": _layer, "fit": _epoch}
     return make.get(case["work"], _network)(case), 0.0
 
 
@@ -67,7 +68,9 @@ def _network(case: dict[str, Any]) -> Step:
     x, labels = torch.randn(shape), torch.randint(0, 10, (case["batch"],))
     if case["channels_last"]:
         model, x = (value.to(memory_format=torch.channels_last) for value in (model, x))
-    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9, weight_decay=1e-4, fused=True)
+    if case.get("compiled"):
+        model = torch.compile(model)
+    optimizer = _sgd(model, 0.1)
 
     def evaluate() -> object:
         with torch.inference_mode():
@@ -84,15 +87,43 @@ def _network(case: dict[str, Any]) -> Step:
     return train
 
 
+def _sgd(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+    return torch.optim.SGD(model.parameters(), lr, momentum=0.9, weight_decay=1e-4, fused=True)
+
+
+def _epoch(case: dict[str, Any]) -> Step:
+    """An epoch as a training script writes it: shuffled batches, then the validation images."""
+    data = load_digits()
+    pixels, held = (
+        torch.from_numpy(data.normalise(split.images)).permute(0, 3, 1, 2).contiguous()
+        for split in (data.train, data.validation)
+    )
+    labels, held_labels = (torch.from_numpy(s.labels).long() for s in (data.train, data.validation))
+    model = _model(case)
+    optimizer = _sgd(model, 0.1)
+
+    def epoch() -> object:
+        model.train()
+        for rows in torch.randperm(len(pixels)).split(case["batch"]):
+            optimizer.zero_grad()
+            functional.cross_entropy(model(pixels[rows]), labels[rows]).backward()
+            optimizer.step()
+        model.eval()
+        with torch.inference_mode():
+            logits = model(held)
+            return functional.cross_entropy(logits, held_labels), (logits.argmax(1) == held_labels).sum()
+
+    return epoch
+
+
 def _optimizer(case: dict[str, Any]) -> Step:
-    size = case["weights"] // case["tensors"]
-    parameters = [nn.Parameter(torch.randn(size)) for _ in range(case["tensors"])]
+    model = _model(case)
+    parameters = list(model.parameters())
     for parameter in parameters:
-        parameter.grad = torch.randn(size)
+        parameter.grad = torch.randn_like(parameter)
     if case["method"] == "sgd":
-        optimizer = torch.optim.SGD(parameters, 1e-6, momentum=0.9, weight_decay=1e-4, fused=True)
-        return optimizer.step
-    velocities = [torch.zeros(size) for _ in parameters]
+        return _sgd(model, 1e-6).step
+    velocities = [torch.zeros_like(parameter) for parameter in parameters]
 
     @torch.no_grad()
     def step() -> None:

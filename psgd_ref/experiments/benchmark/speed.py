@@ -1,9 +1,9 @@
-"""The speed benchmark: this package against PyTorch, in two processes that take turns.
+"""The speed benchmark: this package against PyTorch and others, in processes that take turns.
 
-Every case has two processes of its own, as a training has. Much of PyTorch's time for small networks goes
-into memory that it gives back and fetches again every step; `keep_memory` spares both sides that.
+Every case has processes of its own, as a training has. Much of PyTorch's time for small networks goes
+into memory that it gives back and fetches again every step; `keep_memory` spares all sides that.
 
-A ratio is our time over PyTorch's in the same turn, so that a machine which slows down in between slows
+A ratio is our time over another side's in the same turn, so that a machine which slows down in between slows
 both; its median and its quartiles over the turns are reported. Work per second is compared with what the
 machine gives to a large matrix product (sgemm) or to a long triad a = b + 3c in the same run.
 """
@@ -14,13 +14,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from statistics import median, quantiles
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tqdm import tqdm
 
+from psgd_ref.experiments.benchmark.against import prepare
 from psgd_ref.experiments.benchmark.cases import CASES, Case
 from psgd_ref.experiments.shared.workers import THREAD_VARIABLES
 
@@ -35,18 +38,59 @@ PEAKS = {
 }
 
 
+@dataclass(frozen=True, eq=False)
+class Rival:
+    """A side that ours is compared with.
+
+    name    : at the head of its column
+    module  : in this folder, what its process runs
+    extra   : options beyond those of the case
+    environ : variables of its process
+    folder  : where it runs, this process's own by default
+    """
+
+    name: str
+    module: str
+    extra: dict[str, Any] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def start(self, threads: int, keep_memory: bool) -> "Side":
+        """Its process."""
+        return Side(self.module, threads, keep_memory, self.environ, self.folder)
+
+    def plays(self, case: Case) -> bool:
+        """Whether it is timed for that case."""
+        if self.module in ("pytorch", "ours"):
+            return case.opponent == self.module and (not self.extra or (case.headline and _compilable(case)))
+        return case.headline and (self.module == "build" or _compilable(case))
+
+
+def _compilable(case: Case) -> bool:
+    return case.work in ("train", "evaluate")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Another side's seconds (median), and the ratio of ours to them with its quartiles."""
+
+    seconds: float
+    ratio: float
+    quartiles: tuple[float, float] | None
+
+
 @dataclass(frozen=True)
 class Row:
-    """What was found for one case; seconds are medians, ratio is ours to the other side's.
+    """What was found for one case; seconds are medians.
 
-    The other side is PyTorch, or a second process of ours for the cases named "… / plain".
+    others : by the name of the side; a case named "… / plain" has a second process of ours
+    target : of the ratio to PyTorch, or to the second process
+    rate   : FLOP or bytes a second, and `share` of the machine's peak in the same run
     """
 
     name: str
     seconds: float
-    other_seconds: float | None
-    ratio: float | None
-    quartiles: tuple[float, float] | None
+    others: dict[str, Measured]
     target: float | None
     rate: float
     unit: str
@@ -62,26 +106,28 @@ class Result:
 
     def table(self) -> str:
         """The rows as Markdown."""
-        lines = [
-            "| case | ms | other ms | ratio (quartiles) | target | rate | of peak |",
-            "|---|---:|---:|---:|---:|---:|---:|",
-        ]
+        names = list(dict.fromkeys(name for row in self.rows for name in row.others))
+        heads = ["case", "ms", *(f"to {name} (quartiles)" for name in names), "target", "rate", "of peak"]
+        lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
         for row in self.rows:
-            theirs = "" if row.other_seconds is None else _milliseconds(row.other_seconds)
-            ratio = ""
-            if row.ratio is not None and row.quartiles is not None:
-                ratio = f"{row.ratio:.2f} ({row.quartiles[0]:.2f}–{row.quartiles[1]:.2f})"
+            ratios = [_ratio(row.others.get(name)) for name in names]
             target = "" if row.target is None else f"{row.target:.2f}"
-            lines.append(
-                f"| {row.name} | {_milliseconds(row.seconds)} | {theirs} | {ratio} | {target} "
-                f"| {row.rate / 1e9:.0f} {row.unit} | {row.share:.0%} |"
-            )
+            rate = [f"{row.rate / 1e9:.0f} {row.unit}", f"{row.share:.0%}"] if row.rate else ["", ""]
+            cells = [row.name, _milliseconds(row.seconds), *ratios, target, *rate]
+            lines.append("| " + " | ".join(cells) + " |")
         peaks = (f"{name} {rate / 1e9:.0f} {_unit(name)}" for name, rate in self.peaks.items())
         return "\n".join([*lines, "", f"Peaks of this run: {', '.join(peaks)}."])
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain numbers."""
         return {"rows": [asdict(row) for row in self.rows], "peaks": self.peaks}
+
+
+def _ratio(measured: Measured | None) -> str:
+    if measured is None:
+        return ""
+    low, high = measured.quartiles or (measured.ratio, measured.ratio)
+    return f"{measured.ratio:.2f} ({low:.2f}–{high:.2f})"
 
 
 def _milliseconds(seconds: float) -> str:
@@ -96,18 +142,31 @@ def _unit(name: str) -> str:
 class Side:
     """A process that times what it is asked to (`worker`)."""
 
-    def __init__(self, name: str, threads: int, keep_memory: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        keep_memory: bool = False,
+        environ: dict[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self.name = name
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"{__package__}.{name}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads)) | (KEEP if keep_memory else {}),
+            encoding="utf-8",
+            # Ctrl-C is this process's business, which ends that one.
+            start_new_session=True,
+            cwd=folder,  # where `-m` looks first
+            env=os.environ
+            | dict.fromkeys(THREAD_VARIABLES, str(threads))
+            | (KEEP if keep_memory else {})
+            | (environ or {}),
         )
 
     def ask(self, **request: Any) -> dict[str, float]:
-        """The answer to one request. Raises RuntimeError if the process has ended."""
+        """The answer to one request. Raises ChildProcessError if the process has ended."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
@@ -117,7 +176,7 @@ class Side:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise RuntimeError(f"the {self.name} side of the benchmark ended with {self.process.wait()}")
+            raise ChildProcessError(f"the {self.name} side of the benchmark ended with {self.process.wait()}")
         answer: dict[str, float] = json.loads(line)
         return answer
 
@@ -129,9 +188,21 @@ class Side:
         self.process.communicate()
 
 
-def has_torch() -> bool:
-    """Whether PyTorch can be imported here (the extra `compare`)."""
-    return find_spec("torch") is not None
+def has(package: str) -> bool:
+    """Whether a package of the extra `compare`, "torch" or "jax", can be imported here."""
+    return find_spec(package) is not None
+
+
+def rivals(peers: bool = False) -> list[Rival]:
+    """The sides that are installed; with `peers` also `torch.compile` and JAX."""
+    found = [Rival("ours", "ours")]
+    if has("torch"):
+        found.append(Rival("PyTorch", "pytorch"))
+        if peers:
+            found.append(Rival("torch.compile", "pytorch", {"compiled": True}))
+    if peers and has("jax"):
+        found.append(Rival("JAX", "jax_net"))
+    return found
 
 
 def select(words: Sequence[str]) -> list[Case]:
@@ -145,27 +216,45 @@ def select(words: Sequence[str]) -> list[Case]:
 
 
 def run(
-    words: Sequence[str] = (), turns: int = 5, threads: int | None = None, keep_memory: bool = False
+    words: Sequence[str] = (),
+    turns: int = 5,
+    threads: int | None = None,
+    keep_memory: bool = False,
+    peers: bool = False,
+    builds: Sequence[Path] = (),
 ) -> Result:
-    """Time the selected cases, both sides in turn where PyTorch is installed.
+    """Time the selected cases, all sides in turn.
 
+    Parameters
+    ----------
+    words : see `select`
     threads : of each side, one for each core by default
-    keep_memory : whether the C library keeps freed memory, in both sides' processes
+    keep_memory : whether the C library keeps freed memory, in all sides' processes
+    peers : whether `torch.compile` and JAX take part, where they are installed
+    builds : other builds of this package, wheels or checkouts (`against.prepare`)
     """
     cases = select(words)
     threads = threads or os.cpu_count() or 1
-    peaks = {}
-    with Side("ours", threads) as ours:
-        for name, request in PEAKS.items():
-            amount = ours.ask(build=request)["amount"]
-            peaks[name] = amount / min(ours.ask(time=True)["seconds"] for _ in range(3))
-    rows = []
-    for case in _progress(cases):
-        with ExitStack() as running:
-            ours = running.enter_context(Side("ours", threads, keep_memory))
-            there = case.opponent != "pytorch" or has_torch()
-            other = running.enter_context(Side(case.opponent, threads, keep_memory)) if there else None
-            rows.append(_time(case, ours, other, turns, peaks))
+    with ExitStack() as environments:
+        sides = rivals(peers)
+        for build in builds:
+            folder = Path(environments.enter_context(TemporaryDirectory()))
+            sides.insert(0, Rival(build.name, "build", {}, prepare(build, folder), folder))
+        peaks = {}
+        with Side("ours", threads) as ours:
+            for name, request in PEAKS.items():
+                amount = ours.ask(build=request)["amount"]
+                peaks[name] = amount / min(ours.ask(time=True)["seconds"] for _ in range(3))
+        rows = []
+        for case in _progress(cases):
+            with ExitStack() as running:
+                ours = running.enter_context(Side("ours", threads, keep_memory))
+                others = {
+                    rival: running.enter_context(rival.start(threads, keep_memory))
+                    for rival in sides
+                    if rival.plays(case)
+                }
+                rows.append(_time(case, ours, others, turns, peaks))
     return Result(rows, peaks)
 
 
@@ -173,29 +262,29 @@ def _progress(cases: list[Case]) -> "tqdm[Case]":
     return tqdm(cases, "timing", unit="case", disable=not sys.stderr.isatty())
 
 
-def _time(case: Case, ours: Side, theirs: Side | None, turns: int, peaks: dict[str, float]) -> Row:
+def _time(case: Case, ours: Side, others: dict[Rival, Side], turns: int, peaks: dict[str, float]) -> Row:
     amount = ours.ask(build=case.request("ours"))["amount"]
-    if theirs is not None:
-        theirs.ask(build=case.request("theirs"))
-    mine, others = [], []
+    for rival, side in list(others.items()):
+        try:
+            side.ask(build=case.request("theirs") | rival.extra)
+        except ChildProcessError as error:
+            print(f"{case.name}: {rival.name} cannot do this here ({error})", file=sys.stderr)
+            del others[rival]
+    mine, theirs = [], {rival.name: list[float]() for rival in others}
     for _ in range(turns):
         mine.append(ours.ask(time=True)["seconds"])
-        if theirs is not None:
-            others.append(theirs.ask(time=True)["seconds"])
-    ratios = [a / b for a, b in zip(mine, others, strict=False)]
-    quarters = quantiles(ratios, n=4) if len(ratios) > 1 else None
+        for rival, side in others.items():
+            theirs[rival.name].append(side.ask(time=True)["seconds"])
     peak = "sgemm"
     if case.work == "optimizer":
-        peak = "triad 464k" if case.options["weights"] < 1 << 20 else "triad 25M"
+        peak = "triad 464k" if case.options["model"] == "resnet" else "triad 25M"
     rate = amount / median(mine)
-    return Row(
-        case.name,
-        median(mine),
-        median(others) if others else None,
-        median(ratios) if ratios else None,
-        (quarters[0], quarters[2]) if quarters else None,
-        case.target,
-        rate,
-        _unit(peak),
-        rate / peaks[peak],
-    )
+    measured = {name: _measured(mine, seconds) for name, seconds in theirs.items()}
+    return Row(case.name, median(mine), measured, case.target, rate, _unit(peak), rate / peaks[peak])
+
+
+def _measured(mine: list[float], theirs: list[float]) -> Measured:
+    """Ratios are taken turn by turn."""
+    ratios = [a / b for a, b in zip(mine, theirs, strict=True)]
+    quarters = quantiles(ratios, n=4) if len(ratios) > 1 else None
+    return Measured(median(theirs), median(ratios), (quarters[0], quarters[2]) if quarters else None)

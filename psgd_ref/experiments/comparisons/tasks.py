@@ -49,6 +49,11 @@ def listing() -> str:
     return methods.listing({name: task.methods for name, task in TASKS.items()})
 
 
+def catalogue() -> list[dict[str, str]]:
+    """The same as plain values."""
+    return methods.catalogue({name: task.methods for name, task in TASKS.items()})
+
+
 def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The rows as plain values."""
     return [row.as_json() for row in rows]

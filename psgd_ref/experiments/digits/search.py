@@ -15,7 +15,7 @@ from psgd_ref.experiments.shared.tables import markdown
 from psgd_ref.experiments.shared.workers import run_all
 
 # The same number of candidates for every method: three rates, two momenta, and two values of what
-# else matters to it, the decay for SGD and ε for PSGD. The seeds are not those of the demonstration.
+# else matters to it, weight decay for SGD and ε for PSGD. The seeds are not those of the demonstration.
 RATES, MOMENTA = (0.1, 0.3, 1.0), (0.0, 0.9)
 SGD_DECAYS, PSGD_EPSILONS = (5e-4, 1e-4), (0.0, 0.01)
 SEEDS = (1000, 1001, 1002)

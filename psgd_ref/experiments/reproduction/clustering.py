@@ -11,8 +11,8 @@ from psgd_ref.compress import MinMaxGrid
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.experiments.digits import recipe
-from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import Job, columns, demonstrated, looks, train, with_seeds
+from psgd_ref.experiments.store.arrays import Arrays, ArrayStore
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
 from psgd_ref.training.progress import Progress
@@ -28,7 +28,7 @@ LOOKS = 21
 
 @dataclass(frozen=True)
 class Setting:
-    """A line of the figure: how a run differs from PSGD with small batches, noise and smoothing."""
+    """A line of the figure: how a run differs from PSGD with small batches and label smoothing."""
 
     name: str
     discretization: str = "psgd"
@@ -45,7 +45,7 @@ SETTINGS = (
 )
 
 
-def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
+def run(seeds: Sequence[int], epochs: int, store: ArrayStore) -> dict[str, Any]:
     """Distances from the targets against steps, one list a seed, by setting."""
     jobs = [job for setting in SETTINGS for job in with_seeds(_job(setting, epochs), seeds)]
     found = store.all(gathered, jobs, "clustering")
@@ -79,7 +79,7 @@ def gathered(job: Job) -> Arrays:
 
 
 def _job(setting: Setting, epochs: int) -> Job:
-    """The demonstration's PSGD → W3 , with ε = 0 as in claim E2 and without decay (claim E4)."""
+    """The demonstration's PSGD → W3, with ε = 0 as in claim E2 and without weight decay (claim E4)."""
     base = next(job for job in demonstrated("convnet", 0, epochs) if job.bits == BITS)
     options = {
         **base.options,

@@ -8,8 +8,8 @@ import numpy as np
 from psgd_ref.analysis import ModelWarp, extreme_eigenvalues, quantization_expansion, spectral_density
 from psgd_ref.compress import MinMaxGrid, quantize
 from psgd_ref.data import load_digits
-from psgd_ref.experiments.reproduction.store import Arrays
 from psgd_ref.experiments.reproduction.training import Job, columns, looks, train, train_images, weights
+from psgd_ref.experiments.store.arrays import Arrays
 from psgd_ref.nn import Hessian, Model
 from psgd_ref.training import Optimizer
 from psgd_ref.training.progress import Progress
@@ -23,10 +23,20 @@ LANCZOS_STEPS = 80
 
 
 def curvature(model: Model, bits: int, widths: Sequence[int], label_smoothing: float) -> dict[str, Any]:
-    """λ_max of H and of H_Y, and the expansion of the cost of quantization to each of the widths.
+    """λ_max of H and of H_Y, and the expansion of the cost of quantization to each of the bit-widths.
 
-    bits : of the grid that belongs to the warp. Loss with label smoothing on all training images, batch
-    norms with these images' statistics.
+    The loss is that with label smoothing on all training images, batch norms with these images' statistics.
+
+    Parameters
+    ----------
+    model : Model
+        Not modified.
+    bits : int
+        Of the grid that belongs to the warp.
+    widths : sequence of int
+        Bit-widths that the model is quantized to.
+    label_smoothing : float
+        In [0, 1).
     """
     images, labels = train_images(load_digits())
     hessian = Hessian(model, images, labels, label_smoothing)

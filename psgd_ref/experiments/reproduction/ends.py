@@ -6,19 +6,22 @@ import numpy as np
 
 from psgd_ref.compress import quantize
 from psgd_ref.data import load_digits
-from psgd_ref.experiments.reproduction.store import Arrays
 from psgd_ref.experiments.reproduction.training import Job, restored, train, weights
 from psgd_ref.experiments.shared.precision import FULL, Precision
+from psgd_ref.experiments.store.arrays import Arrays
 from psgd_ref.training import evaluate
 
 WIDTHS = (8, 4, 3, 2)
 
 
 def ended(job: Job) -> Arrays:
-    """A run's weights, and by width (0: full precision) its test error 0 … 1 and the error of its weights.
+    """A run's weights, and by bit-width (0: full precision) its test error and the error of its weights.
 
-    squared  : mean of (w − w̄)² over all weights that are rounded, in the unit of w²
-    relative : the same in units of their mean square
+    Returns
+    -------
+    dict of arrays
+        The weights, and by bit-width `error`, 0 … 1, `squared`, the mean of (w − w̄)² over all weights that
+        are rounded, in the unit of w², and `relative`, the same in units of their mean square.
     """
     model, _ = train(job)
     accuracy = evaluate(model, load_digits(), WIDTHS, reestimate=True)

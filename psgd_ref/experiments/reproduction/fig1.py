@@ -7,15 +7,15 @@ import numpy as np
 
 from psgd_ref.compress import quantize
 from psgd_ref.experiments.reproduction.ends import ended
-from psgd_ref.experiments.reproduction.store import Store
 from psgd_ref.experiments.reproduction.training import demonstrated, restored
+from psgd_ref.experiments.store.arrays import ArrayStore
 
 LAYER = "conv8.weight"
 SHOWN_BITS = 3
 BINS = 63
 
 
-def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
+def run(seeds: Sequence[int], epochs: int, store: ArrayStore) -> dict[str, Any]:
     """Errors by method and width, a list over seeds each, and the first seed's histograms of one layer."""
     jobs = [job for seed in seeds for job in demonstrated("convnet", seed, epochs)]
     found = store.all(ended, jobs, "training")

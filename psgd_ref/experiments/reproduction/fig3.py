@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from psgd_ref.experiments.reproduction.ends import ended, layers
-from psgd_ref.experiments.reproduction.store import Store
 from psgd_ref.experiments.reproduction.training import demonstrated
+from psgd_ref.experiments.store.arrays import ArrayStore
 
 BINS = 121
 
 
-def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
+def run(seeds: Sequence[int], epochs: int, store: ArrayStore) -> dict[str, Any]:
     """Histograms of every layer of the first seed's models."""
     jobs = demonstrated("convnet", seeds[0], epochs)
     found = store.all(ended, jobs, "training")

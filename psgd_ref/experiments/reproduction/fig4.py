@@ -9,9 +9,9 @@ import numpy as np
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.reproduction.curvature import BITS, at_the_end, through_training
 from psgd_ref.experiments.reproduction.ends import layers
-from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import Job, demonstrated, train, with_seeds
 from psgd_ref.experiments.shared.precision import FULL, Precision
+from psgd_ref.experiments.store.arrays import Arrays, ArrayStore
 from psgd_ref.training import evaluate
 
 # The perceptron with two hidden layers of 50 and 20 and the 2 bits are those of the paper's figure as far as
@@ -26,7 +26,7 @@ RULE = (
 )
 
 
-def run(seeds: Sequence[int], epochs: int, store: Store) -> dict[str, Any]:
+def run(seeds: Sequence[int], epochs: int, store: ArrayStore) -> dict[str, Any]:
     """Everything that the pictures of Fig. 4 draw."""
     chosen = {job.name: job for job in _chosen(epochs, store)}
     jobs = [each for job in chosen.values() for each in with_seeds(job, seeds)]
@@ -73,7 +73,7 @@ def validated(job: Job) -> Arrays:
     return {"accuracy": np.array([found[FULL.label], found[Precision(TARGET_BITS).label]])}
 
 
-def _chosen(epochs: int, store: Store) -> list[Job]:
+def _chosen(epochs: int, store: ArrayStore) -> list[Job]:
     """SGD and PSGD with the options that `RULE` chooses for them."""
     both = [job for job in demonstrated(NETWORK, 0, epochs) if job.bits in (None, TARGET_BITS)]
     tried = [

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from psgd_ref.core.arguments import choice
 from psgd_ref.experiments.digits.recipe import EPOCHS
 from psgd_ref.experiments.reproduction import clustering, fig1, fig2, fig3, fig4, landscape
-from psgd_ref.experiments.reproduction.store import Store
+from psgd_ref.experiments.store.arrays import ArrayStore
 from psgd_ref.interop.whole_file import write_text
 
 # Digits of the numbers that are written, and so of those that are drawn.
@@ -19,7 +20,7 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is run. points : of the loss landscape, along each side of its plane."""
+    """How much is run; `points` are of the loss landscape, along each side of its plane."""
 
     seeds: tuple[int, ...] = tuple(range(5))
     epochs: int = EPOCHS
@@ -36,7 +37,7 @@ class Settings:
 class Entry:
     """A figure: how its numbers are made, and the modules of `psgd_ref.figures.paper` that draw them."""
 
-    run: Callable[[Settings, Store], dict[str, Any]]
+    run: Callable[[Settings, ArrayStore], dict[str, Any]]
     pictures: tuple[str, ...]
 
 
@@ -57,11 +58,27 @@ FIGURES = {
 OF_RUN = ("landscape_random", "landscape_ways")
 
 
-def reproduce(names: Sequence[str], settings: Settings, store: Store, out: Path) -> dict[str, Path]:
+def reproduce(names: Sequence[str], settings: Settings, store: ArrayStore, out: Path) -> dict[str, Path]:
     """Run figures, or take what was run before, and write their files into `out`; returns these by name.
 
-    names : of `FIGURES`, or "all". For each figure NAME.json has its numbers, its captions and the command;
-    each of its pictures is written as PNG and SVG; captions.md shows the pictures in `out` with captions.
+    For each figure NAME.json has its numbers, its captions and the command; each of its pictures is written
+    as PNG and SVG; captions.md shows the pictures in `out` with captions.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Of `FIGURES`, or "all".
+    settings : Settings
+        How much is run.
+    store : ArrayStore
+        Of results that are kept between commands.
+    out : Path
+        Folder of the files.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
     """
     for name in names:
         choice("figure", name, (*FIGURES, "all"))
@@ -74,7 +91,7 @@ def reproduce(names: Sequence[str], settings: Settings, store: Store, out: Path)
 
 
 def reproduce_run(
-    folder: Path, store: Store, out: Path, points: int, bits: int, images: int, data: Path | None = None
+    folder: Path, store: ArrayStore, out: Path, points: int, bits: int, images: int, data: Path | None = None
 ) -> dict[str, Path]:
     """The loss landscape around a run of `psgd-ref train`; arguments as `landscape.of_run`, else as above."""
     found = landscape.of_run(folder, store, points, bits, images, data)
@@ -111,10 +128,15 @@ def _caption_all(out: Path) -> None:
     order = {name: i for i, name in enumerate([*FIGURES, "landscape_run"])}
     found = [path for path in out.glob("*.json") if path.stem in order]
     for path in sorted(found, key=lambda path: order[path.stem]):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        for title, text in record["captions"].items():
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            captions, command = dict(record["captions"]), record["command"]
+        except (ValueError, KeyError, TypeError):
+            print(f"{path} is damaged and left out of captions.md", file=sys.stderr)
+            continue
+        for title, text in captions.items():
             lines += [f"## {title}", "", f"![{title}]({title}.png)", "", text, ""]
-        lines += [f"`{record['command']}` · [{path.name}]({path.name})", ""]
+        lines += [f"`{command}` · [{path.name}]({path.name})", ""]
     write_text(out / "captions.md", "\n".join(lines))
 
 

@@ -13,9 +13,9 @@ from psgd_ref.compress import MinMaxGrid, quantize
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.reproduction.ends import ended
-from psgd_ref.experiments.reproduction.store import Arrays, Store
 from psgd_ref.experiments.reproduction.training import demonstrated, restored, train_images
 from psgd_ref.experiments.shared.workers import run_all
+from psgd_ref.experiments.store.arrays import Arrays, ArrayStore
 from psgd_ref.nn import Model
 from psgd_ref.training.runs.saved import open_saved
 
@@ -38,10 +38,17 @@ class Strip:
     labels: Any
 
 
-def run(seeds: Sequence[int], epochs: int, store: Store, points: int = 51) -> dict[str, Any]:
+def run(seeds: Sequence[int], epochs: int, store: ArrayStore, points: int = 51) -> dict[str, Any]:
     """The first seed's SGD and PSGD → W3: their common plane, a random plane around each, ways to the grid.
 
-    points : along each side of the common plane; the random planes have half as many
+    Parameters
+    ----------
+    seeds, epochs
+        Of the demonstration's runs; the first seed is shown.
+    store : ArrayStore
+        Where losses are kept.
+    points : int
+        Along each side of the common plane; the random planes have half as many.
     """
     jobs = [job for job in demonstrated("convnet", seeds[0], epochs) if job.bits in (None, BITS)]
     found = store.all(ended, jobs, "training")
@@ -84,12 +91,34 @@ def run(seeds: Sequence[int], epochs: int, store: Store, points: int = 51) -> di
 
 
 def of_run(
-    folder: Path, store: Store, points: int = 51, bits: int = BITS, count: int = 500, data: Path | None = None
+    folder: Path,
+    store: ArrayStore,
+    points: int = 51,
+    bits: int = BITS,
+    count: int = 500,
+    data: Path | None = None,
 ) -> dict[str, Any]:
     """The loss around the weights of a run of `psgd-ref train`: a random plane, and the way to its grid.
 
-    count : of training images, the first; data : where downloaded data sets live
-    Raises ValueError for a folder without a whole checkpoint and for numbers that are not accepted.
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    store : ArrayStore
+        Where losses are kept.
+    points : int
+        Along each side of the plane.
+    bits : int
+        Of the grid.
+    count : int
+        Of training images, the first.
+    data : Path, optional
+        Where downloaded data sets live.
+
+    Raises
+    ------
+    ValueError
+        For a folder without a whole checkpoint and for numbers that are not accepted.
     """
     whole_number("bits", bits, 2, 16), whole_number("points", points, 3), whole_number("count", count, 2)
     model, dataset = open_saved(folder, folder=data)
@@ -97,8 +126,8 @@ def of_run(
     key = {"run": hashlib.sha256(model.w.tobytes()).hexdigest(), "count": count}
     part = around(model, bits, points, images, labels, store, {**key, "points": points, "bits": bits})
     name = folder.name or str(folder)
-    shares = {"random": {name: part["random"]}, "ways": {name: part["ways"]}}
-    return {"run": name, "data": dataset.name, "images": len(images), "bits": bits, **shares}
+    shown = {"random": {name: part["random"]}, "ways": {name: part["ways"]}}
+    return {"run": name, "data": dataset.name, "images": len(images), "bits": bits, **shown}
 
 
 def around(
@@ -107,15 +136,15 @@ def around(
     points: int,
     images: Array,
     labels: Any,
-    store: Store,
+    store: ArrayStore,
     key: dict[str, Any],
 ) -> dict[str, Any]:
     """A filter-normalised random plane around a model, and the way to its grid in w and in y = F(w)."""
     side = np.linspace(-REACH, REACH, points)
     random = filter_normalised(model, np.random.default_rng(0))
     warp = ModelWarp(model, MinMaxGrid(bits), EPS)
-    aim = quantize(model, bits).w
-    lines = {"w": straight(model.w, aim), "y": straight(model.w, aim, warp)}
+    target = quantize(model, bits).w
+    lines = {"w": straight(model.w, target), "y": straight(model.w, target, warp)}
 
     def make() -> Arrays:
         strips = [Strip(model, line, WAY[:, None], images, labels) for line in lines.values()]

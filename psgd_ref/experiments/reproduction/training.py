@@ -9,7 +9,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Dataset, Shift, load_digits
 from psgd_ref.experiments.digits import recipe
-from psgd_ref.experiments.reproduction.store import Arrays
+from psgd_ref.experiments.store.arrays import Arrays
 from psgd_ref.models import mlp
 from psgd_ref.nn import Model
 from psgd_ref.training import Optimizer
@@ -26,7 +26,19 @@ Look = Callable[[Model, Optimizer, Progress], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Job:
-    """One run on the digits. bits : of PSGD's targets, None for SGD; options : of `SGD` or `PSGD`."""
+    """One run on the digits.
+
+    Parameters
+    ----------
+    network : str
+        Of `NETWORKS`.
+    bits : int or None
+        Of PSGD's targets; None for SGD.
+    options : dict
+        Of `SGD` or `PSGD`.
+    seed, epochs, batch_size, label_smoothing
+        Of training.
+    """
 
     network: str
     bits: int | None
@@ -53,7 +65,10 @@ def demonstrated(network: str, seed: int, epochs: int = recipe.EPOCHS) -> list[J
 def train(job: Job, look: Look | None = None, at: Sequence[int] = ()) -> tuple[Model, list[dict[str, Any]]]:
     """The trained model, and what `look` returned after each of the epochs `at` (0: before the first).
 
-    Raises DivergenceError.
+    Raises
+    ------
+    DivergenceError
+        When training diverges.
     """
     data, model = load_digits(), NETWORKS[job.network](job.seed)
     steps = job.epochs * -(-len(data.train) // job.batch_size)

@@ -1,1 +1,1 @@
-"""What all experiments share: worker processes, rows of tables, bit-widths, identities, search records."""
+"""What all experiments share: worker processes, rows of tables, bit-widths, methods, search records."""

@@ -105,23 +105,28 @@ def method_of(methods: Sequence[Method], name: str) -> Method:
     return {method.name: method for method in methods}[name]
 
 
-def listing(tasks: Mapping[str, Sequence[Method]]) -> str:
-    """All methods of all tasks as a Markdown table."""
-    lines = [
-        [
-            task,
-            m.name.replace("|", "\\|"),
-            m.kind,
-            str(m.needs),
-            str(max(m.needs, m.activation_needs)),
-            _options(m).replace("|", "\\|"),
-            m.paper,
-        ]
+def catalogue(tasks: Mapping[str, Sequence[Method]]) -> list[dict[str, str]]:
+    """All methods of all tasks, each with what a table shows of it."""
+    return [
+        {
+            "task": task,
+            "method": m.name,
+            "kind": m.kind,
+            "needs": str(m.needs),
+            "with activations": str(max(m.needs, m.activation_needs)),
+            "options": _options(m),
+            "paper": m.paper,
+        }
         for task, methods in tasks.items()
         for m in methods
     ]
-    heads = ["task", "method", "kind", "needs", "with activations", "options", "paper"]
-    return markdown(heads, lines, "lllllll")
+
+
+def listing(tasks: Mapping[str, Sequence[Method]]) -> str:
+    """The catalogue as a Markdown table."""
+    found = catalogue(tasks)
+    lines = [[text.replace("|", "\\|") for text in method.values()] for method in found]
+    return markdown(list(found[0]), lines, "lllllll")
 
 
 def _options(method: Method) -> str:

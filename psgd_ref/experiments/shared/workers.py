@@ -1,11 +1,13 @@
 """Many independent runs on several processes, one thread each, with a progress bar."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, parent_process, resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from threading import Thread
 from typing import TypeVar
 
@@ -26,32 +28,78 @@ def run_all(
 ) -> list[Result]:
     """Results of `function` for every job, in the order of the jobs.
 
-    workers : processes, one for each core by default; the results do not depend on it
-    first   : calls that the workers share out before the jobs, to compile kernels (`training.rehearsal`)
-    `function` is a module's function and a job can be pickled. A failing run ends all with its error.
+    A failing run ends all with its error.
+
+    Parameters
+    ----------
+    function : callable
+        A module's function.
+    jobs : sequence
+        Each can be pickled.
+    workers : int, optional
+        Processes, one for each core by default; the results do not depend on it.
+    title : str
+        Of the progress bar.
+    first : sequence of callables
+        Calls that are divided among the workers before the jobs, to compile kernels (`training.warm_up`).
+
+    Returns
+    -------
+    list
+        One result a job.
     """
     results: dict[int, Result] = {}
     with processes(min(workers or cores(), len(jobs))) as pool:
         prepared = [pool.submit(call) for call in first]
         futures = {pool.submit(function, job): i for i, job in enumerate(jobs)}
         done = as_completed(futures)
-        try:
-            for future in tqdm(done, title, len(jobs), unit="run", disable=not sys.stderr.isatty()):
-                results[futures[future]] = future.result()
-            for future in prepared:
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in tqdm(done, title, len(jobs), unit="run", disable=not sys.stderr.isatty()):
+            results[futures[future]] = future.result()
+        for future in prepared:
+            future.result()
     return [results[i] for i in range(len(jobs))]
 
 
 @contextmanager
 def processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """So many fresh processes of one thread each, which end with this process, however it ends."""
-    spawn = get_context("spawn")
-    with one_thread_each(), ProcessPoolExecutor(count, spawn, initializer=_end_with_parent) as pool:
-        yield pool
+    """So many fresh processes of one thread each, which end with this process, however it ends.
+
+    An error within, Ctrl-C too, ends them at once, whatever they are at.
+    """
+    others = active_children()
+    with (
+        one_thread_each(),
+        ProcessPoolExecutor(count, _Undisturbed(), initializer=_end_with_parent) as pool,
+    ):
+        try:
+            yield pool
+        except BaseException:
+            for child in active_children():
+                if child not in others:
+                    child.kill()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class _UndisturbedProcess(SpawnProcess):
+    """A process that Ctrl-C does not reach: a terminal sends it to all, and this process ends its workers."""
+
+    def start(self) -> None:
+        """Start it with interrupts blocked, which it inherits: from its first moment, while it imports."""
+        if not hasattr(signal, "pthread_sigmask"):
+            super().start()
+            return
+        # Otherwise started within, and it would let interrupts through again.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Undisturbed(SpawnContext):
+    Process = _UndisturbedProcess
 
 
 def cores() -> int:
@@ -76,6 +124,8 @@ def one_thread_each() -> Iterator[None]:
 
 def _end_with_parent() -> None:
     """A killed parent cannot tell its workers to end, and they would wait for jobs for ever."""
+    # For systems without signal masks.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
 

@@ -13,13 +13,13 @@ from typing import Any
 from tqdm import tqdm
 
 from psgd_ref.data import fetch
-from psgd_ref.experiments.shared.identity import canonical, code_version
+from psgd_ref.experiments.store.identity import canonical, code_version
+from psgd_ref.experiments.store.runs import DATABASE, Entry, RunStore
 from psgd_ref.experiments.sweeps.engines import Engine
 from psgd_ref.experiments.sweeps.plan import ENTRY, Run
 from psgd_ref.experiments.sweeps.run import CodeError, Job, Outcome, begun, compute
-from psgd_ref.experiments.sweeps.store import DATABASE, Entry, Store
 from psgd_ref.interop.alone import alone
-from psgd_ref.training.runs.run import read_metrics
+from psgd_ref.training.runs.run import whole_metrics
 
 RUNS = "runs"
 # So often in a row may all workers be lost without a run that ends, before the sweep stops.
@@ -32,10 +32,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Status:
-    """Where a sweep stands.
+    """How far a sweep is.
 
-    entries : how runs ended, by identity;   begun : epochs finished, by identity, of those under way
-              or left under way by a sweep that was killed
+    Parameters
+    ----------
+    runs : sequence of Run
+        All of the sweep.
+    entries : dict
+        How runs ended, by identity.
+    begun : dict
+        Epochs finished, by identity, of runs under way or left under way by a sweep that was killed.
     """
 
     runs: Sequence[Run]
@@ -74,14 +80,14 @@ class Status:
 
 
 def status(runs: Sequence[Run], folder: Path) -> Status:
-    """Where the sweep in a folder stands; it may be running, and it may not have begun."""
+    """How far the sweep in a folder is; it may be running, and it may not have begun."""
     entries = {}
     if (folder / DATABASE).exists():
-        with closing(Store(folder)) as store:
+        with closing(RunStore(folder)) as store:
             entries = store.entries(run.identity for run in runs)
     folders = {run.identity: begun(folder / RUNS, run.identity) for run in runs}
     under_way = {
-        identity: len(read_metrics(found[0]))
+        identity: len(whole_metrics(found[0])[0])
         for identity, found in folders.items()
         if found and identity not in entries
     }
@@ -96,20 +102,38 @@ def run(
     retry: bool = False,
     say: Say = lambda text: tqdm.write(text, file=sys.stderr),
 ) -> Status:
-    """Compute the runs that have no result yet in `folder`, and say where the sweep then stands.
+    """Compute the runs that have no result yet in `folder`, and return how far the sweep then is.
 
-    engine      : opens the executor (`psgd_ref.experiments.sweeps.engines.engine`)
-    data_folder : where downloaded data sets live; a missing one is fetched first
-    retry       : try runs again that failed
     A run that fails is recorded with its error and does not stop the rest. Runs whose process was killed
-    go on from their last checkpoint, here, and when the sweep itself was killed at the next call. The
-    results do not depend on the engine. Raises ValueError when another sweep is running in the folder and
-    when a worker has other code; OSError.
+    are resumed from their last checkpoint, here, or at the next call when the sweep itself was killed. The
+    results do not depend on the engine.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Of `read_plan`.
+    folder : Path
+        Of the results and of the runs' checkpoints.
+    engine : callable
+        Opens the executor (`psgd_ref.experiments.sweeps.engines.engine`).
+    data_folder : Path, optional
+        Where downloaded data sets live; a missing one is fetched first.
+    retry : bool
+        Try runs again that failed.
+    say : callable
+        Told of what happens, a line each.
+
+    Raises
+    ------
+    ValueError
+        When another sweep is running in the folder, and when a worker has other code.
+    OSError
+        When the folder cannot be written.
     """
     with alone(folder, f"another sweep is running in {folder}; wait for it, or see --status"):
         for name in dict.fromkeys(run.configuration.data for run in runs):
             fetch(name, data_folder)
-        with closing(Store(folder)) as store:
+        with closing(RunStore(folder)) as store:
             if retry:
                 store.forget_failures(run.identity for run in runs)
             _Sweep(runs, folder, store, data_folder, say).to_the_end(engine)
@@ -120,7 +144,7 @@ class _Sweep:
     """A sweep under way."""
 
     def __init__(
-        self, runs: Sequence[Run], folder: Path, store: Store, data_folder: Path | None, say: Say
+        self, runs: Sequence[Run], folder: Path, store: RunStore, data_folder: Path | None, say: Say
     ) -> None:
         self.runs, self.folder, self.store = runs, folder.absolute() / RUNS, store
         self.data_folder = None if data_folder is None else data_folder.absolute()

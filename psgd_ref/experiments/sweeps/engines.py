@@ -16,10 +16,19 @@ PATIENCE = 10
 
 
 def engine(scheduler: str | None, workers: int | None) -> Engine:
-    """Processes by default; "local" for a dask cluster on this computer; else a scheduler's address.
+    """Processes on this computer, or a dask cluster.
 
-    workers : processes, one for each core by default; the workers of a cluster elsewhere are its own
-    Raises ValueError when dask.distributed is not installed, or workers are given to such a cluster.
+    Parameters
+    ----------
+    scheduler : str, optional
+        "local" for a cluster on this computer, else a scheduler's address; by default no cluster.
+    workers : int, optional
+        Processes, one for each core by default; the workers of a cluster elsewhere are its own.
+
+    Raises
+    ------
+    ValueError
+        When dask.distributed is not installed, or workers are given to a cluster elsewhere.
     """
     if scheduler is None:
         return partial(processes, workers or cores())

@@ -31,7 +31,7 @@ from typing import Any
 from psgd_ref.compress import GRIDS
 from psgd_ref.compress.pruning.prune import SCOPES
 from psgd_ref.core.arguments import choice, known, real_number, whole_number
-from psgd_ref.experiments.shared.identity import identity
+from psgd_ref.experiments.store.identity import identity
 from psgd_ref.training.evaluation import SPLITS
 from psgd_ref.training.runs.build import phases
 from psgd_ref.training.runs.configuration import Configuration, configuration, read_toml
@@ -44,11 +44,23 @@ ENTRY = "psgd_ref.experiments.sweeps.run"
 class Measure:
     """How a trained model is evaluated: every grid with and without fresh batch-norm statistics.
 
-    bits, activations, per_channel, split : see `psgd_ref.training.evaluate`
-    grids      : names of `psgd_ref.compress.GRIDS`
-    reestimate : any of false and true
-    sparsities : per cent of the weights to prune by magnitude first;   scope : "global" or "layer"
-    Raises ValueError for other values.
+    Parameters
+    ----------
+    bits, activations, per_channel, split
+        As in `psgd_ref.training.evaluate`.
+    grids : tuple of str
+        Names of `psgd_ref.compress.GRIDS`.
+    reestimate : tuple of bool
+        Any of false and true.
+    sparsities : tuple of float
+        Per cent of the weights to prune by magnitude first.
+    scope : str
+        "global" or "layer".
+
+    Raises
+    ------
+    ValueError
+        For other values.
     """
 
     bits: tuple[int, ...] = (8, 4, 3, 2)
@@ -69,9 +81,9 @@ class Measure:
         for name, values in (("reestimate", self._list("reestimate")), ("per_channel", [self.per_channel])):
             if not all(isinstance(value, bool) for value in values):
                 raise ValueError(f"evaluate.{name} must be false or true; got {getattr(self, name)!r}")
-        for share in self._list("sparsities"):
-            if not 0 <= real_number("evaluate.sparsities", share) <= 100:
-                raise ValueError(f"evaluate.sparsities must lie in 0..100; got {share!r}")
+        for per_cent in self._list("sparsities"):
+            if not 0 <= real_number("evaluate.sparsities", per_cent) <= 100:
+                raise ValueError(f"evaluate.sparsities must lie in 0..100; got {per_cent!r}")
         choice("evaluate.scope", self.scope, SCOPES)
         choice("evaluate.split", self.split, SPLITS)
 
@@ -87,8 +99,16 @@ class Measure:
 class Run:
     """One run of a sweep.
 
-    method  : the name of its table in the file, else its optimiser
-    varied  : the options in which the runs of the sweep differ, by name
+    Parameters
+    ----------
+    method : str
+        The name of its table in the file, else its optimiser.
+    configuration : Configuration
+        How it is trained.
+    measure : Measure
+        How the trained model is evaluated.
+    varied : dict
+        The options in which the runs of the sweep differ, by name.
     """
 
     method: str
@@ -116,7 +136,12 @@ class Run:
 def read_plan(path: Path) -> list[Run]:
     """The runs of a sweep file, seeds innermost.
 
-    Raises ValueError for what no run accepts and for runs that are there twice; OSError.
+    Raises
+    ------
+    ValueError
+        For what no run accepts, and for runs that are there twice.
+    OSError
+        When the file cannot be read.
     """
     values = read_toml(path)
     measured, methods = values.pop("evaluate", {}), values.pop("methods", {"": {}})
@@ -137,7 +162,7 @@ def read_plan(path: Path) -> list[Run]:
         Run(name or chosen.optimizer, chosen, measure, {key: row[key] for key in differ if key in row})
         for name, row, chosen in found
     ]
-    _refuse_twins(path, runs)
+    _refuse_repetitions(path, runs)
     return runs
 
 
@@ -177,7 +202,7 @@ def _differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name in names if len({repr(row[name]) for row in rows if name in row}) > 1]
 
 
-def _refuse_twins(path: Path, runs: Sequence[Run]) -> None:
+def _refuse_repetitions(path: Path, runs: Sequence[Run]) -> None:
     count = Counter(run.identity for run in runs)
     repeated = [run for run in runs if count[run.identity] > 1]
     if repeated:

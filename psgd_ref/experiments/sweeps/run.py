@@ -10,13 +10,13 @@ from typing import Any
 
 from psgd_ref.compress import named_grid
 from psgd_ref.data import load
-from psgd_ref.experiments.shared.identity import code_version
+from psgd_ref.experiments.store.identity import code_version
 from psgd_ref.experiments.sweeps.plan import ENTRY, Measure
 from psgd_ref.training import evaluate
 from psgd_ref.training.runs.build import insert_fake_quantizer, model_of
 from psgd_ref.training.runs.checkpoint import read_checkpoint
 from psgd_ref.training.runs.configuration import Configuration
-from psgd_ref.training.runs.run import read_metrics, train
+from psgd_ref.training.runs.run import train, whole_metrics
 
 # So much of an identity names a folder; 64 bits do not meet by chance.
 NAME = 16
@@ -38,10 +38,15 @@ class Job:
 class Outcome:
     """What a worker answers.
 
-    result  : "accuracies", a list of {grid, reestimated, precision, accuracy}, and "metrics" of the last
-              epoch; without times, so that it is the same whoever computes it
-    seconds : spent here, of a run that was gone on with the rest alone
-    place   : computer and process
+    Parameters
+    ----------
+    result : dict
+        "accuracies", a list of {grid, reestimated, precision, accuracy}, and "metrics" of the last epoch;
+        without times, so that it is the same whoever computes it.
+    seconds : float
+        Spent here; of a run that was resumed the rest alone.
+    place : str
+        Computer and process.
     """
 
     result: dict[str, Any]
@@ -56,7 +61,12 @@ class CodeError(ValueError):
 def compute(job: Job) -> Outcome | None:
     """Train, from the last checkpoint where the run was begun before, and evaluate; None when interrupted.
 
-    Raises what training raises, and CodeError.
+    Raises
+    ------
+    CodeError
+        When this process has other code than the sender.
+    ArithmeticError, OSError, ValueError
+        As training does.
     """
     code = code_version(ENTRY)
     if code != job.code:
@@ -106,7 +116,7 @@ def claim(runs: Path, identity: str) -> Path:
 def begun(runs: Path, identity: str) -> list[Path]:
     """Folders of a run that a process has begun and not ended, the one that came farthest first."""
     found = runs.glob(f"{identity[:NAME]}.*")
-    return sorted(found, key=lambda folder: len(read_metrics(folder)), reverse=True)
+    return sorted(found, key=lambda folder: len(whole_metrics(folder)[0]), reverse=True)
 
 
 def ended(runs: Path, identity: str) -> Path:
@@ -128,7 +138,7 @@ def _evaluated(job: Job, checkpoint: Path) -> list[dict[str, Any]]:
     model = model_of(job.configuration, data)
     insert_fake_quantizer(job.configuration, model)
     read_checkpoint(checkpoint).load_weights(model)
-    shares = [share / 100 for share in m.sparsities]
+    fractions = [per_cent / 100 for per_cent in m.sparsities]
     return [
         {"grid": grid, "reestimated": fresh, "precision": precision, "accuracy": accuracy}
         for grid in m.grids
@@ -142,7 +152,7 @@ def _evaluated(job: Job, checkpoint: Path) -> list[dict[str, Any]]:
             per_channel=m.per_channel,
             reestimate=fresh,
             activations=m.activations,
-            sparsities=shares,
+            sparsities=fractions,
             scope=m.scope,
         ).items()
     ]

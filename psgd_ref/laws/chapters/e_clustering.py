@@ -1,16 +1,18 @@
 """Chapter E: why weights cluster."""
 
-import functools
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from scipy.integrate import quad
+from scipy.optimize import lsq_linear
 
 from psgd_ref.core import UniformGrid, Zero
 from psgd_ref.core.arguments import Array
 from psgd_ref.laws.drawing import rounding
-from psgd_ref.laws.drawing.strategies import Setting, powers, seeds
+from psgd_ref.laws.drawing.losses import Quadratic
+from psgd_ref.laws.drawing.noises import NOISES
+from psgd_ref.laws.drawing.strategies import Push, Setting, powers, pushes, seeds, setups
 from psgd_ref.laws.ledger import claim
 from psgd_ref.laws.methods.subject import Step, Subject
 from psgd_ref.laws.trial import Trial
@@ -24,19 +26,21 @@ CRITICAL = float(np.sqrt(np.log(2 / FALSE_ALARM) / (2 * PARTICLES)))
 _PHASES = ((0.15, 300), (0.05, 300))
 
 
-def _distances(step: Step, setting: Setting, seed: int, tilt: float = 0.0) -> Array:
+def _distances(step: Step, setting: Setting, seed: int, kind: str, tilt: float = 0.0) -> Array:
     """Distances from the target, in gaps, of PARTICLES weights that noise has moved for a long time.
 
     `tilt` slopes the loss alike on both sides of every target, a = tilt·ηλv/2 away from it: by symmetry
-    nothing then flows through targets and walls, which a density inside one cell supposes.
+    nothing then flows through targets and walls, which a density inside one cell supposes. The noise, too,
+    is turned with the side, so that a skewed one is skewed towards the wall.
     """
-    rng, warp, unit = np.random.default_rng(seed), setting.warp, setting.unit
+    rng, warp, unit, noise = np.random.default_rng(seed), setting.warp, setting.unit, NOISES[kind]
     w: Array = rng.uniform(-0.5, 0.5, PARTICLES) * unit
-    for noise, steps in _PHASES:
-        deviation, slope = noise / setting.strength, tilt * noise**2 / (2 * setting.strength)
+    for size, steps in _PHASES:
+        deviation, slope = size / setting.strength, tilt * size**2 / (2 * setting.strength)
         for _ in range(steps):
             away = np.sign(w - setting.targets.nearest(w))
-            w = step(w, slope * away + deviation * rng.choice([-1.0, 1.0], PARTICLES), 1.0, warp)
+            g = slope * away + deviation * (away + (away == 0)) * noise.draw(rng, PARTICLES)
+            w = step(w, g, 1.0, warp)
     return np.asarray(np.sort(np.abs(w - setting.targets.nearest(w))) / unit)
 
 
@@ -50,15 +54,22 @@ _numbers: dict[str, Any] = {
     "step": powers(-3, 3),
     "eps": st.floats(0.03, 0.1),
     "strength": powers(-2, 2),
+    "kind": st.sampled_from(["two-valued", "normal"]),
     "seed": seeds,
 }
 
 
-@claim(
+def _steps(subject: Subject) -> dict[str, Step]:
+    return {"psgd": subject.psgd_step, "warp": subject.warped_step, "mirror": subject.mirror_step}
+
+
+STATIONARY = claim(
     "E1",
     "Stationary densities",
-    "on a flat loss with gradient noise of variance v, as η → 0, the density inside a cell is ∝ s⁻² (PSGD), "
-    "s^(−3/2) (warped), s⁻¹ (mirror); with a slope and no flow of probability times exp(−(2/ηv)∫L′/s)",
+    "on a flat loss, with ε > 0 and independent gradient noise of mean 0 whose variance v is constant in the "
+    "cell, as ηλ√v → 0, the density inside a cell (cells alike, or walls that reflect) is ∝ s⁻² (PSGD), "
+    "s^(−3/2) (warped), s⁻¹ (mirror); with a slope L′ = O(ηλv) and no flow of probability times "
+    "exp(−(2/ηv)∫L′/s)",
     tests=(
         "psgd_step",
         "warped_step",
@@ -67,165 +78,283 @@ _numbers: dict[str, Any] = {
         "formulas.stationary_log_density",
     ),
 )
-def stationary(subject: Subject, trial: Trial) -> None:
+
+
+@STATIONARY.holds(cost=100, **_numbers)
+def flat(
+    subject: Subject, trial: Trial, step: float, eps: float, strength: float, kind: str, seed: int
+) -> None:
     """Simulations under a Kolmogorov–Smirnov test (false alarms: 1 in 10⁶); wrong exponents rejected."""
-    steps = {"psgd": subject.psgd_step, "warp": subject.warped_step, "mirror": subject.mirror_step}
-
-    @trial.holds(cost=100, **_numbers)
-    def flat(step: float, eps: float, strength: float, seed: int) -> None:
-        setting = Setting(UniformGrid(step), eps * step, strength / step)
-        for name, one in steps.items():
-            d = _distances(one, setting, seed)
-            for law in steps:
-                # The density is even: |offset| has the distribution function 2F − 1.
-                distance = _ks(d, 2 * subject.formulas.stationary_cdf(d, 0.5, eps, law) - 1)
-                if law == name:
-                    trial.at_most(distance, CRITICAL, 0.0, f"{name}: the density is the stated power of s")
-                else:
-                    trial.at_most(CRITICAL, distance, 0.0, f"{name}: the power of {law} is rejected")
-
-    @trial.holds(cost=100, tilt=st.sampled_from([-1.0, -0.5, 0.5, 1.0]), **_numbers)
-    def sloping(tilt: float, step: float, eps: float, strength: float, seed: int) -> None:
-        setting = Setting(UniformGrid(step), eps * step, strength / step)
-        mesh = np.concatenate([[0.0], np.geomspace(1e-6, 0.5, 3000)])
-        for name, one in steps.items():
-            d = _distances(one, setting, seed, tilt)
-            # With η = v = 1 and lengths in gaps the tilt belongs to the slope a = tilt·λ/2.
-            args = (eps, strength, tilt * strength / 2, 1.0, 1.0, name)
-            log = subject.formulas.stationary_log_density(mesh, *args)
-            mirrored = (eps, strength, -tilt * strength / 2, 1.0, 1.0, name)
-            even = log - subject.formulas.stationary_log_density(-mesh, *mirrored)
-            trial.within(even, 1e-9 * (1 + np.abs(log)), f"{name}: mirrored slope, mirrored density")
-            cdf = np.concatenate([[0.0], np.cumsum((np.exp(log)[1:] + np.exp(log)[:-1]) / 2 * np.diff(mesh))])
-            distance = _ks(d, np.interp(d, mesh, cdf / cdf[-1]))
-            trial.at_most(distance, CRITICAL, 0.0, f"{name}: the density with a slope")
+    setting = Setting(UniformGrid(step), eps * step, strength / step)
+    for name, one in _steps(subject).items():
+        d = _distances(one, setting, seed, kind)
+        for law in _steps(subject):
+            # The density is even: |offset| has the distribution function 2F − 1.
+            distance = _ks(d, 2 * subject.formulas.stationary_cdf(d, 0.5, eps, law) - 1)
+            if law == name:
+                trial.at_most(distance, CRITICAL, 0.0, f"{name}: the density is the stated power of s")
+            else:
+                trial.at_most(CRITICAL, distance, 0.0, f"{name}: the power of {law} is rejected")
+        ends = subject.formulas.stationary_cdf(np.array([-0.5, 0.0, 0.5]), 0.5, eps, name)
+        trial.within(ends - [0.0, 0.5, 1.0], 1e-12, f"{name}: 0, ½ and 1 at the walls and the target")
+        even = subject.formulas.stationary_cdf(-d[::100], 0.5, eps, name)
+        even = even + subject.formulas.stationary_cdf(d[::100], 0.5, eps, name)
+        trial.within(even - 1, 1e-12, f"{name}: the density is even")
 
 
-@claim(
+@STATIONARY.holds(cost=100, tilt=st.sampled_from([-1.0, -0.5, 0.5, 1.0]), **_numbers)
+def sloping(
+    subject: Subject,
+    trial: Trial,
+    tilt: float,
+    step: float,
+    eps: float,
+    strength: float,
+    kind: str,
+    seed: int,
+) -> None:
+    """The same with a slope of the order of ηλv."""
+    setting = Setting(UniformGrid(step), eps * step, strength / step)
+    mesh = np.concatenate([[0.0], np.geomspace(1e-6, 0.5, 3000)])
+    for name, one in _steps(subject).items():
+        d = _distances(one, setting, seed, kind, tilt)
+        # With η = v = 1 and lengths in gaps the tilt belongs to the slope a = tilt·λ/2.
+        args = (eps, strength, tilt * strength / 2, 1.0, 1.0, name)
+        log = subject.formulas.stationary_log_density(mesh, *args)
+        mirrored = (eps, strength, -tilt * strength / 2, 1.0, 1.0, name)
+        even = log - subject.formulas.stationary_log_density(-mesh, *mirrored)
+        trial.within(even, 1e-9 * (1 + np.abs(log)), f"{name}: mirrored slope, mirrored density")
+        cdf = np.concatenate([[0.0], np.cumsum((np.exp(log)[1:] + np.exp(log)[:-1]) / 2 * np.diff(mesh))])
+        distance = _ks(d, np.interp(d, mesh, cdf / cdf[-1]))
+        trial.at_most(distance, CRITICAL, 0.0, f"{name}: the density with a slope")
+
+
+DRIFT = claim(
     "E2",
     "Drift of ln d",
-    "at ε = 0 gradient noise alone moves ln d by −η²λ²v/2 (PSGD), −η²λ²v/4 (warped), 0 (mirror) per step on "
-    "average; without noise nothing moves",
+    "at ε = 0, on a flat loss and for steps within the half cell, gradient noise ξ of mean 0 and variance "
+    "v alone moves ln d by −η²λ²v/2 (PSGD), −η²λ²v/4 (warped), 0 (mirror) per step on average, up to "
+    "O((ηλ√v)⁴) for symmetric and O((ηλ√v)³) for skewed noise; PSGD's exact drift E ln|1 − ηλξ| turns "
+    "positive at ηλ√v = √2 for noise ±√v; without noise nothing moves",
     tests=("psgd_step", "warped_step", "mirror_step", "formulas.log_distance_drift"),
 )
-def drift(subject: Subject, trial: Trial) -> None:
-    """The mean over noise of two values, and of normal noise by Gauss–Hermite quadrature, to O((ηλ√v)⁴)."""
-    steps = {"psgd": subject.psgd_step, "warp": subject.warped_step, "mirror": subject.mirror_step}
-    nodes, weights = np.polynomial.hermite_e.hermegauss(8)
-    two = (np.array([-1.0, 1.0]), np.array([0.5, 0.5]))
-    noises = {"two-valued": two, "normal": (nodes, weights / weights.sum())}
-    numbers: dict[str, Any] = {"lr": powers(-3, 1), "size": powers(-2.5, -1.2), "share": st.floats(0.05, 0.3)}
 
-    @trial.holds(
-        step=powers(-3, 3), strength=powers(-2, 2), k=st.integers(-8, 8), up=st.booleans(), **numbers
+
+@DRIFT.holds(
+    step=powers(-3, 3),
+    strength=powers(-2, 2),
+    lr=powers(-3, 1),
+    size=powers(-2.5, -1.2),
+    k=st.integers(-8, 8),
+    share=st.floats(0.05, 0.3),
+    up=st.booleans(),
+)
+def mean(
+    subject: Subject,
+    trial: Trial,
+    step: float,
+    strength: float,
+    lr: float,
+    size: float,
+    k: int,
+    share: float,
+    up: bool,
+) -> None:
+    """The mean over noise of two values, normal noise by Gauss–Hermite quadrature, and skewed noise."""
+    setting = Setting(UniformGrid(step), 0.0, strength / step)
+    start = np.array([k + (share if up else -share)]) * step
+    deviation = size / (lr * setting.strength)
+    before = np.log(np.abs(start - k * step))
+    error = 64 * rounding.UNIT * (1 + abs(k)) / share
+    for kind, noise in NOISES.items():
+        # The next terms: E ξ⁴/4 ≤ 3/4 of size⁴, and of skewed noise E ξ³/3 of size³.
+        most = 3 * size**4 + 0.6 * size**3 * (kind == "skewed")
+        for name, one in _steps(subject).items():
+            after = one(np.repeat(start, len(noise.values)), deviation * noise.values, lr, setting.warp)
+            moved = noise.chances @ np.log(np.abs(after - k * step)) - before
+            expected = subject.formulas.log_distance_drift(lr, setting.strength, deviation**2, name)
+            trial.within(moved - expected, most + error, f"{name}: drift of ln d, {kind} noise")
+            rest = one(start, 0 * start, lr, setting.warp)
+            small = 32 * rounding.UNIT * (1 + abs(k)) * step
+            trial.within(rest - start, small, f"{name}: no noise, no drift")
+
+
+@DRIFT.holds(size=st.floats(0.1, 3.0), share=powers(-6, -1), step=powers(-3, 3), up=st.booleans())
+def large_noise(subject: Subject, trial: Trial, size: float, share: float, step: float, up: bool) -> None:
+    """PSGD's drift at any size of two-valued noise, ½ ln|1 − (ηλ√v)²|: to targets below √2, away above."""
+    setting = Setting(UniformGrid(step), 0.0, 8 / step)
+    start = np.array([share if up else -share]) * step
+    after = subject.psgd_step(
+        np.repeat(start, 2), np.array([-size, size]) / setting.strength, 1.0, setting.warp
     )
-    def mean(step: float, strength: float, lr: float, size: float, k: int, share: float, up: bool) -> None:
-        setting = Setting(UniformGrid(step), 0.0, strength / step)
-        start = np.array([k + (share if up else -share)]) * step
-        deviation = size / (lr * setting.strength)
-        before = np.log(np.abs(start - k * step))
-        error = 64 * rounding.UNIT * (1 + abs(k)) / share
-        for noise, (values, chances) in noises.items():
-            for name, one in steps.items():
-                after = one(np.repeat(start, len(values)), deviation * values, lr, setting.warp)
-                moved = chances @ np.log(np.abs(after - k * step)) - before
-                expected = subject.formulas.log_distance_drift(lr, setting.strength, deviation**2, name)
-                trial.within(moved - expected, 3 * size**4 + error, f"{name}: drift of ln d, {noise} noise")
-                rest = one(start, 0 * start, lr, setting.warp)
-                trial.within(
-                    rest - start, 32 * rounding.UNIT * (1 + abs(k)) * step, f"{name}: no noise, no drift"
-                )
+    moved = np.log(np.abs(after / start)).mean()
+    error = 1e-12 / abs(1 - size**2)
+    trial.within(moved - 0.5 * np.log(abs(1 - size**2)), error, "the drift is E ln|1 − ηλξ|")
+    trial.true((moved < error) | (size > np.sqrt(2) - 1e-9), "below ηλ√v = √2 noise draws weights to targets")
 
 
-@claim(
+SQUARED_ERROR = claim(
     "E3",
     "Expected quantization error",
-    "under E1 for PSGD, h = Δ/2, c = 1/ε − 1/(h+ε): E d² = (h − 2ε ln((h+ε)/ε) + ε²c)/c, against Δ²/12 for a "
-    "uniform weight",
+    "under E1 for PSGD (ε > 0), h = Δ/2, c = 1/ε − 1/(h+ε): E d² = (h − 2ε ln((h+ε)/ε) + ε²c)/c, against "
+    "Δ²/12 for a uniform weight",
     tests=("psgd_step", "formulas.expected_squared_error"),
 )
-def squared_error(subject: Subject, trial: Trial) -> None:
-    """The closed form by quadrature, its limits, and a simulation within 6 standard errors."""
-
-    @trial.holds(half=powers(-3, 3), share=powers(-5, 4))
-    def closed_form(half: float, share: float) -> None:
-        eps = share * half
-        value = subject.formulas.expected_squared_error(half, eps)
-        corner = [min(1.0, share)]
-        mass = quad(lambda x: (x + share) ** -2, 0, 1, points=corner, epsabs=0, epsrel=1e-12, limit=200)[0]
-        square = quad(
-            lambda x: (x / (x + share)) ** 2, 0, 1, points=corner, epsabs=0, epsrel=1e-12, limit=200
-        )[0]
-        trial.within(value / (half**2 * square / mass) - 1, 1e-9, "E d² in closed form")
-        trial.at_most(value, half**2 / 3, 1e-9 * half**2, "at most that of a uniform weight, Δ²/12")
-
-    @trial.holds(cost=100, **_numbers)
-    def simulated(step: float, eps: float, strength: float, seed: int) -> None:
-        d = _distances(subject.psgd_step, Setting(UniformGrid(step), eps * step, strength / step), seed)
-        expected = subject.formulas.expected_squared_error(0.5, eps)
-        error = np.std(d**2) / np.sqrt(PARTICLES)
-        # What a finite step size leaves: of the order of ηλ√v, which is 0.05 in the last phase.
-        trial.within(np.mean(d**2) - expected, 6 * error + 0.05 * expected, "E d² in a simulation")
 
 
-@claim(
+@SQUARED_ERROR.holds(half=powers(-3, 3), share=powers(-5, 4))
+def closed_form(subject: Subject, trial: Trial, half: float, share: float) -> None:
+    """The closed form by quadrature, and its limit."""
+    eps = share * half
+    value = subject.formulas.expected_squared_error(half, eps)
+    corner = [min(1.0, share)]
+    options: dict[str, Any] = {"points": corner, "epsabs": 0, "epsrel": 1e-12, "limit": 200}
+    mass = quad(lambda x: (x + share) ** -2, 0, 1, **options)[0]
+    square = quad(lambda x: (x / (x + share)) ** 2, 0, 1, **options)[0]
+    trial.within(value / (half**2 * square / mass) - 1, 1e-9, "E d² in closed form")
+    trial.at_most(value, half**2 / 3, 1e-9 * half**2, "at most that of a uniform weight, Δ²/12")
+
+
+@SQUARED_ERROR.holds(cost=100, **_numbers)
+def simulated(
+    subject: Subject, trial: Trial, step: float, eps: float, strength: float, kind: str, seed: int
+) -> None:
+    """A simulation, within 6 standard errors."""
+    setting = Setting(UniformGrid(step), eps * step, strength / step)
+    d = _distances(subject.psgd_step, setting, seed, kind)
+    expected = subject.formulas.expected_squared_error(0.5, eps)
+    error = np.std(d**2) / np.sqrt(PARTICLES)
+    # What a finite step size leaves: of the order of ηλ√v, which is 0.05 in the last phase.
+    trial.within(np.mean(d**2) - expected, 6 * error + 0.05 * expected, "E d² in a simulation")
+
+
+WEIGHT_DECAY = claim(
     "E4",
     "Weight decay",
-    "unscaled decay κ with T = {0}, ε = 0 is LASSO of strength κ/λ: the fixed point is the soft threshold; "
-    "on a grid it holds weights d = κ|w|/(λ|g|) off nonzero targets, on the zero side",
+    "with T = {0}, ε = 0, unscaled decay κ is the gradient of (κ/λ)‖w‖₁, so PSGD solves the LASSO over the "
+    "orthant of w₀: on ½h(w−c)² a weight w₀ ≠ 0 on c's side of 0 rests at the soft threshold, another at "
+    "0; on a grid, under a gradient that pushes away from zero, weights rest d = (κ|w̄| − λε|g|)/(λ|g| + "
+    "κ) off nonzero targets, on the zero side, if 0 ≤ d ≤ Δ/2: d = κ|w|/(λ|g|) at ε = 0; else decay "
+    "carries them over the wall, or (d < 0) the gradient off the target outwards",
     tests=("psgd_step", "decayed_step", "formulas.soft_threshold", "formulas.decay_equilibrium"),
 )
-def weight_decay(subject: Subject, trial: Trial) -> None:
-    """PSGD with decay outside the scaling, run to rest: a quadratic at zero, a constant push at a target."""
 
-    def rest(
-        w: Array, setting: Setting, gradient: functools.partial[Array], lr: float, weight_decay: float
-    ) -> Array:
-        for _ in range(400):
-            w = subject.decayed(w, gradient(w), lr, setting.warp, weight_decay)
-        return w
 
-    def pull(h: float, c: Array, w: Array) -> Array:
-        return h * (w - c)
+@WEIGHT_DECAY.holds(push=pushes(setups(st.just(Zero()), eps="zero")), share=st.floats(0, 2))
+def is_a_gradient(subject: Subject, trial: Trial, push: Push, share: float) -> None:
+    """At zero a step with decay κ is the step with the gradient g + (κ/λ) sign w, for any weights."""
+    w, g, lr, warp = push.w, push.g, push.lr, push.setting.warp
+    decay = share / lr
+    there = subject.psgd_step(w, g + decay / warp.strength * np.sign(w), lr, warp)
+    error = 64 * rounding.UNIT * (1 + np.abs(push.t) + share) * np.abs(w) + rounding.TINY
+    gap = subject.decayed(w, g, lr, warp, decay) - there
+    trial.within(gap, error, "decay is the gradient of (κ/λ)‖w‖₁")
 
-    @trial.holds(cost=10, h=powers(-2, 2), strength=powers(-2, 2), size=powers(-2, 2), seed=seeds)
-    def lasso(h: float, strength: float, size: float, seed: int) -> None:
-        threshold, setting = size, Setting(Zero(), 0.0, strength)
-        weight_decay = threshold * strength * h
-        # At |c| = threshold convergence is slower than geometric: stay 30 % away on both sides.
-        rng = np.random.default_rng(seed)
-        c = (
-            threshold
-            * np.concatenate([rng.uniform(0.2, 0.7, 3), rng.uniform(1.3, 4, 3)])
-            * rng.choice([-1, 1], 6)
-        )
-        lr = 0.4 / (strength * h * np.abs(c).max() + weight_decay)
-        w = rest(c * rng.uniform(0.3, 1, 6), setting, functools.partial(pull, h, c), lr, weight_decay)
-        expected = subject.formulas.soft_threshold(c, weight_decay / (strength * h))
-        trial.within(w - expected, 5e-3 * np.abs(c), "the fixed point is the soft threshold")
-        still = subject.decayed(expected, h * (expected - c), lr, setting.warp, weight_decay)
-        trial.within(still - expected, 1e-13 * np.abs(c), "the soft threshold is fixed")
 
-    def constant(g: float, w: Array) -> Array:
-        return np.full_like(w, g)
+@WEIGHT_DECAY.holds(cost=10, h=powers(-2, 2), strength=powers(-2, 2), size=powers(-2, 2), seed=seeds)
+def lasso(subject: Subject, trial: Trial, h: float, strength: float, size: float, seed: int) -> None:
+    """Run to rest on a quadratic, from c's side of zero and from the other."""
+    threshold, setting = size, Setting(Zero(), 0.0, strength)
+    decay = threshold * strength * h
+    # At |c| = threshold convergence is slower than geometric: stay 30 % away on both sides.
+    rng = np.random.default_rng(seed)
+    c = (
+        threshold
+        * np.concatenate([rng.uniform(0.2, 0.7, 4), rng.uniform(1.3, 4, 4)])
+        * rng.choice([-1, 1], 8)
+    )
+    lr = 0.4 / (strength * h * np.abs(c).max() * 2 + decay)
+    same = np.tile([True, True, True, False], 2)
+    w = c * rng.uniform(0.3, 1, 8) * np.where(same, 1, -1)
+    for _ in range(700):
+        w = subject.decayed(w, h * (w - c), lr, setting.warp, decay)
+    expected = subject.formulas.soft_threshold(c, decay / (strength * h))
+    rest = np.where(same, expected, 0.0)
+    trial.within(
+        w - rest, 5e-3 * np.abs(c), "the fixed point is the soft threshold, or 0 from the other side"
+    )
+    still = subject.decayed(expected, h * (expected - c), lr, setting.warp, decay)
+    trial.within(still - expected, 1e-13 * np.abs(c), "the soft threshold is fixed")
 
-    places = {"k": st.integers(1, 7), "share": st.floats(0.01, 0.4), "up": st.booleans()}
 
-    @trial.holds(cost=10, step=powers(-2, 2), strength=powers(-2, 2), **places)
-    def shoulder(step: float, strength: float, k: int, share: float, up: bool) -> None:
-        setting = Setting(UniformGrid(step), 0.0, strength / step)
-        side = 1.0 if up else -1.0
-        target, push = side * k * step, 0.5 + share
-        # κ for which the equilibrium lies at that share of the gap.
-        weight_decay = share / (k - share) * setting.strength * push
-        lr = 0.2 / (setting.strength * push + weight_decay)
-        w = rest(
-            np.array([target - side * 0.2 * step]),
-            setting,
-            functools.partial(constant, -side * push),
-            lr,
-            weight_decay,
-        )
-        d = subject.formulas.decay_equilibrium(target, -side * push, setting.strength, weight_decay)
-        trial.within((target - w) * side - d, 1e-6 * step, "weights rest on the zero side of a target")
-        trial.within(d - weight_decay * np.abs(w) / (setting.strength * push), 1e-6 * step, "d = κ|w|/(λ|g|)")
+@WEIGHT_DECAY.holds(cost=10, seed=seeds, n=st.integers(2, 5), share=powers(-1, 1))
+def orthant(subject: Subject, trial: Trial, seed: int, n: int, share: float) -> None:
+    """Several weights: the loss with (κ/λ)‖w‖₁ falls to its least over w₀'s orthant, by another solver."""
+    rng, loss = np.random.default_rng(seed), Quadratic(seed, n, spread=1.0)
+    h, c, _ = loss.parts
+    w0 = rng.uniform(0.2, 2.0, n) * rng.choice([-1.0, 1.0], n)
+    side, setting = np.sign(w0), Setting(Zero(), 0.0, 2.0)
+    slope = share * float(np.abs(h @ c).max())
+    root = np.linalg.cholesky(h).T
+    low, high = np.where(side > 0, 0.0, -np.inf), np.where(side > 0, np.inf, 0.0)
+    shifted = np.linalg.solve(root.T, h @ c - slope * side)
+    best = lsq_linear(root, shifted, bounds=(low, high), method="bvls").x.clip(low, high)
+
+    def value(w: Array) -> float:
+        return loss.value(w) + slope * float(side @ w)
+
+    radius = float(np.linalg.norm(w0 - c)) * np.sqrt(loss.parts[2][-1] / loss.parts[2][0])
+    reach = loss.smoothness * radius + slope
+    lr = 0.1 / (setting.strength * (reach + loss.smoothness * (radius + float(np.abs(c).max()))))
+    w, steps = w0, 400
+    for _ in range(steps):
+        w = subject.decayed(w, loss.gradient(w), lr, setting.warp, slope * setting.strength)
+    divergence = subject.formulas.mirror_divergence(best, w0, setting.targets, setting.strength)
+    bound = 1.1 * divergence / (lr * steps)
+    noise = 1e-9 * (abs(value(w0)) + 1)
+    trial.at_most(value(w) - value(best), bound, noise, "decay solves the LASSO over the orthant of w₀")
+    trial.at_most(value(best) - value(w), 0.0, noise, "nothing in the orthant is better")
+
+
+@WEIGHT_DECAY.holds(
+    cost=10,
+    step=powers(-2, 2),
+    strength=powers(-2, 2),
+    eps=st.one_of(st.just(0.0), powers(-3, 0)),
+    k=st.integers(1, 7),
+    share=st.floats(0.0, 0.49),
+    up=st.booleans(),
+)
+def shoulder(
+    subject: Subject,
+    trial: Trial,
+    step: float,
+    strength: float,
+    eps: float,
+    k: int,
+    share: float,
+    up: bool,
+) -> None:
+    """A constant push at a target, with ε and without: where weights rest."""
+    setting = Setting(UniformGrid(step), eps * step, strength / step)
+    side = 1.0 if up else -1.0
+    # At share 0 with ε the gradient balances the decay on the target itself, and rounding decides.
+    share = max(share, 1e-6) if eps else share
+    target, push = side * k * step, 0.5 + share
+    # κ for which the equilibrium lies at that share of the gap: κ(k − share) = λ(share + ε)|g|.
+    decay = (share + eps) / (k - share) * setting.strength * push
+    lr = 0.2 / (setting.strength * push + decay)
+    w = np.array([target - side * 0.2 * step])
+    for _ in range(400):
+        w = subject.decayed(w, np.full_like(w, -side * push), lr, setting.warp, decay)
+    d = subject.formulas.decay_equilibrium(target, -side * push, setting.strength, decay, setting.eps)
+    trial.within(d - share * step, 1e-9 * step, "d = (κ|w̄| − λε|g|)/(λ|g| + κ)")
+    trial.within((target - w) * side - d, 1e-6 * step, "weights rest on the zero side of a target")
+    balance = decay * np.abs(w) / (setting.strength * push) - setting.eps
+    trial.within(d - balance, 1e-6 * step, "λ(d + ε)|g| = κ|w|")
+
+
+@WEIGHT_DECAY.holds(
+    cost=10, eps=powers(-2, 0), share=st.floats(0.1, 0.9), k=st.integers(1, 3), up=st.booleans()
+)
+def leaves(subject: Subject, trial: Trial, eps: float, share: float, k: int, up: bool) -> None:
+    """Where the gradient outweighs the decay on the target, λε|g| > κ|w̄|, there is no such rest: refused."""
+    setting, side = Setting(UniformGrid(1.0), eps, 1.0), 1.0 if up else -1.0
+    decay, target, w = share * eps / k, side * k, np.array([side * k * 1.0])
+    try:
+        d = subject.formulas.decay_equilibrium(target, -side, 1.0, decay, eps)
+    except ValueError:
+        d = None
+    trial.true(d is None, "a weight that leaves its target outwards has no rest on the zero side")
+    w = subject.decayed(w, np.full_like(w, -side), 0.1, setting.warp, decay)
+    trial.true((w - target) * side > 0, "it leaves its target outwards")

@@ -32,13 +32,15 @@ class Loss(Protocol):
 class Quadratic:
     """½(w − c)ᵀH(w − c), curvatures drawn over two orders of magnitude, directions at random.
 
-    `unit` is the scale of c. Smoothness β and PL constant μ are the extreme curvatures; L* = 0.
+    `unit` is the scale of c, and with `flat` the least curvature is 0 (n > 1). Smoothness β and PL constant μ
+    are the extreme curvatures that are not 0; L* = 0.
     """
 
     seed: int
     n: int
     unit: float = 1.0
     spread: float = 2.0
+    flat: bool = False
 
     @cached_property
     def parts(self) -> tuple[Array, Array, Array]:
@@ -46,6 +48,7 @@ class Quadratic:
         rng = np.random.default_rng(self.seed)
         directions = np.linalg.qr(rng.standard_normal((self.n, self.n)))[0]
         curvatures = np.sort(10 ** rng.uniform(-self.spread / 2, self.spread / 2, self.n))
+        curvatures[: self.flat and self.n > 1] = 0.0
         return (
             (directions * curvatures) @ directions.T,
             2 * self.unit * rng.standard_normal(self.n),
@@ -58,7 +61,7 @@ class Quadratic:
 
     @property
     def pl(self) -> float:
-        return float(self.parts[2][0])
+        return float(self.parts[2][self.parts[2] > 0][0])
 
     def value(self, w: Array) -> float:
         h, c, _ = self.parts

@@ -44,6 +44,11 @@ class Setting:
         return self.targets.values if isinstance(self.targets, FiniteTargets) else np.zeros(1)
 
     @property
+    def endless(self) -> bool:
+        """True of a lattice without ends, of which `points` are a part."""
+        return isinstance(self.targets, UniformGrid) and self.targets.levels is None
+
+    @property
     def unit(self) -> float:
         """The mean gap, or 1 where there is a single target."""
         gap = self.targets.mean_gap()
@@ -147,14 +152,14 @@ _places = st.tuples(
 def _weight(setting: Setting, beyond: float, kind: str, where: int, share: float) -> float:
     """One weight from a drawn place: between two targets, tiny, outside the range, or far away."""
     points, unit, side = setting.points, setting.unit, 1.0 if where >= 0 else -1.0
-    endless = isinstance(setting.targets, UniformGrid) and setting.targets.levels is None
+    endless = setting.endless
     if kind == "small":
         w = _SMALL[where % len(_SMALL)]
     elif kind == "far" and endless:
         w = (where + share) * unit
     elif kind == "far" and isinstance(setting.targets, Zero):
         w = side * 10.0 ** (-12 + 15 * share)
-    elif kind == "beyond" and (beyond or len(points) == 1) and not endless:
+    elif kind in ("beyond", "far") and (beyond or len(points) == 1) and not endless:
         w = (points[-1] if side > 0 else points[0]) + side * share * max(beyond, 1.0) * unit
     elif len(points) == 1:
         w = points[0] + side * share * unit
@@ -182,16 +187,35 @@ class Placed:
     w: Array
 
 
+def _scattered(seed: int) -> list[tuple[str, int, float]]:
+    """Five places from a seed, none for 0: beyond both ends, on or next to a target, a wall, anywhere.
+
+    Hypothesis likes to draw one thing again and again; these make every example try every kind of place.
+    """
+    if seed == 0:
+        return []
+    rng = np.random.default_rng(seed)
+    where = [int(k) for k in rng.integers(0, 2**20, 3)]
+    near = float(2.0 ** -rng.integers(1, 41) * rng.integers(0, 2))
+    between = [
+        ("between", where[0], near),
+        ("between", where[1], 0.5 - near / 2),
+        ("between", where[2], rng.random()),
+    ]
+    return [("beyond", 1, rng.random()), ("beyond", -1, rng.random()), *between]
+
+
 @functools.cache
 def placed(
     settings: st.SearchStrategy[Setting], size: int | None = None, beyond: float = 4.0
 ) -> st.SearchStrategy[Placed]:
-    """Vectors of `size` (1, 2, 3) or 1 to 5 weights, up to `beyond` mean gaps past the outermost targets."""
+    """Vectors of `size` (1, 2, 3) or 1 to 10 weights, up to `beyond` mean gaps past the outermost targets."""
 
-    def build(setting: Setting, places: list[tuple[str, int, float]]) -> Placed:
+    def build(setting: Setting, places: list[tuple[str, int, float]], seed: int) -> Placed:
+        places = [*places, *_scattered(seed)] if size is None else places
         return Placed(setting, np.array([_weight(setting, beyond, *place) for place in places]))
 
-    return _built(build, settings, _place_lists[size])
+    return _built(build, settings, _place_lists[size], seeds if size is None else st.just(0))
 
 
 @dataclass(frozen=True)
@@ -256,6 +280,18 @@ class MixingWarp:
     def jacobian(self, w: Array) -> Array:
         a, b = self.factors
         return np.asarray(b @ (a / np.hypot(1, a @ w)[:, None]))
+
+    def inverse_derivatives(self, w: Array, v: Array) -> tuple[Array, float]:
+        """½D²F⁻¹[v, v] at F(w), and the most that ‖D³F⁻¹[v, v, v]‖/6 is within |v| of it.
+
+        F⁻¹(y) = A⁻¹ sinh(B⁻¹y), and sinh(B⁻¹F(w)) = A w.
+        """
+        a, b = self.factors
+        u = np.linalg.solve(b, v)
+        widest = np.cosh(np.abs(np.arcsinh(a @ w)) + np.abs(u)) * np.abs(u) ** 3
+        return np.linalg.solve(a, (a @ w) * u**2) / 2, float(
+            np.abs(np.linalg.inv(a)).sum() * widest.max() / 6
+        )
 
 
 mixing_warps = st.builds(MixingWarp, seeds, st.integers(1, 4))

@@ -10,9 +10,11 @@ import numpy as np
 
 from psgd_ref.core import Targets, Warp, Zero, position_scale, volume_strength
 from psgd_ref.core.arguments import Array
+from psgd_ref.laws.trial import LawBrokenError
 
 WEIGHT_DECAY = ("decay", "weight_decay")
-OPTIONS = ("targets", "eps", "strength", "cap", "warp", "lr", "sparsity", *WEIGHT_DECAY)
+TARGET = "decay_target"
+OPTIONS = ("targets", "eps", "strength", "cap", "warp", "lr", "sparsity", *WEIGHT_DECAY, TARGET)
 
 
 class BadResultError(ValueError):
@@ -61,14 +63,21 @@ class Call:
 
     def _scale(self, w: Array, targets: Targets, eps: float, strength: float | str, cap: bool) -> Array:
         options, rest = self._options(w, targets, eps, strength, cap, by_place=True)
-        return np.asarray(rest * self._array(self.function(w.copy(), targets, **options), w))
+        return np.asarray(rest * self._array(self._call([w], targets, **options), w))
 
     def step(self, w: Array, g: Array, lr: float, warp: Warp) -> Array:
         """As `psgd_step`, without decay."""
         return self.decayed_step(w, g, lr, warp, 0.0)
 
     def decayed_step(self, w: Array, g: Array, lr: float, warp: Warp, weight_decay: float) -> Array:
-        """As `psgd_step`, with weight decay κ."""
+        """As `psgd_step`, with weight decay κ to zero."""
+        return self._decayed(w, g, lr, warp, weight_decay, "zero")
+
+    def grid_decayed_step(self, w: Array, g: Array, lr: float, warp: Warp, weight_decay: float) -> Array:
+        """As `psgd_step`, with weight decay κ to the nearest target."""
+        return self._decayed(w, g, lr, warp, weight_decay, "grid")
+
+    def _decayed(self, w: Array, g: Array, lr: float, warp: Warp, weight_decay: float, to: str) -> Array:
         options: dict[str, Any] = {"warp": warp}
         rest = 1.0
         if "warp" not in self.takes:
@@ -76,15 +85,17 @@ class Call:
         if name := decay_option(self.function):
             # Where λ goes into the rate, so that the decay stays κ times the rate that was asked for.
             options[name] = weight_decay / rest
-        return self._array(self.function(w.copy(), np.array(g), **options, lr=lr * rest), w)
+            if TARGET in self.takes:
+                options[TARGET] = to
+        return self._array(self._call([w, np.asarray(g)], **options, lr=lr * rest), w)
 
     def nearest(self, w: Array, targets: Targets) -> Array:
         """w̄; the law on quantizers itself looks at the dtype."""
-        return np.asarray(self.function(w.copy(), targets))
+        return np.asarray(self._call([w], targets))
 
     def prune(self, w: Array, sparsity: float) -> Array:
         """w with zeros, also where the function answers which weights to keep."""
-        kept = np.asarray(self.function(w.copy(), sparsity))
+        kept = np.asarray(self._call([w], sparsity))
         return np.where(kept, w, 0.0) if kept.dtype == bool else self._array(kept, w)
 
     def warp(self, targets: Targets, eps: float, strength: float, cap: bool) -> "ForeignWarp":
@@ -118,6 +129,15 @@ class Call:
             raise TypeError("it takes no strength")
         rest = 1.0 if "strength" in takes else strength
         return {name: value for name, value in options.items() if name in takes}, rest
+
+    def _call(self, arrays: list[Array], /, *arguments: Any, **options: Any) -> Any:
+        """The function on copies of the arrays; LawBrokenError where it changes one of them in place."""
+        copies = [array.copy() for array in arrays]
+        result = self.function(*copies, *arguments, **options)
+        for name, copy, array in zip("wg", copies, arrays, strict=False):
+            if not np.array_equal(copy, array):
+                raise LawBrokenError(f"{self.name} changes {name} in place: it must return a new array")
+        return result
 
     def _array(self, result: Any, w: Array) -> Array:
         array = np.asarray(result)

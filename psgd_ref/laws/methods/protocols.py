@@ -1,8 +1,8 @@
 """What a method must look like to be held to the laws: by structure, there is nothing to inherit from.
 
 Arrays go in and come out as NumPy float64 of one shape; a result that `numpy.asarray` can read, such as a
-PyTorch tensor on the CPU or a JAX array, will do. Besides its first arguments a method is given, by name,
-those of these options that its signature asks for:
+PyTorch tensor on the CPU or a JAX array, will do. A method leaves the arrays that it is given as they are.
+Besides its first arguments a method is given, by name, those of these options that its signature asks for:
 
     targets   a target set of `psgd_ref.core`: `targets.nearest(w)`, and `step` and `levels` of a
               `UniformGrid` or `values` of `FiniteTargets`. Without it: the single target zero
@@ -11,6 +11,8 @@ those of these options that its signature asks for:
     cap       True holds the scale beyond the range (claim A5). Without it: only inputs where it does nothing
     warp      all of the above in one `psgd_ref.core.Warp`
     decay     (a step; or `weight_decay`) κ ≥ 0, outside the scaling. Without it: the harness subtracts ηκw
+    decay_target  (a step that has a decay) "zero" or "grid": what the decay pulls to. Without it: zero, and
+              the harness subtracts ηκ(w − w̄) itself
 
 An input that a method cannot take it declines by raising NotImplementedError; the report counts what ran.
 """

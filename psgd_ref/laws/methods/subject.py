@@ -8,9 +8,11 @@ from typing import Any
 from psgd_ref.core import (
     Targets,
     Warp,
+    barrier,
     bounds,
     clustering,
     curvature,
+    discretization,
     mirror_step,
     position_scale,
     psgd_step,
@@ -19,6 +21,8 @@ from psgd_ref.core import (
     warped_step,
 )
 from psgd_ref.core.arguments import Array
+from psgd_ref.core.dynamics import averaging, escape, grid_decay, invariant, noise
+from psgd_ref.core.dynamics.averaging import Moments
 from psgd_ref.laws.methods.protocols import Quantizer
 from psgd_ref.laws.trial import Calls
 
@@ -35,10 +39,10 @@ class Formulas:
     """The closed forms and bounds of the ledger, under the names they have in `psgd_ref.core`."""
 
     general_scale: Callable[..., Array] = reparametrisation.general_scale
-    warp_remainder: Callable[..., Array] = bounds.warp_remainder
-    second_order_term: Callable[..., Array] = bounds.second_order_term
-    second_order_coefficient: Callable[[str], float] = bounds.second_order_coefficient
-    decay_ratio: Callable[..., Array] = bounds.decay_ratio
+    warp_remainder: Callable[..., Array] = discretization.warp_remainder
+    second_order_term: Callable[..., Array] = discretization.second_order_term
+    second_order_coefficient: Callable[[str], float] = discretization.second_order_coefficient
+    decay_ratio: Callable[..., Array] = discretization.decay_ratio
     volume_factor: Callable[..., float] = bounds.volume_factor
     volume_strength: Callable[..., float] = volume_strength
     mean_scale_of_cell: Callable[..., float] = bounds.mean_scale_of_cell
@@ -50,9 +54,9 @@ class Formulas:
     pl_rate: Callable[..., float] = bounds.pl_rate
     local_contraction: Callable[..., float] = bounds.local_contraction
     stochastic_bound: Callable[..., float] = bounds.stochastic_bound
-    target_interval: Callable[..., tuple[Array, Array]] = bounds.target_interval
-    mirror_divergence: Callable[..., float] = bounds.mirror_divergence
-    box_bound: Callable[..., float] = bounds.box_bound
+    target_interval: Callable[..., tuple[Array, Array]] = barrier.target_interval
+    mirror_divergence: Callable[..., float] = barrier.mirror_divergence
+    box_bound: Callable[..., float] = barrier.box_bound
     stationary_cdf: Callable[..., Array] = clustering.stationary_cdf
     stationary_log_density: Callable[..., Array] = clustering.stationary_log_density
     log_distance_drift: Callable[..., float] = clustering.log_distance_drift
@@ -67,6 +71,18 @@ class Formulas:
     powerpropagation_scale: Callable[..., Array] = reparametrisation.powerpropagation_scale
     powerpropagation_alpha: Callable[[float], float] = reparametrisation.powerpropagation_alpha
     difference_of_squares_scale: Callable[..., Array] = reparametrisation.difference_of_squares_scale
+    grid_decay_penalty: Callable[..., Array] = grid_decay.grid_decay_penalty
+    grid_decay_slope: Callable[..., Array] = grid_decay.grid_decay_slope
+    hold_factor: Callable[..., float] = grid_decay.hold_factor
+    hold_distance: Callable[..., float] = grid_decay.hold_distance
+    gathering_factor: Callable[..., float] = grid_decay.gathering_factor
+    rounding_bound: Callable[..., float] = grid_decay.rounding_bound
+    noise_decay: Callable[..., float] = noise.noise_decay
+    noise_bias: Callable[..., float] = noise.noise_bias
+    effective_diffusion: Callable[..., float] = escape.effective_diffusion
+    escape_time: Callable[..., float] = escape.escape_time
+    largest_stable_momentum_step: Callable[..., float] = averaging.largest_stable_momentum_step
+    filter_invariant: Callable[..., Array] = invariant.filter_invariant
 
 
 @dataclass(frozen=True)
@@ -81,13 +97,17 @@ class Subject:
     formulas    : closed forms and bounds to check the above against
 
     Parts of claim H2; None says that the subject has no such method:
-    laplace_clip        : bits → the α/b that minimises the squared error of a Laplace variable (ACIQ)
+    laplace_clip        : bits → the α/b at which ACIQ's error formula for a Laplace variable is least
     nested_rounding     : (w, low, high, bits) → Bayesian Bits' sum with every gate open
     adaptive_magnitudes : (bits, exponent_bits, largest exponent) → AdaptivFloat's magnitudes
     step_gradient       : (w, step, bits) → LSQ's gradient of the quantized value by the step, scaled
 
     Parts that only some methods have; None likewise:
-    decayed_step : (w, g, lr, warp, κ) → new w, a step of PSGD with weight decay κ (claim E4)
+    decayed_step : (w, g, lr, warp, κ) → new w, a step of PSGD with weight decay κ to zero (claim E4)
+    grid_decayed_step : the same with weight decay κ to the nearest target (claims E5, E6, D10)
+    momentum_step : (w, velocity, g, lr, warp, m, order) → new w and velocity, the scale "before" the average
+                   or "after" it, as in `core.dynamics.averaging` (claims D8, D9, F4, I1)
+    adam_step    : (w, moments, g, lr, warp, order) → new w and moments, with Adam's ε 0 (claim D8)
     quantizer    : targets → object with `levels`, `scale` and `codes` (claim H1), see `protocols`
     prune        : (w, sparsity) → w with that share of zeros (claim G3)
 
@@ -109,6 +129,9 @@ class Subject:
     adaptive_magnitudes: Callable[[int, int, int], Array] | None = None
     step_gradient: Callable[[Array, float, int], Array] | None = None
     decayed_step: Callable[[Array, Array, float, Warp, float], Array] | None = None
+    grid_decayed_step: Callable[[Array, Array, float, Warp, float], Array] | None = None
+    momentum_step: Callable[..., tuple[Array, Array]] | None = None
+    adam_step: Callable[..., tuple[Array, Moments]] | None = None
     quantizer: Callable[[Targets], Quantizer] | None = None
     prune: Callable[[Array, float], Array] | None = None
     given: frozenset[str] | None = None
@@ -120,6 +143,28 @@ class Subject:
         if self.decayed_step is not None:
             return self.decayed_step(w, g, lr, warp, weight_decay)
         return self.psgd_step(w, g, lr, warp) - lr * weight_decay * w
+
+    def decayed_to_grid(self, w: Array, g: Array, lr: float, warp: Warp, weight_decay: float) -> Array:
+        """A step with decay κ to the nearest target: the subject's own, or w⁺ − ηκ(w − w̄)."""
+        if self.grid_decayed_step is not None:
+            return self.grid_decayed_step(w, g, lr, warp, weight_decay)
+        return self.psgd_step(w, g, lr, warp) - lr * weight_decay * (w - warp.targets.nearest(w))
+
+    def averaged(
+        self, w: Array, velocity: Array, g: Array, lr: float, warp: Warp, momentum: float, order: str
+    ) -> tuple[Array, Array]:
+        """A step with momentum: the subject's own, or its step within `core.dynamics.averaging`."""
+        if self.momentum_step is not None:
+            return self.momentum_step(w, velocity, g, lr, warp, momentum, order)
+        return averaging.momentum_step(w, velocity, g, lr, warp, momentum, order, step=self.psgd_step)
+
+    def adapted(
+        self, w: Array, moments: Moments, g: Array, lr: float, warp: Warp, order: str
+    ) -> tuple[Array, Moments]:
+        """A step of Adam, its ε 0: the subject's own, or its step within `core.dynamics.averaging`."""
+        if self.adam_step is not None:
+            return self.adam_step(w, moments, g, lr, warp, order)
+        return averaging.adam_step(w, moments, g, lr, warp, order, step=self.psgd_step)
 
     def with_formulas(self, **formulas: Callable[..., Any]) -> "Subject":
         """The same subject with some closed forms replaced."""

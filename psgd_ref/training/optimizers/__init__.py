@@ -1,1 +1,1 @@
-"""Optimisers as chains of transformations of the gradient, and the fused step of PSGD."""
+"""Optimisers, one class a file: chains of transformations of the gradient (`links`), and the fused step."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from psgd_ref.compress.grids.base import Grid
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import choice
+from psgd_ref.training.optimizers.links.position import ScaleByPosition, target_rule
+from psgd_ref.training.optimizers.links.transforms import ScaleByAdam, Transform
 from psgd_ref.training.optimizers.optimizer import Optimizer
-from psgd_ref.training.optimizers.position import ScaleByPosition, target_rule
 from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import ScaleByAdam, Transform
 
 
 @dataclass(frozen=True, eq=False)

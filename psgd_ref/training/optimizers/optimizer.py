@@ -8,12 +8,12 @@ import numpy as np
 from psgd_ref.core.arguments import Array, real_number
 from psgd_ref.nn import Model
 from psgd_ref.training.optimizers.fused import Fused, fuse
-from psgd_ref.training.optimizers.position import ScaleByPosition
-from psgd_ref.training.optimizers.proximal import Proximal
-from psgd_ref.training.optimizers.pull import PullToTargets
-from psgd_ref.training.optimizers.refit import Fitter
+from psgd_ref.training.optimizers.links.position import ScaleByPosition
+from psgd_ref.training.optimizers.links.proximal import Proximal, ToZero
+from psgd_ref.training.optimizers.links.pull import PullToTargets
+from psgd_ref.training.optimizers.links.refit import Fitter
+from psgd_ref.training.optimizers.links.transforms import State, Transform, schedule_value
 from psgd_ref.training.optimizers.schedules import Schedule, constant
-from psgd_ref.training.optimizers.transforms import State, Transform, schedule_value
 
 
 class Optimizer:
@@ -91,7 +91,7 @@ class Optimizer:
             proximal=proximal,
             gradient_at=gradient_at,
             fused=fuse(chain)
-            if decoupled_decay == 0 and decoupled_pull is None and proximal is None
+            if decoupled_decay == 0 and decoupled_pull is None and isinstance(proximal, ToZero | None)
             else None,
         )
 
@@ -126,6 +126,7 @@ class Optimizer:
             self.apply_chain(model, state)
         else:
             self.fused.update(model, state, self.rate(state))
+            self._threshold(model, state)
         model.apply_mask()
         state["step"] += 1
         return state
@@ -146,8 +147,11 @@ class Optimizer:
             model.w -= lr * u
         else:
             self.position.move(u, model, self.position_state(state), lr)
+        self._threshold(model, state)
+
+    def _threshold(self, model: Model, state: State) -> None:
         if self.proximal is not None:
-            self.proximal.after(model, _own(state, "proximal"), lr)
+            self.proximal.after(model, _own(state, "proximal"), self.rate(state))
 
     @contextmanager
     def displaced(self, model: Model, state: State) -> Iterator[None]:

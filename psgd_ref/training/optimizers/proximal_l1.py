@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from psgd_ref.core.arguments import real_number
+from psgd_ref.training.optimizers.links.proximal import ToZero
+from psgd_ref.training.optimizers.links.transforms import decay_links, momentum_links
 from psgd_ref.training.optimizers.optimizer import Optimizer
-from psgd_ref.training.optimizers.proximal import ToZero
 from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import decay_links, momentum_links
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from psgd_ref.compress.grids.base import Grid
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import real_number
+from psgd_ref.training.optimizers.links.position import target_rule
+from psgd_ref.training.optimizers.links.proximal import ToTargets
+from psgd_ref.training.optimizers.links.refit import Refit, refit_rule
+from psgd_ref.training.optimizers.links.transforms import decay_links, momentum_links
 from psgd_ref.training.optimizers.optimizer import Optimizer
-from psgd_ref.training.optimizers.position import target_rule
-from psgd_ref.training.optimizers.proximal import ToTargets
-from psgd_ref.training.optimizers.refit import Refit, refit_rule
 from psgd_ref.training.optimizers.schedules import Schedule, scaled
-from psgd_ref.training.optimizers.transforms import decay_links, momentum_links
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,12 +8,12 @@ from psgd_ref.compress.grids.base import Grid
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number
 from psgd_ref.training.optimizers.arrays import step_arrays
+from psgd_ref.training.optimizers.links.position import ScaleByPosition, target_rule
+from psgd_ref.training.optimizers.links.pull import PullToTargets
+from psgd_ref.training.optimizers.links.refit import Refit, refit_rule
+from psgd_ref.training.optimizers.links.transforms import Transform, decay_links, momentum_links
 from psgd_ref.training.optimizers.optimizer import Optimizer
-from psgd_ref.training.optimizers.position import ScaleByPosition, target_rule
-from psgd_ref.training.optimizers.pull import PullToTargets
-from psgd_ref.training.optimizers.refit import Refit, refit_rule
 from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import Transform, decay_links, momentum_links
 
 DECAY_TARGETS = ("zero", "grid")
 

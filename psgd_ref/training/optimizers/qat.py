@@ -10,16 +10,16 @@ from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, real_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.parameters import Role
-from psgd_ref.training.optimizers.optimizer import Optimizer
-from psgd_ref.training.optimizers.position import ScaleByPosition, target_rule
-from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import (
+from psgd_ref.training.optimizers.links.position import ScaleByPosition, target_rule
+from psgd_ref.training.optimizers.links.transforms import (
     ScaleByAdam,
     State,
     Transform,
     decay_links,
     momentum_links,
 )
+from psgd_ref.training.optimizers.optimizer import Optimizer
+from psgd_ref.training.optimizers.schedules import Schedule
 
 NETWORK: tuple[Role, ...] = ("weight", "bias", "norm")
 GATES: tuple[Role, ...] = ("gate",)

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from psgd_ref.compress.grids.base import Grid
 from psgd_ref.core import Targets
+from psgd_ref.training.optimizers.links.position import target_rule
+from psgd_ref.training.optimizers.links.pull import PullToTargets
+from psgd_ref.training.optimizers.links.refit import Refit, refit_rule
+from psgd_ref.training.optimizers.links.transforms import decay_links, momentum_links
 from psgd_ref.training.optimizers.optimizer import Optimizer
-from psgd_ref.training.optimizers.position import target_rule
-from psgd_ref.training.optimizers.pull import PullToTargets
-from psgd_ref.training.optimizers.refit import Refit, refit_rule
 from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import decay_links, momentum_links
 
 
 @dataclass(frozen=True, eq=False)

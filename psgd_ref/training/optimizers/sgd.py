@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from psgd_ref.training.optimizers.links.transforms import decay_links, momentum_links
 from psgd_ref.training.optimizers.optimizer import Optimizer
 from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import decay_links, momentum_links
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,10 @@ only this package needs begins with "psgd_ref.", and the rest stands in the meta
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,14 @@ from psgd_ref.training.progress import Progress
 # One key: with several, the library writes them in another order each time.
 KEY = "psgd_ref"
 OPTIMIZER, LOSSES, START = f"{OWN}optimizer.", f"{OWN}losses", f"{OWN}start"
+# What every checkpoint has: tensors, and fields of the record with their types in JSON.
+TENSORS = (f"{OPTIMIZER}step", LOSSES, START)
+FIELDS: dict[str, type | UnionType] = {
+    "epoch": int,
+    "generator": dict,
+    "largest": int | float,
+    "configuration": dict,
+}
 KEPT = 2
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -82,7 +91,7 @@ def save_checkpoint(folder: Path, model: Model, progress: Progress, configuratio
         "largest": progress.largest,
         "configuration": configuration,
     }
-    record["sha256"] = _checksum(tensors, record)
+    record["sha256"] = checksum(tensors, record)
     path = folder / f"checkpoint-{progress.step:08d}.safetensors"
     write(path, tensors, {KEY: json.dumps(record)})
     for old in checkpoints(folder)[:-KEPT]:
@@ -91,15 +100,19 @@ def save_checkpoint(folder: Path, model: Model, progress: Progress, configuratio
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint whose contents have their checksum; ValueError when it is damaged or none."""
+    """A checkpoint whose contents have their checksum; ValueError when it is damaged, lacks a part or is none."""
     tensors, metadata = read(path)
     try:
         record = json.loads(metadata[KEY])
-        whole = record.pop("sha256") == _checksum(tensors, record)
+        whole = record.pop("sha256") == checksum(tensors, record)
     except (KeyError, ValueError, AttributeError, TypeError):
         raise ValueError(f"{path} is not a checkpoint of psgd_ref") from None
     if not whole:
         raise ValueError(f"{path} is damaged: its contents do not have their checksum")
+    lacking = [name for name in TENSORS if name not in tensors]
+    lacking += [name for name, kind in FIELDS.items() if not isinstance(record.get(name), kind)]
+    if lacking:
+        raise ValueError(f"{path} is a checkpoint without {', '.join(lacking)}")
     return Checkpoint(path, tensors, record)
 
 
@@ -108,18 +121,28 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.safetensors"))
 
 
-def last_whole(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint that is whole, None when there is none, and what is wrong with newer ones."""
+def last_whole(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
+    """The newest checkpoint that is whole; None when there is none at all.
+
+    say : told of every newer one what is wrong with it
+    Raises ValueError when there are some and none is whole.
+    """
     problems: list[str] = []
     for path in reversed(checkpoints(folder)):
         try:
-            return read_checkpoint(path), problems
+            found = read_checkpoint(path)
         except ValueError as error:
             problems.append(str(error))
-    return None, problems
+            continue
+        for problem in problems:
+            say(f"{problem}; {path.name} is used")
+        return found
+    if problems:
+        raise ValueError(f"{folder} has no whole checkpoint: {'; '.join(problems)}")
+    return None
 
 
-def _checksum(tensors: Tensors, record: Mapping[str, Any]) -> str:
+def checksum(tensors: Tensors, record: Mapping[str, Any]) -> str:
     """SHA-256 of the record and of every tensor's name, dtype, shape and bytes."""
     digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode())
     for name in sorted(tensors):

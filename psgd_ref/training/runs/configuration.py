@@ -11,7 +11,7 @@ from typing import Any
 from psgd_ref.compress import GRIDS, QUANTIZERS
 from psgd_ref.core.arguments import choice, known, real_number, whole_number
 from psgd_ref.data import NAMES, RECIPES
-from psgd_ref.training.optimizers.position import DISCRETIZATIONS
+from psgd_ref.training.optimizers.links.position import DISCRETIZATIONS
 from psgd_ref.training.optimizers.psgd import DECAY_TARGETS
 
 OPTIMIZERS = ("psgd", "sgd", "adam", "quadratic-pull", "proxquant", "parq")

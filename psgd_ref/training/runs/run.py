@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from time import perf_counter
 from types import FrameType
@@ -86,9 +87,7 @@ def train(
         progress = _first(configuration, data, model, plan[0])
         write_text(record, configuration.as_toml())
         save_checkpoint(folder, model, progress, configuration.as_dict())
-    write_text(
-        folder / METRICS, _lines(line for line in read_metrics(folder) if line["epoch"] <= progress.epoch)
-    )
+    _trim_metrics(folder, progress.epoch, say)
     with _stop_on_interrupt() as stopped:
         for phase in plan:
             if progress.epoch < phase.last and not stopped():
@@ -105,23 +104,62 @@ def train(
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The metrics of a run, a dictionary for each epoch; a line that was cut off is left out."""
+    """The metrics of a run, a dictionary for each epoch; a line that was cut off is left out.
+
+    Raises ValueError that names the file and the first line that is damaged.
+    """
+    lines, problems = whole_metrics(folder)
+    if problems:
+        raise ValueError(problems[0])
+    return lines
+
+
+def whole_metrics(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """The lines of a run's metrics that are whole, and what is wrong with the others."""
     path = folder / METRICS
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
+    content = path.read_bytes() if path.exists() else b""
+    lines: list[dict[str, Any]] = []
+    problems = []
     # What stands behind the last newline was being written when the run was killed.
-    return [json.loads(line) for line in lines[:-1]]
+    for number, text in enumerate(content.split(b"\n")[:-1], start=1):
+        try:
+            line = json.loads(text.decode())
+        except ValueError:
+            line = None
+        epoch = line.get("epoch") if isinstance(line, dict) else None
+        if isinstance(epoch, int) and epoch > (lines[-1]["epoch"] if lines else 0):
+            lines.append(line)
+        else:
+            problems.append(f"{path}, line {number} is damaged: the metrics of an epoch are accepted")
+    return lines, problems
+
+
+def _trim_metrics(folder: Path, epochs: int, say: Say) -> None:
+    """Leave the lines of the first epochs, which a checkpoint continues; a damaged file is kept aside."""
+    path = folder / METRICS
+    lines, problems = whole_metrics(folder)
+    if problems:
+        aside = _free(path.with_name(f"{METRICS}.damaged"))
+        path.replace(aside)
+        say(f"{problems[0]}; the file is kept as {aside.name}, and its whole lines are used")
+    write_text(path, _lines(line for line in lines if line["epoch"] <= epochs))
+
+
+def _free(path: Path) -> Path:
+    """The path, or the first of path.1, path.2, … that nothing has yet."""
+    names = (path.with_name(f"{path.name}.{k}" if k else path.name) for k in count())
+    return next(name for name in names if not name.exists())
 
 
 def _restored(configuration: Configuration, folder: Path, model: Model, say: Say) -> Progress | None:
-    found, problems = last_whole(folder)
-    for problem in problems:
-        say(f"{problem}; the one before is used")
+    found = last_whole(folder, say)
     if found is None:
-        if problems:
-            raise ValueError(f"{folder} has no whole checkpoint: {'; '.join(problems)}")
         return None
     # An option that the record lacks is younger than the record, which stands for its default.
-    recorded = options(found.configuration).as_dict()
+    try:
+        recorded = options(found.configuration).as_dict()
+    except ValueError as error:
+        raise ValueError(f"{found.path}: {error}") from None
     refuse_other(configuration.as_dict(), recorded, found.path)
     insert_fake_quantizer(configuration, model)
     return found.restore(model)

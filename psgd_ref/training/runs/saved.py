@@ -1,5 +1,7 @@
 """What was saved, opened again: a run's folder, a checkpoint, or a state dict of PyTorch's."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from psgd_ref.data import Dataset, load
@@ -12,8 +14,16 @@ from psgd_ref.training.runs.checkpoint import KEY, Checkpoint, last_whole, read_
 from psgd_ref.training.runs.configuration import configuration
 
 
+def _to_standard_error(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
 def open_saved(
-    path: Path, model: str | None = None, data: str | None = None, folder: Path | None = None
+    path: Path,
+    model: str | None = None,
+    data: str | None = None,
+    folder: Path | None = None,
+    say: Callable[[str], None] = _to_standard_error,
 ) -> tuple[Model, Dataset]:
     """The model as `open_model` gives it, and the data set it was trained on.
 
@@ -22,24 +32,31 @@ def open_saved(
     folder
         Where downloaded data sets live.
     """
-    network, name = open_model(path, model, data)
+    network, name = open_model(path, model, data, say)
     return network, load(name, folder)
 
 
-def open_model(path: Path, model: str | None = None, data: str | None = None) -> tuple[Model, str]:
+def open_model(
+    path: Path,
+    model: str | None = None,
+    data: str | None = None,
+    say: Callable[[str], None] = _to_standard_error,
+) -> tuple[Model, str]:
     """The model of the last whole checkpoint in a folder, or of a file, and the name of its data set.
 
     Parameters
     ----------
     model, data
         Names, for a file without metadata; they win over what it says.
+    say
+        Told which damaged checkpoints were passed over for an older one.
 
     Raises
     ------
     ValueError
         For what is no run and no safetensors file, and when a name is missing.
     """
-    found = _checkpoint(path)
+    found = _checkpoint(path, say)
     options = {} if found is None else found.configuration
     names = {"model": model or options.get("model"), "data": data or options.get("data")}
     for name, value in names.items():
@@ -54,13 +71,11 @@ def open_model(path: Path, model: str | None = None, data: str | None = None) ->
     return network, str(names["data"])
 
 
-def _checkpoint(path: Path) -> Checkpoint | None:
+def _checkpoint(path: Path, say: Callable[[str], None]) -> Checkpoint | None:
     """The checkpoint at a path, or None for a safetensors file from elsewhere."""
     if path.is_dir():
-        found, problems = last_whole(path)
+        found = last_whole(path, say)
         if found is None:
-            raise ValueError(
-                f"{path} holds no whole checkpoint{': ' if problems else ''}{'; '.join(problems)}"
-            )
+            raise ValueError(f"{path} holds no checkpoint")
         return found
     return read_checkpoint(path) if KEY in read(path)[1] else None

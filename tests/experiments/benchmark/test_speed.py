@@ -1,12 +1,15 @@
 """The benchmark's arithmetic and its two processes; that it is fast is not tested here."""
 
 import json
+import shutil
+import zipfile
 
-import numpy as np
 import pytest
 
 from psgd_ref import kernels
 from psgd_ref.cli import main
+from psgd_ref.experiments.benchmark import against
+from psgd_ref.experiments.benchmark import build as bench_build
 from psgd_ref.experiments.benchmark import (
     ours as bench_ours,
 )
@@ -36,18 +39,95 @@ def test_a_ratio_is_taken_turn_by_turn():
     # Both sides are ten times slower in the second turn; the ratio does not see it.
     ours, torch = Scripted(6e9, [1, 10, 1]), Scripted(0, [2, 20, 4])
     case = Case("x", "train", {"batch": 2}, {"channels_last": True}, 0.75)
-    row = bench._time(case, ours, torch, 3, {"sgemm": 12e9})
-    assert row.ratio == 0.5
-    assert row.quartiles == (0.25, 0.5)
-    assert (row.seconds, row.other_seconds, row.rate, row.share) == (1, 4, 6e9, 0.5)
+    row = bench._time(case, ours, {bench.Rival("PyTorch", "pytorch"): torch}, 3, {"sgemm": 12e9})
+    assert row.others == {"PyTorch": bench.Measured(4, 0.5, (0.25, 0.5))}
+    assert (row.seconds, row.rate, row.share) == (1, 6e9, 0.5)
     assert ours.built == [{"work": "train", "batch": 2}]
     assert torch.built == [{"work": "train", "batch": 2, "channels_last": True}]
 
 
 def test_our_side_alone():
-    row = bench._time(Case("x", "train"), Scripted(1e9, [1, 1]), None, 2, {"sgemm": 1e9})
-    assert (row.ratio, row.quartiles, row.other_seconds) == (None, None, None)
-    assert "| x | 1000 |  |  |  | 1 GFLOP/s | 100% |" in bench.Result([row], {"sgemm": 1e9}).table()
+    row = bench._time(Case("x", "train"), Scripted(1e9, [1, 1]), {}, 2, {"sgemm": 1e9})
+    assert row.others == {}
+    assert "| x | 1000 |  | 1 GFLOP/s | 100% |" in bench.Result([row], {"sgemm": 1e9}).table()
+
+
+def test_every_side_has_a_column_and_those_that_do_not_play_are_blank():
+    sides = {bench.Rival(name, "pytorch"): Scripted(0, [seconds]) for name, seconds in (("a", 2), ("b", 4))}
+    rows = [
+        bench._time(Case("x", "train"), Scripted(1e9, [1]), sides, 1, {"sgemm": 1e9}),
+        bench._time(Case("y", "train"), Scripted(1e9, [1]), {}, 1, {"sgemm": 1e9}),
+    ]
+    head, _, first, second, *_ = bench.Result(rows, {"sgemm": 1e9}).table().splitlines()
+    assert head.startswith("| case | ms | to a (quartiles) | to b (quartiles) | target |")
+    assert first.startswith("| x | 1000 | 0.50 (0.50–0.50) | 0.25 (0.25–0.25) |")
+    assert second.startswith("| y | 1000 |  |  |")
+
+
+def test_a_side_that_cannot_do_a_case_is_left_out_of_it(capsys):
+    class Broken(Scripted):
+        def ask(self, build=None, time=False):
+            raise ChildProcessError("ended with 1")
+
+    sides = {bench.Rival("JAX", "jax_net"): Broken(0, [])}
+    row = bench._time(Case("x", "train"), Scripted(1e9, [1]), sides, 1, {"sgemm": 1e9})
+    assert row.others == {}
+    assert "x: JAX cannot do this here" in capsys.readouterr().err
+
+
+def test_which_sides_play():
+    plain, headline = Case("x", "layer"), Case("x", "train", headline=True)
+    ours, update = Case("x", "train", opponent="ours"), Case("x", "optimizer", headline=True)
+    sides = [
+        bench.Rival("a wheel", "build"),
+        bench.Rival("PyTorch", "pytorch"),
+        bench.Rival("torch.compile", "pytorch", {"compiled": True}),
+        bench.Rival("JAX", "jax_net"),
+        bench.Rival("ours", "ours"),
+    ]
+    for case, names in (
+        (plain, ["PyTorch"]),
+        (headline, ["a wheel", "PyTorch", "torch.compile", "JAX"]),
+        (update, ["a wheel", "PyTorch"]),
+        (ours, ["ours"]),
+    ):
+        assert [side.name for side in sides if side.plays(case)] == names
+
+
+def test_another_build_runs_with_this_versions_timing(tmp_path):
+    # A checkout whose networks are ours, and whose timing would fail.
+    package = against.HERE.parents[1]
+    build, folder = tmp_path / "build", tmp_path / "folder"
+    shutil.copytree(package, build / "psgd_ref", ignore=shutil.ignore_patterns("__pycache__"))
+    (build / "psgd_ref" / "experiments" / "benchmark" / "worker.py").write_text("raise ImportError\n")
+    folder.mkdir()
+    environ = against.prepare(build, folder)
+    mlp = {"work": "train", "model": "mlp", "widths": (3, 10), "batch": 2, "image": (3,)}
+    sides = bench.Rival("other", "build", {}, environ | {"PSGD_REF_KERNELS": "reference"}, folder)
+    with sides.start(1, False) as side:
+        assert side.ask(build=mlp) == {"amount": 0.0}
+        assert side.ask(time=True)["seconds"] > 0
+    # It is the build's own code that runs.
+    (folder / "psgd_ref" / "models" / "__init__.py").write_text("raise SystemExit(7)\n")
+    with sides.start(1, False) as side, pytest.raises(ChildProcessError, match="7"):
+        side.ask(build=mlp)
+
+
+def test_a_wheel_is_a_build(tmp_path):
+    wheel, folder = tmp_path / "psgd_ref-0-py3-none-any.whl", tmp_path / "folder"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("psgd_ref/__init__.py", "")
+    folder.mkdir()
+    assert against.prepare(wheel, folder)["PYTHONPATH"] == str(folder)
+    assert (folder / "psgd_ref" / "experiments" / "benchmark" / "build.py").exists()
+
+
+@pytest.mark.parametrize("name", ["missing", "empty", "text.whl"])
+def test_what_is_no_build_is_refused(name, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.whl").write_text("no archive")
+    with pytest.raises(ValueError, match=f"a wheel or a checkout of psgd_ref; got .*{name}"):
+        against.prepare(tmp_path / name, tmp_path / "folder")
 
 
 def test_work_is_counted_at_the_interface():
@@ -64,7 +144,7 @@ def test_work_is_counted_at_the_interface():
 @pytest.mark.parametrize("case", [case for case in CASES if case.work == "train"], ids=lambda case: case.name)
 def test_both_sides_build_the_same_network(case):
     torch_side = pytest.importorskip("psgd_ref.experiments.benchmark.pytorch", exc_type=ImportError)
-    ours = bench_ours._model(case.request("ours"))
+    ours = bench_build.network(case.request("ours"))
     theirs = torch_side._model(case.request("pytorch"))
     assert ours.w.size == sum(p.numel() for p in theirs.parameters())
 
@@ -78,7 +158,7 @@ def test_names_select_cases():
 
 
 def test_command_prints_json(monkeypatch, capsys):
-    monkeypatch.setattr(bench, "has_torch", lambda: False)
+    monkeypatch.setattr(bench, "has", lambda package: False)
     monkeypatch.setattr(bench, "PEAKS", {"sgemm": {"work": "triad", "size": 10_000}})
     assert main(["bench", "--only", "MLP 784", "--turns", "1", "--threads", "1", "--json"]) == 0
     printed = capsys.readouterr()
@@ -107,10 +187,10 @@ def test_a_call_longer_than_a_turn_is_a_turn_by_itself(monkeypatch):
 
 
 def test_optimiser_case_steps():
-    step, amount = bench_ours.build({"work": "optimizer", "weights": 1000, "tensors": 4})
-    assert step() is None
-    assert amount == 20_000
-    assert np.isfinite(amount)
+    case = {"work": "optimizer", "model": "mlp", "widths": (10, 100), "psgd": {"refresh": "learned"}}
+    step, amount = bench_ours.build(case)
+    assert step()["step"] == 2
+    assert amount == 20 * 1100
 
 
 @pytest.mark.parametrize("option", ["--turns", "--threads"])

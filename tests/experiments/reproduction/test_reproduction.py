@@ -10,7 +10,7 @@ from psgd_ref.analysis import toy
 from psgd_ref.commands.reproduce import NAMES
 from psgd_ref.data import load_digits
 from psgd_ref.experiments.reproduction import clustering, curvature, fig2, gallery, training
-from psgd_ref.experiments.reproduction.store import Store
+from psgd_ref.experiments.store.arrays import ArrayStore
 from psgd_ref.figures.paper import fig2 as drawing
 from psgd_ref.nn.functional import cross_entropy
 from tests.command import run
@@ -26,7 +26,7 @@ def squares(job):
 
 
 def test_the_store_runs_what_is_missing_and_reads_the_rest(tmp_path, monkeypatch):
-    from psgd_ref.experiments.reproduction import store as module
+    from psgd_ref.experiments.store import arrays as module
 
     asked = []
 
@@ -35,7 +35,7 @@ def test_the_store_runs_what_is_missing_and_reads_the_rest(tmp_path, monkeypatch
         return [function(job) for job in jobs]
 
     monkeypatch.setattr(module, "run_all", here)
-    store = Store(tmp_path)
+    store = ArrayStore(tmp_path)
     assert [int(a["square"]) for a in store.all(squares, [Number(2), Number(3)], "")] == [4, 9]
     assert [int(a["square"]) for a in store.all(squares, [Number(3), Number(5)], "")] == [9, 25]
     assert asked == [2, 1]

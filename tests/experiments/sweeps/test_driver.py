@@ -7,15 +7,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from threading import Thread
 
 import pytest
 
 from psgd_ref.cli import main
+from psgd_ref.experiments.store.runs import Entry, RunStore
 from psgd_ref.experiments.sweeps import run as sweep_run
 from psgd_ref.experiments.sweeps.driver import Status, status
 from psgd_ref.experiments.sweeps.engines import engine
-from psgd_ref.experiments.sweeps.store import Entry, Store
 from psgd_ref.experiments.sweeps.table import summary, table
 from psgd_ref.interop.alone import alone
 from tests.experiments.sweeps.sweeps import FAILING, here, kill, planned, results, swept, worker_at_work
@@ -156,8 +157,57 @@ def test_the_table_gives_mean_and_deviation_over_seeds(tmp_path):
     )
 
 
+def folder_in_its_place(path):
+    path.unlink()
+    path.mkdir()
+
+
+def changed(statement, *values):
+    def change(path):
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(statement, values)
+
+    return change
+
+
+def damaged_page(path):
+    content = bytearray(path.read_bytes())
+    content[4096:4120] = bytes(range(24))
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (folder_in_its_place, "unable to open"),
+        (lambda path: path.write_bytes(b"no database at all" * 100), "not a database"),
+        (changed("ALTER TABLE runs RENAME COLUMN trace TO stack"), "no such column: trace"),
+        (changed("ALTER TABLE runs DROP COLUMN sha256"), "no such column: sha256"),
+        (damaged_page, "cannot be used"),
+        (changed("UPDATE runs SET result = CAST(? AS TEXT)", b"\xff"), "UTF-8"),
+        (changed("UPDATE runs SET result = 'no JSON'"), "run a does not have its checksum"),
+        (changed("UPDATE runs SET result = '{\"accuracies\": [0.9]}'"), "run a does not have its checksum"),
+    ],
+)
+def test_a_damaged_store_is_refused_in_one_line_and_left_as_it_is(damage, message, tmp_path, capsys):
+    planned(tmp_path, FAILING)
+    path = tmp_path / "out" / "results.sqlite"
+    with closing(RunStore(tmp_path / "out")) as store:
+        store.record(Entry("a", "{}", "code", {"accuracies": [0.1]}, trace="x\ny", seconds=2, place="here"))
+    damage(path)
+    before = path.is_dir() or path.read_bytes()
+    words = ["sweep", str(tmp_path / "sweep.toml"), "--out", str(tmp_path / "out")]
+    for more in ([], ["--status"], ["--retry"]):
+        assert main([*words, *more]) == 2
+        out, error = capsys.readouterr()
+        assert (out, len(error.splitlines())) == ("", 1)
+        assert error.startswith(f"psgd-ref sweep: {path} ")
+        assert message in error
+    assert (path.is_dir() or path.read_bytes()) == before
+
+
 def test_the_store_keeps_one_row_a_run(tmp_path):
-    store = Store(tmp_path)
+    store = RunStore(tmp_path)
     store.record(Entry("a", "{}", "code", {"accuracies": []}, seconds=1.5, place="here-1"))
     with pytest.raises(sqlite3.IntegrityError):
         store.record(Entry("a", "{}", "code", error="again"))

@@ -12,7 +12,7 @@ from psgd_ref.core import FiniteTargets, UniformGrid, Zero
 from psgd_ref.models import mlp
 from psgd_ref.training import PARQ, PSGD, ProxQuant, QuadraticPull, ramp
 from psgd_ref.training.optimizers.arrays import step_arrays
-from psgd_ref.training.optimizers.proximal import piecewise_affine
+from psgd_ref.training.optimizers.links.proximal import piecewise_affine
 from psgd_ref.training.optimizers.schedules import falling, scaled
 
 weights = arrays(np.float64, 5, elements=st.floats(-2.5, 2.5))

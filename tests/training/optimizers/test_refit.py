@@ -7,7 +7,7 @@ from psgd_ref.compress import MinMaxGrid, MSEGrid
 from psgd_ref.compress.grids.base import EMA_WEIGHT
 from psgd_ref.models import mlp
 from psgd_ref.training import PSGD
-from psgd_ref.training.optimizers.refit import (
+from psgd_ref.training.optimizers.links.refit import (
     EveryNSteps,
     EveryStep,
     Fitter,

@@ -11,8 +11,9 @@ from psgd_ref.core import Zero
 from psgd_ref.models import mlp
 from psgd_ref.training import PSGD, SGD, Optimizer, cosine
 from psgd_ref.training.optimizers.arrays import step_arrays
-from psgd_ref.training.optimizers.position import ScaleByPosition
-from psgd_ref.training.optimizers.transforms import AddDecay, Momentum, ScaleByAdam
+from psgd_ref.training.optimizers.links.position import ScaleByPosition
+from psgd_ref.training.optimizers.links.proximal import ToZero
+from psgd_ref.training.optimizers.links.transforms import AddDecay, Momentum, ScaleByAdam
 
 MADE = {
     "SGD": {},
@@ -67,9 +68,9 @@ def test_every_optimiser_is_a_class_that_shows_its_options_and_keeps_them(name):
 
 
 def test_a_chain_of_ones_own_and_schedules_are_shown():
-    optimizer = Optimizer([AddDecay(0.1), ScaleByAdam()], 0.5, l1=0.25)
+    optimizer = Optimizer([AddDecay(0.1), ScaleByAdam()], 0.5, proximal=ToZero(0.25))
     links = "[AddDecay(weight_decay=0.1), ScaleByAdam(beta1=0.9, beta2=0.999, eps=1e-08)]"
-    assert repr(optimizer) == f"Optimizer({links}, lr=constant(0.5), l1=0.25)"
+    assert repr(optimizer) == f"Optimizer({links}, lr=constant(0.5), proximal=ToZero(penalty=0.25))"
     assert repr(SGD(cosine(0.1, 40))).startswith("SGD(lr=cosine(0.1, 40), ")
 
 

@@ -1,6 +1,7 @@
 """Checkpoints: everything comes back, damage is noticed, the last two stay."""
 
 import contextlib
+import json
 
 import numpy as np
 import pytest
@@ -10,11 +11,21 @@ from hypothesis import strategies as st
 from psgd_ref.compress import MinMaxGrid, prune
 from psgd_ref.data import load_moons
 from psgd_ref.interop import load_safetensors, save_safetensors
+from psgd_ref.interop.safetensors import read, write
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD, Adam, Recipe
 from psgd_ref.training.loop import train_epochs
 from psgd_ref.training.progress import Progress
-from psgd_ref.training.runs.checkpoint import checkpoints, last_whole, read_checkpoint, save_checkpoint
+from psgd_ref.training.runs.checkpoint import (
+    FIELDS,
+    KEY,
+    TENSORS,
+    checksum,
+    checkpoints,
+    last_whole,
+    read_checkpoint,
+    save_checkpoint,
+)
 
 DATA = load_moons(200)
 OPTIMIZERS = {
@@ -175,17 +186,33 @@ def test_the_last_two_are_kept_and_the_last_whole_one_is_used(tmp_path):
         saved(tmp_path, steps)
     names = ["checkpoint-00000003.safetensors", "checkpoint-00000010.safetensors"]
     assert [path.name for path in checkpoints(tmp_path)] == names
-    assert last_whole(tmp_path)[0].path.name == names[1]
+    said = []
+    assert last_whole(tmp_path, said.append).path.name == names[1]
+    assert said == []
     newest = tmp_path / names[1]
     newest.write_bytes(newest.read_bytes()[:-3])
-    found, problems = last_whole(tmp_path)
-    assert found.path.name == names[0]
-    assert len(problems) == 1
-    assert names[1] in problems[0]
+    assert last_whole(tmp_path, said.append).path.name == names[0]
+    assert len(said) == 1
+    assert names[1] in said[0]
+    assert said[0].endswith(f"{names[0]} is used")
     (tmp_path / names[0]).write_bytes(b"")
-    found, problems = last_whole(tmp_path)
-    assert found is None
-    assert len(problems) == 2
+    with pytest.raises(ValueError, match=f"has no whole checkpoint: .*{names[1]}.*{names[0]}"):
+        last_whole(tmp_path, said.append)
+    assert last_whole(tmp_path / "other", said.append) is None
+
+
+@pytest.mark.parametrize("name", [*TENSORS, *FIELDS])
+def test_a_checkpoint_that_lacks_a_part_is_refused(name, tmp_path):
+    path = saved(tmp_path)[2]
+    tensors, metadata = read(path)
+    record = json.loads(metadata[KEY])
+    tensors.pop(name, None)
+    record.pop(name, None)
+    del record["sha256"]
+    record["sha256"] = checksum(tensors, record)
+    write(path, tensors, {KEY: json.dumps(record)})
+    with pytest.raises(ValueError, match=rf"{path.name} is a checkpoint without {name}$"):
+        read_checkpoint(path)
 
 
 def test_a_leftover_of_a_killed_write_is_no_checkpoint(tmp_path):

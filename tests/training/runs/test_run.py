@@ -105,9 +105,7 @@ def test_a_full_disk_loses_nothing_that_was_written(undisturbed, tmp_path, monke
             break_at(patch, count, full)
             with pytest.raises(OSError, match="No space left"):
                 start(folder)
-        found, problems = last_whole(folder)
-        assert found is not None
-        assert problems == []
+        assert last_whole(folder, pytest.fail) is not None
         start(folder, resume=True)
         assert contents(folder) == contents(undisturbed)
 
@@ -124,9 +122,7 @@ def test_a_small_file_system_that_fills_up(undisturbed, tmp_path):
         (tmp_path / "ballast").write_bytes(bytes(40000))
         with pytest.raises(OSError, match="No space left"):
             start(tmp_path / "run")
-        found, problems = last_whole(tmp_path / "run")
-        assert found is not None
-        assert problems == []
+        assert last_whole(tmp_path / "run", pytest.fail) is not None
         (tmp_path / "ballast").unlink()
         start(tmp_path / "run", resume=True)
         assert contents(tmp_path / "run") == contents(undisturbed)
@@ -145,7 +141,7 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_word(undisturbed, tmp_path):
     train(CHOSEN, folder, resume=True, say=said.append, show_progress=False)
     assert len(said) == 1
     assert "checkpoint-00000012.safetensors is damaged" in said[0]
-    assert "the one before is used" in said[0]
+    assert "checkpoint-00000009.safetensors is used" in said[0]
     assert contents(folder) == contents(undisturbed)
     for path in checkpoints(folder):
         path.write_bytes(b"")
@@ -162,6 +158,28 @@ def test_a_cut_line_of_metrics_is_written_anew(undisturbed, tmp_path):
     assert len(read_metrics(folder)) == 3
     start(folder, resume=True)
     assert contents(folder)[0] == contents(undisturbed)[0]
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"null", b"{", b"[]", b'{"epoch": "2"}', b'{"epoch": 1}', b'{"loss": 1}', b"\xff", b""]
+)
+def test_a_damaged_line_of_metrics_is_named_and_the_run_goes_on(damaged, undisturbed, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(undisturbed, folder)
+    checkpoints(folder)[-1].unlink()
+    lines = (folder / "metrics.jsonl").read_bytes().split(b"\n")
+    lines[1] = damaged
+    (folder / "metrics.jsonl").write_bytes(b"\n".join(lines))
+    with pytest.raises(ValueError, match=rf"{folder / 'metrics.jsonl'}, line 2 is damaged"):
+        read_metrics(folder)
+    said = []
+    train(CHOSEN, folder, resume=True, say=said.append, show_progress=False)
+    assert len(said) == 1
+    assert "line 2 is damaged" in said[0]
+    assert "kept as metrics.jsonl.damaged" in said[0]
+    assert (folder / "metrics.jsonl.damaged").read_bytes() == b"\n".join(lines)
+    expected = contents(undisturbed)
+    assert contents(folder) == ([line for line in expected[0] if line["epoch"] != 2], expected[1])
 
 
 def test_another_configuration_is_refused_and_nothing_changes(undisturbed):
@@ -200,7 +218,7 @@ def test_divergence_ends_the_run_and_keeps_what_was_good(tmp_path):
     wild = Configuration(data="moons", epochs=3, bits=2, strength=1e5, batch_size=100)
     with pytest.raises(DivergenceError, match=r"fc\d\.\w+ .*η·mean\(s\) = .*lower (strength|lr)"):
         start(tmp_path, wild)
-    found, _ = last_whole(tmp_path)
+    found = last_whole(tmp_path, pytest.fail)
     assert found is not None
     assert found.record["epoch"] == 0
 
@@ -229,7 +247,7 @@ def test_evaluation_of_a_folder_and_of_a_file(undisturbed, tmp_path):
     with pytest.raises(ValueError, match="does not say its data; give it with --data"):
         open_saved(plain, model="mlp")
     assert accuracies(plain, model="mlp", data="moons") == from_folder
-    with pytest.raises(ValueError, match="holds no whole checkpoint"):
+    with pytest.raises(ValueError, match="holds no checkpoint"):
         open_saved(tmp_path)
 
 

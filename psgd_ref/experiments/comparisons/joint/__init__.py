@@ -1,1 +1,1 @@
-"""Pruning and quantization together."""
+"""The task "joint": pruning and quantization together."""

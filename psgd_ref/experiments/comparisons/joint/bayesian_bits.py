@@ -184,9 +184,16 @@ def _bits_cell(widths: Sequence[float]) -> str:
 def sentences(found: Sequence[LearnedRow], fixed: Sequence[Row]) -> list[str]:
     """For each cost the best row at a given sparsity and width that is as small, and how far it is ahead.
 
-    fixed : the rows at given sparsities and widths; as small is: at least as many weights pruned, at most
-    as many bits. The best is picked by its mean on the test images, which flatters it. Batch norms
-    re-estimated; differences are of the same seed, mean ± standard deviation.
+    As small is: at least as many weights pruned, at most as many bits. The best is picked by its mean on the
+    test images, which flatters it. Batch norms are re-estimated; differences are of the same seed, mean ±
+    standard deviation.
+
+    Parameters
+    ----------
+    found : sequence of LearnedRow
+        One for each cost and treatment of batch norms.
+    fixed : sequence of Row
+        At given sparsities and bit-widths.
     """
     texts = []
     for row in found:

@@ -1,1 +1,1 @@
-"""Pruning: trained densely or sparsely, pruned at several sparsities."""
+"""The task "pruning": networks trained densely or sparsely, pruned at several sparsities."""

@@ -1,1 +1,1 @@
-"""Post-training quantization of models trained in several ways."""
+"""The task "quantization": post-training quantization of models trained in several ways."""

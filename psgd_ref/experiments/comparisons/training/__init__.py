@@ -1,1 +1,1 @@
-"""Methods that act during training: quantization-aware training beside PSGD."""
+"""The task "training": methods that act during training, quantization-aware ones beside PSGD."""

@@ -26,9 +26,16 @@ AS_LEARNED = replace(MEASURE, bits=(), grids=("min-max",))
 
 @dataclass(frozen=True)
 class Branch:
-    """A way to go on from the trunk: options that differ from SGD's.
+    """A way to go on from the trunk.
 
-    bits : the width it is trained for, None for SGD;   learned : whether it learns its grid, too
+    Parameters
+    ----------
+    name : str
+        As the table shows it.
+    bits : int or None
+        The bit-width it is trained for; None for SGD.
+    options : dict
+        Of `psgd-ref train`, those that differ from the trunk's.
     """
 
     name: str
@@ -37,6 +44,7 @@ class Branch:
 
     @property
     def learned(self) -> bool:
+        """Whether it learns its grid, too."""
         return "quantizer" in self.options
 
     @property
@@ -91,7 +99,24 @@ ABLATION = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """The table's size: model, epochs of each run in all (2 … ), seeds, and whether with the ablation."""
+    """The table's size.
+
+    Parameters
+    ----------
+    model : str
+        Name of a residual network.
+    epochs : int
+        Of each run in all, at least 2.
+    seeds : tuple of int
+        Not empty.
+    ablation : bool
+        Whether with one change each to PSGD.
+
+    Raises
+    ------
+    ValueError
+        For other values.
+    """
 
     model: str = "resnet20"
     epochs: int = 30

@@ -97,8 +97,16 @@ class Result:
 def run(recipe: Recipe, folder: Path, engine: Engine, data_folder: Path | None = None) -> Result:
     """Train and evaluate what is not there yet; killed and called again it goes on, see `driver.run`.
 
-    folder : of the sweep; runs and results stay there
     Problems are told in the result and leave rows out. Raises what `driver.run` raises.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The table's size.
+    folder : Path
+        Of the sweep; runs and results stay there.
+    engine, data_folder
+        As in `driver.run`.
     """
     return _result(recipe, folder, lambda runs: driver.run(runs, folder, engine, data_folder))
 
@@ -108,17 +116,17 @@ def so_far(recipe: Recipe, folder: Path) -> Result:
     return _result(recipe, folder, lambda runs: driver.status(runs, folder))
 
 
-def _result(recipe: Recipe, folder: Path, stand: Callable[[Sequence[Run]], driver.Status]) -> Result:
+def _result(recipe: Recipe, folder: Path, status: Callable[[Sequence[Run]], driver.Status]) -> Result:
     trunks = recipe.trunks()
-    begun = stand(trunks)
+    begun = status(trunks)
     if begun.left or begun.failed:
         return Result(recipe, [], [], _problems(begun))
     starts = [checkpoints(ended(folder / driver.RUNS, trunk.identity))[-1].absolute() for trunk in trunks]
     groups = recipe.runs(starts)
-    found = stand([run for _, runs in groups for run in runs])
+    found = status([run for _, runs in groups for run in runs])
     lines = [row for branch, runs in groups for row in _rows(branch, runs, found)]
-    known = [(run, status) for status in (begun, found) for run in status.runs if run in status.done]
-    return Result(recipe, lines, [_source(run, status, folder) for run, status in known], _problems(found))
+    known = [(run, part) for part in (begun, found) for run in part.runs if run in part.done]
+    return Result(recipe, lines, [_source(run, part, folder) for run, part in known], _problems(found))
 
 
 def save(result: Result, folder: Path, text: str) -> dict[str, Path]:

@@ -20,7 +20,12 @@ COPY = "If its pixels went through JPEG once, the numbers are a little below tho
 def text(result: Result, published: bool) -> str:
     """Conditions, table, sentences and problems.
 
-    published : whether the data are the published archive (`psgd_ref.data.check`)
+    Parameters
+    ----------
+    result : Result
+        What there is of the table.
+    published : bool
+        Whether the data are the published archive (`psgd_ref.data.check`).
     """
     r = result.recipe
     hours = sum(source.seconds for source in result.sources) / 3600

@@ -12,9 +12,9 @@ from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, real_number
 from psgd_ref.core.clustering import soft_threshold
 from psgd_ref.nn import Model
-from psgd_ref.training.optimizers.refit import EveryStep, Fitter, Refit
+from psgd_ref.training.optimizers.links.refit import EveryStep, Fitter, Refit
+from psgd_ref.training.optimizers.links.transforms import State, schedule_value
 from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import State, schedule_value
 
 
 class Proximal(Protocol):

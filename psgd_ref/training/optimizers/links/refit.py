@@ -14,7 +14,7 @@ from psgd_ref.compress.selection import assign
 from psgd_ref.core import Targets, UniformGrid
 from psgd_ref.core.arguments import Array, choice, whole_number
 from psgd_ref.nn import Model
-from psgd_ref.training.optimizers.transforms import State
+from psgd_ref.training.optimizers.links.transforms import State
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a computation is made of: the modules that it reaches, in a form that their places do not enter.
+"""What a computation is made of: the modules that it reaches, wherever their files lie.
 
 A module counts by its syntax tree without docstrings, comments, `__all__` and imports. In place of an import
 stand the name that it binds, the name that it asks for, and the hash of the module that defines it: what is
@@ -23,8 +23,14 @@ SILENT = ("commands", "figures", "laws")
 class Import:
     """One imported name.
 
-    block : which list of statements of the file it stands in;   bound : the name there
-    module, name : what is asked for; no name for the module itself
+    Parameters
+    ----------
+    block : int
+        Which list of statements of the file it is in.
+    bound : str
+        The name there.
+    module, name : str
+        What is asked for; no name for the module itself.
     """
 
     block: int

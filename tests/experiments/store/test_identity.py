@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from psgd_ref import __version__
-from psgd_ref.experiments.shared import identity as shared
-from psgd_ref.experiments.shared.identity import canonical, code_version
+from psgd_ref.experiments.store import identity as module
+from psgd_ref.experiments.store.identity import canonical, code_version
 
 # A small one: what it reaches is read once.
 ENTRY = "psgd_ref.core.steps"
@@ -24,7 +24,7 @@ configurations = st.dictionaries(st.text(), plain, max_size=4)
 
 
 def identity(configuration):
-    return shared.identity(configuration, ENTRY)
+    return module.identity(configuration, ENTRY)
 
 
 def tagged(value):
@@ -64,7 +64,7 @@ def test_what_json_cannot_hold_is_refused(value):
 
 def test_another_process_finds_the_same():
     code = (
-        "from psgd_ref.experiments.shared.identity import identity; "
+        "from psgd_ref.experiments.store.identity import identity; "
         f"print(identity({{'a': [1, 'ä'], 'b': 0.1}}, {ENTRY!r}))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
@@ -75,4 +75,4 @@ def test_the_code_version_has_the_packages_and_depends_on_the_entry():
     assert code_version(ENTRY).startswith(f"{__version__}+")
     assert code_version(ENTRY) != code_version("psgd_ref.core.scale")
     configuration = {"a": 1}
-    assert shared.identity(configuration, ENTRY) != shared.identity(configuration, "psgd_ref.core.scale")
+    assert module.identity(configuration, ENTRY) != module.identity(configuration, "psgd_ref.core.scale")

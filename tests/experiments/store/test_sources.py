@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from psgd_ref.experiments.shared.sources import Sources
+from psgd_ref.experiments.store.sources import Sources
 
 FILES = {
     "pkg/__init__.py": '"""All."""\n__version__ = "1"\n',

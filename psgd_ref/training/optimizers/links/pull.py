@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from psgd_ref.compress.grids.base import Grid
 from psgd_ref.core.arguments import Array, real_number
 from psgd_ref.nn import Model
-from psgd_ref.training.optimizers.refit import EveryStep, Fitter, Refit
+from psgd_ref.training.optimizers.links.refit import EveryStep, Fitter, Refit
+from psgd_ref.training.optimizers.links.transforms import State, schedule_value
 from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import State, schedule_value
 
 
 @dataclass(frozen=True)

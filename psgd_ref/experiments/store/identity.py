@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref import __version__
-from psgd_ref.experiments.shared.sources import Sources
+from psgd_ref.experiments.store.sources import Sources
 
 SOURCES = Sources(Path(__file__).parents[2])
 

@@ -12,9 +12,9 @@ from psgd_ref.core import Targets, Warp, mirror_step, position_scale
 from psgd_ref.core.arguments import Array, choice, flag, real_number
 from psgd_ref.core.scale import STRENGTHS
 from psgd_ref.nn import Model
-from psgd_ref.training.optimizers.refit import EveryStep, Fitter, Refit
+from psgd_ref.training.optimizers.links.refit import EveryStep, Fitter, Refit
+from psgd_ref.training.optimizers.links.transforms import State
 from psgd_ref.training.optimizers.schedules import Schedule
-from psgd_ref.training.optimizers.transforms import State
 
 DISCRETIZATIONS = ("psgd", "warp", "mirror")
 

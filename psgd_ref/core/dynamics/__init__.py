@@ -1,0 +1,1 @@
+"""What surrounds the step in training: averages, decay to the grid, noise, and batch norm."""

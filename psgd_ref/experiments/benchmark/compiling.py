@@ -1,0 +1,80 @@
+"""What compiling the kernels costs: seconds for each, with nothing compiled before."""
+
+import json
+import os
+import subprocess
+import sys
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+from numba.core import event
+
+
+class _Watch(event.Listener):
+    """Notes the seconds that each kernel took, those of what it calls included."""
+
+    def __init__(self) -> None:
+        self.open, self.seconds = list[float](), dict[str, float]()
+
+    def on_start(self, event: Any) -> None:
+        self.open.append(process_time())
+
+    def on_end(self, event: Any) -> None:
+        begin, function = self.open.pop(), event.data["dispatcher"].py_func
+        if not self.open:
+            name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+            self.seconds[name] = self.seconds.get(name, 0.0) + process_time() - begin
+
+
+def report() -> str:
+    """Seconds of the processor for each kernel of a first ResNet-32 training step, as Markdown.
+
+    In a process with an empty cache; the last lines are the whole step, cold and then from the cache.
+    """
+    with TemporaryDirectory() as folder:
+        cold, warm = (_first_step(folder) for _ in range(2))
+    rows = sorted(cold["kernels"].items(), key=lambda row: -row[1])
+    lines = ["| kernel | seconds |", "|---|---:|", *(f"| {name} | {t:.2f} |" for name, t in rows)]
+    total = sum(cold["kernels"].values())
+    return "\n".join(
+        [
+            *lines,
+            f"| all {len(rows)} | {total:.2f} |",
+            f"| first step, nothing compiled (by the clock) | {cold['step']:.2f} |",
+            f"| first step, all in the cache | {warm['step']:.2f} |",
+        ]
+    )
+
+
+def _first_step(cache: str) -> dict[str, Any]:
+    run = subprocess.run(
+        [sys.executable, "-m", __name__],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PSGD_REF_CACHE": cache},
+    )
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
+
+
+def _main() -> None:
+    from psgd_ref.models import resnet
+    from psgd_ref.training import SGD
+
+    watch = _Watch()
+    register: Any = event.register
+    register("numba:compile", watch)
+    model, optimizer = resnet(32), SGD(0.1)
+    images = np.random.default_rng(0).standard_normal((8, 32, 32, 3)).astype(np.float32)
+    start = perf_counter()
+    state = optimizer.init(model)
+    model.loss_and_grad(images, np.arange(8))
+    optimizer.update(model, state)
+    print(json.dumps({"kernels": watch.seconds, "step": perf_counter() - start}))
+
+
+if __name__ == "__main__":
+    _main()
