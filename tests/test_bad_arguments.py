@@ -19,7 +19,7 @@ from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import BatchNorm, Conv2d, Linear, Model
 from psgd_ref.nn import functional as F  # noqa: N812
 from psgd_ref.training import PSGD, SGD, Adam, PSGDAdam, cosine, fit, piecewise
-from psgd_ref.training.optimizers.refit import refit_rule
+from psgd_ref.training.optimizers.links.refit import refit_rule
 from tests.own_words import refused
 
 ARRAYS = [np.array(1), np.zeros(0), np.zeros((2, 2))]

@@ -3,12 +3,13 @@
 import functools
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 P = ParamSpec("P")
+R = TypeVar("R")
 Array = npt.NDArray[np.floating[Any]]
 
 # The largest whole number that arrays can hold.
@@ -100,11 +101,11 @@ def representable(name: str, result: Array) -> Array:
     return result
 
 
-def in_range(function: Callable[P, float]) -> Callable[P, float]:
+def in_range(function: Callable[P, R]) -> Callable[P, R]:
     """A closed form that raises ValueError, not Python's own errors, where its numbers leave the floats."""
 
     @functools.wraps(function)
-    def call(*args: P.args, **kwargs: P.kwargs) -> float:
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except (OverflowError, ZeroDivisionError):

@@ -87,6 +87,7 @@ def stationary_cdf(offset: npt.ArrayLike, half: float, eps: float, discretisatio
     return representable(f"eps = {eps!r}", value)
 
 
+@in_range
 def stationary_log_density(
     offset: npt.ArrayLike,
     eps: float,

@@ -69,8 +69,8 @@ def soft_round(x: Array, lower: float, upper: float, bits: int, alpha: float) ->
     x = real_array("x", x)
     if not finite_number("lower", lower) < finite_number("upper", upper):
         raise ValueError(f"a range needs lower < upper; got {lower!r} and {upper!r}")
-    if not LEAST_ALPHA <= finite_number("alpha", alpha) <= LARGEST_ALPHA:
-        raise ValueError(f"alpha must lie in [{LEAST_ALPHA}, {LARGEST_ALPHA}]; got {alpha!r}")
+    if not 0 < finite_number("alpha", alpha) < 1:
+        raise ValueError(f"alpha must be a number in (0, 1); got {alpha!r}")
     step = (upper - lower) / cells
     t = np.clip((x - lower) / step, 0, cells)
     cell = np.minimum(np.floor(t), cells - 1)

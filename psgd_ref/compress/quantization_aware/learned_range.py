@@ -22,7 +22,7 @@ class LearnedRange(FakeQuantizer):
 
     def __init__(self, bits: int, lower: float, upper: float, batched: bool = False) -> None:
         _, self.cells = code_range(bits, False)
-        if not finite_number("lower", lower) < finite_number("upper", upper):
+        if not _end("lower", lower) < _end("upper", upper):
             raise ValueError(f"a range needs finite ends, lower < upper; got {lower} and {upper}")
         self.bits, self.batched = bits, flag("batched", batched)
         self.lower = Parameter((), "quantizer", filled(lower))
@@ -45,3 +45,7 @@ class LearnedRange(FakeQuantizer):
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         y = kernels.fake_quantize(x, *self.grid, 0, self.cells)
         return y, x if training else None
+
+
+def _end(name: str, value: float) -> float:
+    return finite_number(name, value, "finite, and lower < upper")

@@ -35,9 +35,8 @@ def escape_time(
     """
     real_number("lr", lr, positive=True)
     real_number("variance", variance, positive=True)
-    return real_number("gap", gap, positive=True) ** 2 / effective_diffusion(
-        gap, eps, strength, lr, variance, discretization
-    )
+    gap = real_number("gap", gap, positive=True)
+    return gap**2 / effective_diffusion(gap, eps, strength, lr, variance, discretization)
 
 
 def _mean_power(half: float, eps: float, power: float) -> float:
