@@ -245,7 +245,9 @@ def determinant(subject: Subject, trial: Trial, at: Placed, stretch: float) -> N
     """The determinant of the map, by the volume of the image of a box, and the rule's ratios."""
     setting, w = at.setting, at.w
     args = (setting.targets, setting.eps)
-    w = np.where(setting.warp.scale(w) > 0, w, setting.targets.nearest(w) + setting.unit / 4)
+    # Off targets, and off the subnormal numbers next to zero, whose ratios have no digits.
+    off = setting.warp.scale(w) > 1e-100 * setting.strength * setting.unit
+    w = np.where(off, w, setting.targets.nearest(w) + setting.unit / 4)
     s = subject.scale(w, *args, "unimodular", setting.cap)
     # The image of the unit cube is the parallelepiped on the images of its edges.
     logs, root = np.log(s), np.exp(np.log(s).mean())
