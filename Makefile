@@ -5,7 +5,7 @@ SHELL := /bin/bash
 NOTEBOOKS = $(wildcard theory/*.ipynb notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-deep test-floors check notebooks lab reproduce bench lock clean
+.PHONY: help setup demo test test-bounds test-deep test-floors check notebooks lab reproduce bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -17,6 +17,10 @@ demo: .venv/installed-base ## SGD against PSGD on digits: a table over bit-width
 
 test: .venv/installed-test ## run the tests (under five minutes on two cores)
 	$(BIN)/pytest -n 2 --dist worksteal
+
+test-bounds: .venv/installed-test ## run the kernels' tests with every index and every tile checked (a minute)
+	PSGD_REF_CHECK=1 $(BIN)/pytest -n 2 tests/kernels/test_oracles.py tests/kernels/test_not_finite.py \
+		tests/kernels/test_update.py tests/kernels/test_winograd.py
 
 test-deep: .venv/installed-test ## every law with random seeds and 5,000 examples (hours, not minutes)
 	$(BIN)/psgd-ref verify --examples 5000 --seed random

@@ -9,7 +9,24 @@
 # all zero stays zero. The 4-bit formats keep zero.
 #
 # Output seen:
-#   AUTO
+#   64 weights, one of them 3, the others 0
+#     the table holds 0: True
+#     different values of the zeros: 1
+#     zero comes back, over the maximum: 2.12e-05
+#     levels above the exact zero: 4
+#   256 weights, one of them 3, the others 0
+#     the table holds 0: True
+#     different values of the zeros: 1
+#     zero comes back, over the maximum: 2.12e-05
+#     levels above the exact zero: 4
+#   4096 weights, one of them 3, the others 0
+#     the table holds 0: True
+#     different values of the zeros: 1
+#     zero comes back, over the maximum: 2.12e-05
+#     levels above the exact zero: 4
+#   all-zero block stays zero: True
+#   nf4 keeps zero: True
+#   fp4 keeps zero: True
 #
 # Why it matters: pruned or exactly ternary weights are no longer sparse, and masks computed as
 # weight != 0 after loading are all True; with optimizer states kept in this format, moments that

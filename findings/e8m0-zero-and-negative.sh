@@ -9,6 +9,7 @@
 # onnxruntime, NaN elsewhere, though the ONNX Cast has saturate=1 by default.
 #
 # Output seen:
+#   values: [0.0, -3.0, inf, 1.0, 6.0]
 #   ml_dtypes: ['nan', 'nan', 'nan', '2^0', '2^3']
 #   torch: ['2^-127', '2^2', 'nan', '2^0', '2^3']
 #   onnx reference: ['2^-127', '2^2', 'nan', '2^0', '2^3']
@@ -69,6 +70,7 @@ def powers(array):
 
 
 session = onnxruntime.InferenceSession(model.SerializeToString())
+print("values:", values.tolist())
 expect(
     "ml_dtypes",
     powers(values.astype(ml_dtypes.float8_e8m0fnu).astype(np.float32)),

@@ -6,7 +6,8 @@
 # Behaviour: Q8_0 stores its scale max|w|/127 as float16, Q4_0 stores max|w|/8. Below max|w| =
 # 3.8e-6 the Q8_0 scale is under half of the smallest float16 and becomes 0: every weight of the
 # block of 32 is 0 afterwards. Q4_0, TQ2_0 and plain F16 still hold the same block. Just above that
-# the Q8_0 scale is a rounded subnormal and errs by up to a third.
+# the scale is rounded up to the smallest float16 number, and the weights come back up to twice as
+# large.
 #
 # Output seen:
 #   weights {-1, 0, 1} times 1e-06

@@ -9,10 +9,11 @@
 # onnxruntime saturates.
 #
 # Output seen:
-#   x = 1, scale 1e-8:  reference 127, onnxruntime 127
-#   x = 1, scale 1e-10: reference -128, onnxruntime 127
-#   x = inf, scale 1:   reference -128, onnxruntime 127
-#   uint8, scale 1e-10: reference 0, onnxruntime 255
+#   x 1, scale 1e-8 (reference, onnxruntime): (127, 127)
+#   x 1, scale 1e-10: (-128, 127)
+#   x -1, scale 1e-10: (-128, -128)
+#   x inf, scale 1: (-128, 127)
+#   uint8: x 1, scale 1e-10: (0, 255)
 #
 # Why it matters: the evaluator is what exporters and runtimes are tested against. A channel that is
 # nearly switched off has such a scale, and the oracle then gives the code of the wrong sign.

@@ -8,10 +8,25 @@
 # INT8, float8 and bfloat16 weights and float32 scales survive bit for bit.
 #
 # Output seen:
-#   INT8: read back equal
-#   FLOAT8E4M3FN: read back equal
-#   INT4: ParseError, the file says <int4[4] w = ...>
-#   UINT4, INT2, FLOAT4E2M1: the same
+#   INT8: equal
+#   FLOAT8E4M3FN: equal
+#   BFLOAT16: equal
+#   INT4: ParseError
+#     in the file: True
+#     as JSON: equal
+#     as textproto: equal
+#   UINT4: ParseError
+#     in the file: True
+#     as JSON: equal
+#     as textproto: equal
+#   INT2: ParseError
+#     in the file: True
+#     as JSON: equal
+#     as textproto: equal
+#   FLOAT4E2M1: ParseError
+#     in the file: True
+#     as JSON: equal
+#     as textproto: equal
 #
 # Why it matters: the text form is used for diffs and golden files under version control; there the
 # codes are lost at saving, and it shows only at loading. A diff of two such files finds different

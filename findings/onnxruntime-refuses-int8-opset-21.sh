@@ -11,7 +11,16 @@
 # it.
 #
 # Output seen:
-#   AUTO
+#   MaxPool, int8, opset 19: right
+#     [ONNXRuntimeError] : 1 : FAIL : Node (y_q) Op (QuantizeLinear) [TypeInferenceError] output...
+#   MaxPool, int8, opset 21: does not load
+#   MaxPool, uint8, opset 21: right
+#   MaxPool, int8, opset 21, qdqisint8allowed: right
+#   Transpose, int8, opset 19: right
+#     [ONNXRuntimeError] : 1 : FAIL : Node (y_q) Op (QuantizeLinear) [TypeInferenceError] output...
+#   Transpose, int8, opset 21: does not load
+#   Transpose, uint8, opset 21: right
+#   Transpose, int8, opset 21, qdqisint8allowed: right
 #
 # Why it matters: the message names a fault in a file that has none; whoever raises the opset for
 # INT4 weights meets it in a layer that did not change.

@@ -10,7 +10,11 @@
 # better. With zero point 0, with count_include_pad=0, and in onnxruntime it is right.
 #
 # Output seen:
-#   AUTO
+#   zero point 128: steps off anywhere, inside: (71.11, 0.0)
+#   zero point 10: (5.56, 0.0)
+#   zero point 0: (0.0, 0.0)
+#   zero point 128, count_include_pad 0: (0.0, 0.0)
+#   zero point 128, Pad before AveragePool: (71.11, 0.0)
 #
 # Why it matters: asymmetric uint8 activations have zero points near 128 as a rule; the error is as
 # large as the largest activation and sits at the image border, where accuracy on centred test

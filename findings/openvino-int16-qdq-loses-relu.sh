@@ -10,11 +10,24 @@
 # and OpenVINO runs the 8-bit file right.
 #
 # Output seen:
-#   QUInt8: Relu in the file False, worst error onnxruntime 0.022, OpenVINO 0.022
-#   QUInt16: Relu in the file False, worst error onnxruntime 0.020, OpenVINO 0.797
-#   QInt16: Relu in the file False, worst error onnxruntime 0.020, OpenVINO 0.797
-#   OpenVINO's answer is the network without Relu, to 0.02
-#   QUInt16 symmetric: Relu in the file True, worst error onnxruntime 0.007, OpenVINO 0.007
+#   QUInt8: worst error onnxruntime 0.064, OpenVINO 0.064
+#     Relu in the file: False
+#     onnxruntime within 0.1: True
+#     OpenVINO within 0.1: True
+#     OpenVINO is without Relu: False
+#   QUInt16: worst error onnxruntime 0.010, OpenVINO 0.799
+#     Relu in the file: False
+#     onnxruntime within 0.1: True
+#     OpenVINO within 0.1: False
+#     OpenVINO is without Relu: True
+#   QInt16: worst error onnxruntime 0.010, OpenVINO 0.799
+#     Relu in the file: False
+#     onnxruntime within 0.1: True
+#     OpenVINO within 0.1: False
+#     OpenVINO is without Relu: True
+#   QUInt16 symmetric: worst error onnxruntime 0.010, OpenVINO 0.010
+#     Relu in the file: True
+#     OpenVINO within 0.1: True
 #
 # Why it matters: 16-bit activations are taken to be the safe choice; the file passes every check in
 # one runtime and is another network in the other.

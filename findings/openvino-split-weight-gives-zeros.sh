@@ -10,7 +10,11 @@
 # them.
 #
 # Output seen:
-#   AUTO
+#   zero point 3: {'OpenVINO': 'all zeros', 'onnxruntime': 'right'}
+#   zero point -1: {'OpenVINO': 'all zeros', 'onnxruntime': 'right'}
+#   zero point 0: {'OpenVINO': 'right', 'onnxruntime': 'right'}
+#   zero point 3, float input: {'OpenVINO': 'right', 'onnxruntime': 'right'}
+#   zero point 3, codes split before: {'OpenVINO': 'right', 'onnxruntime': 'right'}
 #
 # Why it matters: a projection of all zeros is a legal result and nothing is reported; in an
 # attention layer the network still answers, with uniform attention.

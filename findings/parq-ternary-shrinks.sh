@@ -9,7 +9,23 @@
 # 1 to 4 bits have no level at 0 at all. Only MaxUnifQuantizer keeps a symmetric grid.
 #
 # Output seen:
-#   AUTO
+#   TernaryUnifQuantizer: largest weight after 1, 2, 3, 4 passes: [0.667, 0.444, 0.296, 0.198]
+#   LSBQuantizer: largest weight after 1, 2, 3, 4 passes: [0.55, 0.303, 0.166, 0.092]
+#   2 bits, weights [-1.0, 0.0, 1.0]
+#     UnifQuantizer: has a level at 0: False
+#     UnifQuantizer: keeps the grid: False
+#     MaxUnifQuantizer: has a level at 0: True
+#     MaxUnifQuantizer: keeps the grid: True
+#   3 bits, weights [-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0]
+#     UnifQuantizer: has a level at 0: False
+#     UnifQuantizer: keeps the grid: False
+#     MaxUnifQuantizer: has a level at 0: True
+#     MaxUnifQuantizer: keeps the grid: True
+#   4 bits, weights [-7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0...
+#     UnifQuantizer: has a level at 0: False
+#     UnifQuantizer: keeps the grid: False
+#     MaxUnifQuantizer: has a level at 0: True
+#     MaxUnifQuantizer: keeps the grid: True
 #
 # Why it matters: loading a quantized checkpoint and going on with PARQ, or calling quantize once
 # more to be sure, changes the network; a pruned weight comes back as half a step.

@@ -9,12 +9,24 @@
 # zero point every tie goes the other way, a full step apart. Scale 1 makes it exact in all of them.
 #
 # Output seen:
-#   codes of -2.5 -1.5 -0.5 0.5 1.5 2.5 with zero point 3:
-#   ONNX reference   [1, 1, 3, 3, 5, 5]
-#   onnxruntime      [1, 1, 3, 3, 5, 5]
-#   fake_quantize    [1, 1, 3, 3, 5, 5]
-#   quantize_per_tensor [0, 2, 2, 4, 4, 6]
-#   OpenVINO         [0, 2, 2, 4, 4, 6]
+#   zero point 0
+#     ONNX reference: [-2, -2, 0, 0, 2, 2]
+#     onnxruntime: [-2, -2, 0, 0, 2, 2]
+#     fake_quantize: [-2, -2, 0, 0, 2, 2]
+#     quantize_per_tensor: [-2, -2, 0, 0, 2, 2]
+#     OpenVINO: [-2, -2, 0, 0, 2, 2]
+#   zero point 2
+#     ONNX reference: [0, 0, 2, 2, 4, 4]
+#     onnxruntime: [0, 0, 2, 2, 4, 4]
+#     fake_quantize: [0, 0, 2, 2, 4, 4]
+#     quantize_per_tensor: [0, 0, 2, 2, 4, 4]
+#     OpenVINO: [0, 0, 2, 2, 4, 4]
+#   zero point 3
+#     ONNX reference: [1, 1, 3, 3, 5, 5]
+#     onnxruntime: [1, 1, 3, 3, 5, 5]
+#     fake_quantize: [1, 1, 3, 3, 5, 5]
+#     quantize_per_tensor: [0, 2, 2, 4, 4, 6]
+#     OpenVINO: [0, 2, 2, 4, 4, 6]
 #
 # Why it matters: in PyTorch alone the network trained with fake_quantize and its quantized form
 # disagree by a step on ties, and ties are common where inputs or weights lie on a grid themselves

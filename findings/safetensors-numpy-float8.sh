@@ -10,10 +10,13 @@
 #
 # Output seen:
 #   bfloat16: saved, read back equal
+#      module 'numpy' has no attribute 'float8_e4m3fn'
 #   float8_e4m3fn: saved, AttributeError when read
+#      module 'numpy' has no attribute 'float8_e5m2'
 #   float8_e5m2: saved, AttributeError when read
+#      module 'numpy' has no attribute 'float8_e8m0fnu'
 #   float8_e8m0fnu: saved, AttributeError when read
-#   int4: refused when saving
+#   int4: refused when saving (SafetensorError)
 #
 # Why it matters: a script that only saves passes its test; the person who loads the file months
 # later has no way but another framework. One float8 tensor makes the whole file unreadable by

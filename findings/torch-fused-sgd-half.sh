@@ -9,9 +9,17 @@
 #
 # Output seen:
 #   bfloat16 plain: 70 of 70 weights moved
-#   bfloat16 fused: 6 of 70 weights moved
-#   float16 fused: 6 of 70 weights moved
-#   float32 fused: 70 of 70 weights moved
+#   bfloat16 fused {}: 6 of 70 weights moved
+#   bfloat16 fused {'momentum': 0.9}: 6 of 70 weights moved
+#   bfloat16 fused {'weight_decay': 0.1}: 6 of 70 weights moved
+#   float16 plain: 70 of 70 weights moved
+#   float16 fused {}: 6 of 70 weights moved
+#   float16 fused {'momentum': 0.9}: 6 of 70 weights moved
+#   float16 fused {'weight_decay': 0.1}: 6 of 70 weights moved
+#   float32 plain: 70 of 70 weights moved
+#   float32 fused {}: 70 of 70 weights moved
+#   float32 fused {'momentum': 0.9}: 70 of 70 weights moved
+#   float32 fused {'weight_decay': 0.1}: 70 of 70 weights moved
 #
 # Why it matters: a half-precision training run with the fused step trains next to nothing, and a
 # comparison of optimizers or quantizers made on it measures the initial weights.

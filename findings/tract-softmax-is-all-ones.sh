@@ -11,7 +11,12 @@
 # step.
 #
 # Output seen:
-#   AUTO
+#     reference [0.161 0.125 0.267 0.157 0.082 0.204] tract [1. 1. 1. 1. 1. 1.]
+#   Softmax, both quantized: all ones
+#   Softmax, float input: right
+#   Softmax, float output: right
+#   Sigmoid, both quantized: right
+#   Tanh, both quantized: right
 #
 # Why it matters: argmax of equal numbers is class 0: a classifier that ends in a quantized Softmax
 # answers class 0 to everything; attention becomes a plain sum.

@@ -11,6 +11,7 @@ from psgd_ref.analysis.slices import Slice
 from psgd_ref.core.arguments import Array, real_array
 from psgd_ref.nn import Model
 from psgd_ref.nn.functional import cross_entropy
+from psgd_ref.nn.model import check_model
 
 
 def loss_at(
@@ -26,6 +27,7 @@ def loss_at(
     training : batch norms take the statistics of `images`, as if re-estimated at w, or with False the
                model's running ones. The model stays as it is.
     """
+    check_model(model)
     return float(_at(model.copy(), real_array("w", w), images, labels, label_smoothing, training))
 
 
@@ -47,6 +49,7 @@ def losses(
     The kernels use all cores; for one point a core, give parts of the coordinates to processes. Points
     where the loss is not finite are infinite. Source: Li et al. 2018.
     """
+    check_model(model)
     points = np.atleast_2d(real_array("coordinates", coordinates))
     hidden = not (sys.stderr.isatty() if progress is None else progress)
     subject = model.copy()

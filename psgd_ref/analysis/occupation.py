@@ -11,6 +11,7 @@ from psgd_ref.core import UniformGrid
 from psgd_ref.core.arguments import Array
 from psgd_ref.core.clustering import log_distance_drift
 from psgd_ref.nn import Model, Segment
+from psgd_ref.nn.model import check_model
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def occupation(model: Model, grid: Grid) -> Occupation:
 
     First and last layer, which have 8 bits below 4, are left out then: their cells are another matter.
     """
+    check_model(model)
     chosen = [(segment, rule) for segment, rule in assign(model, grid) if rule.bits == grid.bits]
     offsets, steps, indices = zip(
         *(_place(segment, segment.view(model.w), rule) for segment, rule in chosen), strict=True

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from psgd_ref.analysis.model_warp import ModelWarp
 from psgd_ref.core.arguments import Array, real_array, whole_number
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ def filter_normalised(model: Model, rng: np.random.Generator, count: int = 2) ->
     A filter is what makes one output channel (the last axis of a weight). Coordinate 1 then changes
     every filter by its own length. Source: Li et al. 2018, and their code's "biasbn".
     """
+    check_model(model)
     axes = np.zeros((whole_number("count", count, 1), model.w.size))
     for axis in axes:
         for segment in model.segments:

@@ -68,7 +68,8 @@ def _bench(options: argparse.Namespace) -> int:
     if options.compile:
         from psgd_ref.experiments.benchmark import compiling
 
-        print(compiling.report())
+        found = compiling.measure()
+        print(json.dumps(found, indent=1) if options.json else compiling.table(found))
         return 0
     if not bench.has("torch"):
         print("PyTorch is not installed (pip install 'psgd_ref[compare]'): it takes no part", file=sys.stderr)

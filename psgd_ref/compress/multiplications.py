@@ -6,10 +6,12 @@ from psgd_ref.compress.graph import weight_layers
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 
 
 def multiplications(model: Model, image: Array) -> dict[str, int]:
     """Multiply-adds of every layer with a weight, by name, for one image (H, W, C) or one row (I,)."""
+    check_model(model)
     found = weight_layers(model)
     watches = {each.name: _Watch(each.layer.input_quantizer) for each in found}
     try:

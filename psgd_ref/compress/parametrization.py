@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Layer, Model, Weighted
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import named_layers
 
 
@@ -41,6 +42,7 @@ def remove_parametrizations(model: Model) -> Model:
 
     Whatever layer stands before a weight is applied as in evaluation and taken out.
     """
+    check_model(model)
     copied = model.copy()
     values = {}
     for layer in weighted(copied):

@@ -1,13 +1,19 @@
 """What the functions of this package accept, and the one clear error for everything else."""
 
+import functools
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+P = ParamSpec("P")
+R = TypeVar("R")
 Array = npt.NDArray[np.floating[Any]]
+
+# The largest whole number that arrays can hold.
+LARGEST = 2**63 - 1
 
 
 def real_array(name: str, value: npt.ArrayLike) -> Array:
@@ -15,7 +21,10 @@ def real_array(name: str, value: npt.ArrayLike) -> Array:
 
     Raises ValueError when it is not numeric or holds NaN or infinity.
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be an array; got sequences of different lengths") from None
     if array.dtype.kind in "iub":
         array = array.astype(np.float64)
     if array.dtype.kind != "f":
@@ -26,13 +35,23 @@ def real_array(name: str, value: npt.ArrayLike) -> Array:
     return array
 
 
+def finite_number(name: str, value: Any, accepted: str = "a finite number") -> float:
+    """Return `value` as a finite float; ValueError, which names what is `accepted`, for anything else."""
+    if not isinstance(value, bool | np.bool_) and isinstance(value, int | float | np.integer | np.floating):
+        try:
+            number = float(value)
+        except OverflowError:  # of Python's whole numbers
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    raise ValueError(f"{name} must be {accepted}; got {_short(value)}")
+
+
 def real_number(name: str, value: Any, *, positive: bool = False) -> float:
     """Return `value` as a finite float that is ≥ 0, or > 0 when `positive`; else ValueError."""
     accepted = "a finite number > 0" if positive else "a finite number >= 0"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        raise ValueError(f"{name} must be {accepted}; got {value!r}")
-    number = float(value)
-    if not math.isfinite(number) or number < 0 or (positive and number == 0):
+    number = finite_number(name, value, accepted)
+    if number < 0 or (positive and number == 0):
         raise ValueError(f"{name} must be {accepted}; got {value!r}")
     return number
 
@@ -45,13 +64,65 @@ def below_one(name: str, value: Any) -> float:
 
 
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Return `value` as an int in low … high (no upper end when `high` is None); else ValueError."""
-    accepted = f"a whole number in {low}..{high}" if high is not None else f"a whole number >= {low}"
+    """Return `value` as an int in low … high, by default any of 64 bits that is ≥ low; else ValueError."""
+    accepted = f"a whole number >= {low}" if high is None else f"a whole number in {low}..{high}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise ValueError(f"{name} must be {accepted}; got {value!r}")
-    if value < low or (high is not None and value > high):
-        raise ValueError(f"{name} must be {accepted}; got {value!r}")
+        raise ValueError(f"{name} must be {accepted}; got {_short(value)}")
+    if not low <= value <= (LARGEST if high is None else high):
+        accepted += " and below 2^63" if high is None and value > LARGEST else ""
+        raise ValueError(f"{name} must be {accepted}; got {_short(value)}")
     return int(value)
+
+
+def whole_numbers(name: str, values: Any, low: int) -> tuple[int, ...]:
+    """Return a sequence of whole numbers ≥ low as a tuple; ValueError for anything else."""
+    if not isinstance(values, list | tuple | range) and getattr(values, "ndim", 0) != 1:
+        raise ValueError(f"{name} must be a list of whole numbers >= {low}; got {_short(values)}")
+    return tuple(whole_number(name, value, low) for value in values)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return `value` when it is True or False; ValueError for anything else, "no" among it."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False; got {_short(value)}")
+    return bool(value)
+
+
+def offers(name: str, value: Any, methods: tuple[str, ...], accepted: str) -> None:
+    """Raise ValueError that says what is accepted unless the value has these methods."""
+    if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):
+        raise ValueError(f"{name} must be {accepted}; got {_short(value)}")
+
+
+def representable(name: str, result: Array) -> Array:
+    """Return a result when it is finite; ValueError, which says that `name` is to blame, where it is not."""
+    if not np.isfinite(result).all():
+        raise ValueError(f"{name} leaves the range of {result.dtype}: the result is not finite")
+    return result
+
+
+def in_range(function: Callable[P, R]) -> Callable[P, R]:
+    """A closed form that raises ValueError, not Python's own errors, where its numbers leave the floats."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (OverflowError, ZeroDivisionError):
+            raise ValueError(f"{function.__name__}: the arguments leave the range of float64") from None
+
+    return call
+
+
+def double(matrix: Array) -> Array:
+    """A matrix in a dtype that linear algebra knows: float32 and float64 as they are, others as float64."""
+    return matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)
+
+
+def _short(value: Any) -> str:
+    """The value as Python writes it, or of long ones the kind."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:50]}… ({type(value).__name__})"
 
 
 def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str:

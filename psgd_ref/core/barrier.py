@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, real_array, real_number, same_shape
-from psgd_ref.core.targets import Targets
+from psgd_ref.core.arguments import Array, flag, in_range, real_array, real_number, same_shape
+from psgd_ref.core.targets import Targets, target_set
 
 
 def stays_between_targets(g: npt.ArrayLike, lr: float, strength: float) -> npt.NDArray[np.bool_]:
@@ -50,7 +50,7 @@ def target_interval(w: npt.ArrayLike, targets: Targets) -> tuple[Array, Array]:
     >>> target_interval([0.3, 1.0, -2.5], UniformGrid(1.0, 1))
     (array([  0.,   1., -inf]), array([ 1.,  1., -1.]))
     """
-    w = real_array("w", w)
+    w, targets = real_array("w", w), target_set(targets)
     position = targets.position(w)
     target = targets.value(position)
     above, below = w > target, w < target
@@ -100,7 +100,8 @@ def mirror_divergence(
     """
     to, start = real_array("to", to), real_array("start", start)
     same_shape("to", to, "start", start)
-    if cap and not np.isfinite(targets.mean_gap()):
+    target_set(targets)
+    if flag("cap", cap) and not np.isfinite(targets.mean_gap()):
         raise ValueError("cap needs at least two targets: a single one has no gap to cap at")
     low, high = target_interval(start, targets)
     if ((to < low) | (to > high)).any():
@@ -126,6 +127,7 @@ def mirror_divergence(
     return float(np.where(moving, terms, 0.0).sum() / real_number("strength", strength, positive=True))
 
 
+@in_range
 def box_bound(divergence: float, time: float) -> float:
     """L(w(t)) − L_box ≤ D_Φ(w_box, w₀)/t.
 

@@ -8,8 +8,8 @@ bounded below by L*, and ‖g‖²_s = Σ s_i g_i².
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import real_array, real_number, same_shape, whole_number
-from psgd_ref.core.warp import Warp
+from psgd_ref.core.arguments import in_range, real_array, real_number, same_shape, whole_number
+from psgd_ref.core.warp import Warp, check_warp
 
 # C. Volume
 
@@ -32,10 +32,12 @@ def volume_factor(w: npt.ArrayLike, warp: Warp) -> float:
     ------
     The review; claims C1, C4.
     """
+    check_warp(warp)
     with np.errstate(divide="ignore", over="ignore"):
         return float(np.exp(-0.5 * np.log(warp.scale(w)).sum()))
 
 
+@in_range
 def mean_scale_of_cell(gap: float, eps: float, strength: float) -> float:
     """Mean of s over a cell, λ(Δ/4 + ε); 2 for λ = λ* at ε = 0.
 
@@ -60,6 +62,7 @@ def mean_scale_of_cell(gap: float, eps: float, strength: float) -> float:
 # D. Convergence
 
 
+@in_range
 def largest_scale(gap: float, eps: float, strength: float) -> float:
     """S = λ(Δ/2 + ε), the largest scale inside a grid whose widest gap is Δ; everywhere with a cap.
 
@@ -76,6 +79,7 @@ def largest_scale(gap: float, eps: float, strength: float) -> float:
     return real_number("strength", strength) * (gap / 2 + eps)
 
 
+@in_range
 def largest_step(smoothness: float, largest_scale: float) -> float:
     """The largest step size of the descent bound, η = 1/(βS).
 
@@ -129,6 +133,7 @@ def descent_bound(g: npt.ArrayLike, scale: npt.ArrayLike, lr: float) -> float:
     return real_number("lr", lr) / 2 * scaled_norm(g, scale)
 
 
+@in_range
 def rate_bound(loss_gap: float, lr: float, steps: int) -> float:
     """min over K steps of ‖g‖²_s ≤ 2(L₀ − L*)/(ηK).
 
@@ -147,6 +152,7 @@ def rate_bound(loss_gap: float, lr: float, steps: int) -> float:
     return 2 * real_number("loss_gap", loss_gap) / (lr * whole_number("steps", steps, 1))
 
 
+@in_range
 def gradient_rate_bound(loss_gap: float, lr: float, steps: int, eps: float, strength: float) -> float:
     """min over K steps of ‖g‖² ≤ 2(L₀ − L*)/(ηλεK).
 
@@ -165,6 +171,7 @@ def gradient_rate_bound(loss_gap: float, lr: float, steps: int, eps: float, stre
     return rate_bound(loss_gap, lr, steps) / least
 
 
+@in_range
 def pl_rate(lr: float, eps: float, strength: float, pl: float) -> float:
     """The factor by which L − L* shrinks in one step, at worst: 1 − ηλεμ.
 
@@ -184,6 +191,7 @@ def pl_rate(lr: float, eps: float, strength: float, pl: float) -> float:
     return 1 - real_number("lr", lr) * least * real_number("pl", pl)
 
 
+@in_range
 def local_contraction(lr: float, eps: float, strength: float, curvature: float, offset: float = 0.0) -> float:
     """The factor to which the distance to the minimiser of a one-dimensional quadratic tends.
 
@@ -209,6 +217,7 @@ def local_contraction(lr: float, eps: float, strength: float, curvature: float, 
     return 1 - real_number("lr", lr) * scale * real_number("curvature", curvature)
 
 
+@in_range
 def stochastic_bound(
     loss_gap: float, lr: float, steps: int, smoothness: float, largest_scale: float, variance: float
 ) -> float:

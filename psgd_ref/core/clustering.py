@@ -7,7 +7,7 @@ the weight lingers. All densities are over the signed offset w − w̄ in one ce
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, real_array, real_number
+from psgd_ref.core.arguments import Array, finite_number, in_range, real_array, real_number, representable
 from psgd_ref.core.discretization import second_order_coefficient
 
 
@@ -57,7 +57,9 @@ def stationary_density(offset: npt.ArrayLike, half: float, eps: float, discretis
     d = np.abs(real_array("offset", offset))
     half, eps = real_number("half", half, positive=True), real_number("eps", eps, positive=True)
     q = stationary_exponent(discretisation)
-    return np.asarray(np.where(d <= half, (d + eps) ** -q / (2 * _power_integral(half, eps, q)), 0.0))
+    with np.errstate(all="ignore"):
+        density = np.where(d <= half, (d + eps) ** -q / (2 * _power_integral(half, eps, q)), 0.0)
+    return representable(f"eps = {eps!r}", np.asarray(density, d.dtype))
 
 
 def stationary_cdf(offset: npt.ArrayLike, half: float, eps: float, discretisation: str = "psgd") -> Array:
@@ -79,10 +81,13 @@ def stationary_cdf(offset: npt.ArrayLike, half: float, eps: float, discretisatio
     x = real_array("offset", offset)
     half, eps = real_number("half", half, positive=True), real_number("eps", eps, positive=True)
     q = stationary_exponent(discretisation)
-    share = _power_integral(np.minimum(np.abs(x), half), eps, q) / _power_integral(half, eps, q)
-    return np.asarray(0.5 + 0.5 * np.sign(x) * share)
+    with np.errstate(all="ignore"):
+        share = _power_integral(np.minimum(np.abs(x), half), eps, q) / _power_integral(half, eps, q)
+        value = np.asarray(np.clip(0.5 + 0.5 * np.sign(x) * share, 0, 1), x.dtype)
+    return representable(f"eps = {eps!r}", value)
 
 
+@in_range
 def stationary_log_density(
     offset: npt.ArrayLike,
     eps: float,
@@ -122,10 +127,11 @@ def stationary_log_density(
     eps, strength = real_number("eps", eps, positive=True), real_number("strength", strength, positive=True)
     noise = real_number("lr", lr, positive=True) * real_number("variance", variance, positive=True)
     d = np.abs(offset)
-    tilt = 2 * float(slope) / (noise * strength) * np.sign(offset) * np.log1p(d / eps)
+    tilt = 2 * finite_number("slope", slope) / (noise * strength) * np.sign(offset) * np.log1p(d / eps)
     return np.asarray(-stationary_exponent(discretisation) * np.log(strength * (d + eps)) - tilt)
 
 
+@in_range
 def log_distance_drift(lr: float, strength: float, variance: float, discretisation: str = "psgd") -> float:
     """Mean change of ln d in one step from gradient noise alone, to second order in ηλ√v.
 
@@ -155,6 +161,7 @@ def log_distance_drift(lr: float, strength: float, variance: float, discretisati
     return -(0.5 - second_order_coefficient(discretisation)) * size
 
 
+@in_range
 def expected_squared_error(half: float, eps: float) -> float:
     """Mean of d² under the stationary density of PSGD: the expected squared quantization error.
 
@@ -217,6 +224,7 @@ def soft_threshold(c: npt.ArrayLike, threshold: float) -> Array:
     return np.asarray(np.copysign(np.maximum(np.abs(c) - real_number("threshold", threshold), 0), c))
 
 
+@in_range
 def decay_equilibrium(
     target: float, gradient: float, strength: float, weight_decay: float, eps: float = 0.0
 ) -> float:
@@ -251,7 +259,7 @@ def decay_equilibrium(
     >>> decay_equilibrium(1.0, gradient=-0.5, strength=2.0, weight_decay=0.25)
     0.2
     """
-    target, gradient = float(real_array("target", target)), float(real_array("gradient", gradient))
+    target, gradient = finite_number("target", target), finite_number("gradient", gradient)
     decay, eps = real_number("weight_decay", weight_decay), real_number("eps", eps)
     if target * gradient > 0 or gradient == 0:
         raise ValueError(
@@ -271,4 +279,4 @@ def _power_integral(end: npt.ArrayLike, eps: float, q: float) -> Array:
     ratio = np.log1p(np.asarray(end) / eps)
     if q == 1:
         return np.asarray(ratio)
-    return np.asarray(np.expm1((1 - q) * ratio) * eps ** (1 - q) / (1 - q))
+    return np.asarray(np.expm1((1 - q) * ratio) * np.float64(eps) ** (1 - q) / (1 - q))

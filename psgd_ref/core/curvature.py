@@ -3,9 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, real_array, real_number
+from psgd_ref.core.arguments import Array, double, in_range, real_array, real_number, same_shape
 from psgd_ref.core.discretization import scale_slope
-from psgd_ref.core.warp import Warp
+from psgd_ref.core.warp import Warp, check_warp
 
 
 def inverse_curvature(w: npt.ArrayLike, warp: Warp) -> Array:
@@ -29,6 +29,7 @@ def inverse_curvature(w: npt.ArrayLike, warp: Warp) -> Array:
     ------
     Claims A1, F1.
     """
+    check_warp(warp)
     return scale_slope(w, warp) / 2
 
 
@@ -66,8 +67,10 @@ def warped_hessian(hessian: npt.ArrayLike, gradient: npt.ArrayLike, w: npt.Array
     >>> warped_hessian([[2.0]], [1.0], [0.25], Warp(UniformGrid(1.0), strength=4.0))
     array([[4.]])
     """
+    check_warp(warp)
     w, g = real_array("w", w), real_array("gradient", gradient)
     h = _square("hessian", hessian, w)
+    same_shape("gradient", g, "w", w)
     root = np.sqrt(warp.scale(w))
     return np.asarray(root[:, None] * h * root + np.diag(inverse_curvature(w, warp) * g))
 
@@ -90,11 +93,13 @@ def psgd_linearisation(hessian: npt.ArrayLike, w: npt.ArrayLike, lr: float, warp
     ------
     Claim F2; supposes g(w*) = 0. With s_i = 0 the two matrices need not be similar.
     """
+    check_warp(warp)
     w = real_array("w", w)
     h = _square("hessian", hessian, w)
     return np.asarray(np.eye(w.size) - real_number("lr", lr) * warp.scale(w)[:, None] * h)
 
 
+@in_range
 def largest_stable_step(warped: npt.ArrayLike) -> float:
     """2/λ_max(H_Y): PSGD is stable at a minimum for smaller η and leaves it for larger.
 
@@ -119,13 +124,17 @@ def largest_stable_step(warped: npt.ArrayLike) -> float:
     >>> largest_stable_step([[4.0, 0.0], [0.0, -0.5]])
     0.0
     """
-    values = np.linalg.eigvalsh(real_array("warped", warped))
+    h = real_array("warped", warped)
+    if h.ndim != 2 or h.shape[0] != h.shape[1] or h.size == 0:
+        raise ValueError(f"warped must be square, (n, n) with n >= 1; got shape {h.shape}")
+    values = np.linalg.eigvalsh(double(h))
     rounding = values.size * np.finfo(values.dtype).eps * np.abs(values).max(initial=0.0)
     if values[0] < -rounding:
         return 0.0
     return float(2 / values[-1]) if values[-1] > 0 else float("inf")
 
 
+@in_range
 def largest_stable_curvature(lr: float, eps: float, strength: float) -> float:
     """2/(ηλε): the curvature in w at which a minimum on its targets, s = λε, turns unstable.
 
@@ -142,6 +151,7 @@ def largest_stable_curvature(lr: float, eps: float, strength: float) -> float:
     return 2 / (real_number("lr", lr, positive=True) * scale)
 
 
+@in_range
 def quantization_loss(hessian: npt.ArrayLike, gradient: npt.ArrayLike, shift: npt.ArrayLike) -> float:
     """The change of loss by quantization, to second order.
 
@@ -164,6 +174,7 @@ def quantization_loss(hessian: npt.ArrayLike, gradient: npt.ArrayLike, shift: np
     """
     q, g = real_array("shift", shift), real_array("gradient", gradient)
     h = _square("hessian", hessian, q)
+    same_shape("gradient", g, "shift", q)
     return float(g @ q + 0.5 * q @ h @ q)
 
 

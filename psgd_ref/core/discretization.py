@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, choice, real_array, real_number, same_shape
-from psgd_ref.core.warp import Warp
+from psgd_ref.core.warp import Warp, check_warp
 
 DISCRETIZATIONS = ("psgd", "warp", "mirror")
 
@@ -57,6 +57,7 @@ def scale_slope(w: npt.ArrayLike, warp: Warp) -> Array:
     ------
     The paper, Eq. (6); claims A5, B3.
     """
+    check_warp(warp)
     w = real_array("w", w)
     position = warp.targets.position(w)
     offset = w - warp.targets.value(position)
@@ -84,6 +85,7 @@ def second_order_term(
     ------
     Claim B3; supposes s > 0 smooth between w and w⁺: no target, cell wall or edge of a cap there.
     """
+    check_warp(warp)
     w, g = real_array("w", w), real_array("g", g)
     same_shape("g", g, "w", w)
     force = real_number("lr", lr) * g
@@ -119,6 +121,7 @@ def warp_remainder(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) ->
     >>> warped_step(*at) - psgd_step(*at), warp_remainder(*at)
     (array([0.0625]), array([0.0625]))
     """
+    check_warp(warp)
     w, g = real_array("w", w), real_array("g", g)
     same_shape("g", g, "w", w)
     force = real_number("lr", lr) * g

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, real_array, real_number
+from psgd_ref.core.arguments import Array, double, in_range, real_array, real_number, representable
 
 
 def general_scale(jacobian: npt.ArrayLike) -> Array:
@@ -38,7 +38,7 @@ def general_scale(jacobian: npt.ArrayLike) -> Array:
     if j.ndim != 2 or j.shape[0] != j.shape[1]:
         raise ValueError(f"jacobian must be square, (n, n); got shape {j.shape}")
     try:
-        back = np.linalg.inv(j)
+        back = np.linalg.inv(double(j))
     except np.linalg.LinAlgError:
         raise ValueError("jacobian must be invertible; got a singular matrix") from None
     return np.asarray(back @ back.T)
@@ -57,7 +57,7 @@ def powerpropagation_scale(w: npt.ArrayLike, alpha: float) -> Array:
     Raises
     ------
     ValueError
-        For α < 1, where the scale is infinite at 0.
+        For α < 1, where the scale is infinite at 0, and for one so large that it overflows.
 
     Source
     ------
@@ -65,9 +65,13 @@ def powerpropagation_scale(w: npt.ArrayLike, alpha: float) -> Array:
     """
     if real_number("alpha", alpha) < 1:
         raise ValueError(f"alpha must be a finite number >= 1; got {alpha!r}")
-    return np.asarray(alpha**2 * np.abs(real_array("w", w)) ** (2 - 2 / alpha))
+    w = real_array("w", w)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scale = alpha * alpha * np.abs(w) ** (2 - 2 / alpha)
+    return representable(f"alpha = {alpha!r}", np.asarray(scale))
 
 
+@in_range
 def powerpropagation_alpha(power: float) -> float:
     """The α whose scale is proportional to |w|^p: α = 2/(2−p).
 
@@ -108,4 +112,9 @@ def difference_of_squares_scale(w: npt.ArrayLike, product: npt.ArrayLike) -> Arr
     ------
     Claim G2.
     """
-    return np.asarray(4 * np.hypot(real_array("w", w), 2 * real_array("product", product)))
+    w, product = real_array("w", w), real_array("product", product)
+    try:
+        np.broadcast_shapes(w.shape, product.shape)
+    except ValueError:
+        raise ValueError(f"product must broadcast with w, {w.shape}; got shape {product.shape}") from None
+    return np.asarray(4 * np.hypot(w, 2 * product))

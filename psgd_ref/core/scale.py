@@ -5,8 +5,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, choice, real_array, real_number
-from psgd_ref.core.targets import Targets
+from psgd_ref.core.arguments import Array, choice, flag, real_array, real_number
+from psgd_ref.core.targets import Targets, target_set
 
 STRENGTHS = ("volume", "mean-one", "unimodular", "max-normalised")
 
@@ -70,7 +70,7 @@ def volume_strength(targets: Targets, eps: float) -> float:
     >>> round(volume_strength(UniformGrid(step=0.5), eps=0.0), 6)
     16.0
     """
-    gap = targets.mean_gap()
+    gap, eps = target_set(targets).mean_gap(), real_number("eps", eps)
     if not np.isfinite(gap):
         raise ValueError("strength 'volume' needs at least two targets; give a number instead")
     length = targets.respaced(lambda gaps: cell_length(gaps, eps)).mean_gap()
@@ -127,7 +127,7 @@ def position_scale(
     """
     w = real_array("w", w)
     eps = real_number("eps", eps)
-    d = distance(w, targets, cap)
+    d = distance(w, target_set(targets), flag("cap", cap))
     shifted = d + eps
     if not isinstance(strength, str):
         return shifted * real_number("strength", strength)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, real_array, real_number, same_shape
-from psgd_ref.core.warp import Warp
+from psgd_ref.core.warp import Warp, check_warp
 
 
 def psgd_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Array:
@@ -44,7 +44,7 @@ def psgd_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Arra
     >>> psgd_step([0.25, 1.0], [1.0, 1.0], 0.5, Warp(UniformGrid(1.0)))  # on a target nothing moves
     array([0.125, 1.   ])
     """
-    w, g, lr = _arguments(w, g, lr)
+    w, g, lr = _arguments(w, g, lr, warp)
     return w - lr * warp.scale(w) * g
 
 
@@ -77,7 +77,7 @@ def warped_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Ar
     >>> warped_step([0.25, 1.0], [1.0, 1.0], 0.5, Warp(UniformGrid(1.0)))
     array([0.140625, 1.      ])
     """
-    w, g, lr = _arguments(w, g, lr)
+    w, g, lr = _arguments(w, g, lr, warp)
     return warp.inverse(warp(w) - lr * np.sqrt(warp.scale(w)) * g)
 
 
@@ -113,7 +113,7 @@ def mirror_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> Ar
     >>> mirror_step([0.25], [1.0], 0.5, Warp(UniformGrid(1.0))) / 0.25  # e^(−1/2)
     array([0.60653066])
     """
-    w, g, lr = _arguments(w, g, lr)
+    w, g, lr = _arguments(w, g, lr, warp)
     return _mirror_between_targets(w, g, lr, warp) if warp.eps == 0 else _mirror(w, g, lr, warp)
 
 
@@ -159,7 +159,8 @@ def _mirror_between_targets(w: Array, g: Array, lr: float, warp: Warp) -> Array:
     return np.asarray(targets.value(position) + side * np.where(inside, grown, moved))
 
 
-def _arguments(w: npt.ArrayLike, g: npt.ArrayLike, lr: float) -> tuple[Array, Array, float]:
+def _arguments(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> tuple[Array, Array, float]:
+    check_warp(warp)
     w, g = real_array("w", w), real_array("g", g)
     same_shape("g", g, "w", w)
     return w, g, real_number("lr", lr)

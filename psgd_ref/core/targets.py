@@ -11,12 +11,12 @@ the target nearest to zero. On a uniform grid this is rounding half to even.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, real_array, real_number, whole_number
+from psgd_ref.core.arguments import Array, offers, real_array, real_number, whole_number
 
 
 class Targets(Protocol):
@@ -45,6 +45,13 @@ class Targets(Protocol):
     def mean_gap(self) -> float:
         """Average gap; inf when there is one target only."""
         ...
+
+
+def target_set(value: Any) -> Targets:
+    """Return `value` when it does what a target set does; ValueError for anything else."""
+    methods = ("position", "value", "gap", "respaced", "nearest", "mean_gap")
+    offers("targets", value, methods, "a target set, such as UniformGrid(0.1, 7) or Zero()")
+    return cast(Targets, value)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,19 @@
 """The warp f with f′ = s^(−1/2): scaled gradient descent in w is, to first order, plain descent in f(w)."""
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, choice, real_array, real_number
+from psgd_ref.core.arguments import Array, choice, flag, offers, real_array, real_number
 from psgd_ref.core.scale import cell_length, distance, outer_reach, volume_strength
-from psgd_ref.core.targets import Targets
+from psgd_ref.core.targets import Targets, target_set
+
+
+def check_warp(value: Any) -> None:
+    """Raise ValueError unless `value` does what a warp does."""
+    offers("warp", value, ("scale", "inverse", "reach"), "a warp, such as Warp(UniformGrid(0.1, 7))")
 
 
 class Warp:
@@ -53,15 +59,15 @@ class Warp:
     def __init__(
         self, targets: Targets, eps: float = 0.0, strength: float | str = 1.0, cap: bool = False
     ) -> None:
-        self.targets = targets
+        self.targets = target_set(targets)
         self.eps = real_number("eps", eps)
         if isinstance(strength, str):
             choice("strength of a warp", strength, ("volume",))
             strength = volume_strength(targets, self.eps)
         self.strength = real_number("strength", strength, positive=True)
-        if cap and not np.isfinite(targets.mean_gap()):
+        self.cap = flag("cap", cap)
+        if self.cap and not np.isfinite(targets.mean_gap()):
             raise ValueError("cap needs at least two targets: a single one has no gap to cap at")
-        self.cap = bool(cap)
         self.images = targets.respaced(lambda gap: cell_length(gap, self.eps, self.strength))
 
     def __repr__(self) -> str:

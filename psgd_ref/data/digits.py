@@ -31,5 +31,5 @@ def load_digits() -> Dataset:
         validation=Split(images[validation], labels[validation]),
         test=Split(images[test], labels[test]),
         mean=pixels.mean(axis=(0, 1, 2)).astype(np.float32),
-        deviation=pixels.std(axis=(0, 1, 2)).astype(np.float32),
+        std=pixels.std(axis=(0, 1, 2)).astype(np.float32),
     )

@@ -142,6 +142,9 @@ class IdxSource(Source):
     def _split(self, images: Path, labels: Path) -> Split:
         pixels = parse_idx(_content(images), 3, str(images))[..., None]
         numbers = parse_idx(_content(labels), 1, str(labels)).astype(np.intp)
+        if len(pixels) != len(numbers):
+            counts = f"got {len(pixels)} and {len(numbers)}"
+            raise ValueError(f"{images} and {labels} must have as many images as labels; {counts}")
         return Split(pixels, checked_labels(numbers, self.classes, str(labels)))
 
 

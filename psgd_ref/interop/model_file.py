@@ -17,6 +17,7 @@ from psgd_ref.interop.safetensors import MASK, OWN, load_tensors, read, write
 from psgd_ref.interop.state_dict import state_dict
 from psgd_ref.interop.structure import build, describe
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import lay_out
 
 # One key: with several, the library writes them in another order each time.
@@ -54,6 +55,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     ...     pr.load_model(path).w.shape
     (23,)
     """
+    check_model(model)
     structure = {"format": FORMAT, "dtype": str(model.w.dtype), "net": describe(model.net)}
     tensors: dict[str, npt.NDArray[Any]] = dict(state_dict(model))
     bad = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]

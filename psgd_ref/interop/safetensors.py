@@ -14,7 +14,7 @@ from safetensors.numpy import save as to_bytes
 from psgd_ref.interop.state_dict import load_state_dict, state_dict
 from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.nn import Model
-from psgd_ref.nn.model import check_mask
+from psgd_ref.nn.model import check_mask, check_model
 
 # Tensors of a checkpoint that are not the model's: the optimiser's and the loop's.
 OWN = "psgd_ref."
@@ -37,6 +37,7 @@ def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
     OSError
         When it cannot be written.
     """
+    check_model(model)
     write(Path(path), state_dict(model), {})
 
 
@@ -57,6 +58,7 @@ def load_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
     OSError
         For one that cannot be read.
     """
+    check_model(model)
     tensors, _ = read(Path(path))
     try:
         load_tensors(model, tensors)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 # Ours (HWIO, IO) to PyTorch's (OIHW, OI) and back, by number of axes; vectors stay as they are.
 TO_PYTORCH = {4: (3, 2, 0, 1), 2: (1, 0)}
@@ -26,6 +27,7 @@ def state_dict(model: Model) -> dict[str, Array]:
     Copies, in the dtype of the model (statistics float32). PyTorch's models of the same structure load
     them with `strict=True`; `num_batches_tracked` is not among them and not needed there.
     """
+    check_model(model)
     tensors = {segment.name: _permuted(segment.view(model.w), TO_PYTORCH) for segment in model.segments}
     return tensors | {name: buffer.copy() for name, buffer in model.buffers.items()}
 
@@ -45,6 +47,7 @@ def load_state_dict(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> No
         Names the missing, unknown and misshapen tensors, the first five of them, or the one prefix by which
         all names differ; nothing is loaded then.
     """
+    check_model(model)
     given = _plain_names(tensors)
     own = {segment.name: segment.view(model.w) for segment in model.segments} | model.buffers
     _refuse_prefix(given, own)
@@ -53,7 +56,7 @@ def load_state_dict(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> No
     problems += [
         f"{name}: {problem}"
         for name in own
-        if name in given and (problem := _problem(given[name], _shape(own[name])))
+        if name in given and (problem := _problem(name, given[name], own[name]))
     ]
     if problems:
         more = [f"and {len(problems) - NAMED} more"] if len(problems) > NAMED else []
@@ -100,12 +103,18 @@ def _refuse_prefix(given: Iterable[str], own: Iterable[str]) -> None:
             raise ValueError(advice.format(prefix))
 
 
-def _problem(tensor: npt.NDArray[Any], shape: tuple[int, ...]) -> str | None:
-    """Why a tensor cannot be copied into one of that shape, or None."""
+def _problem(name: str, tensor: npt.NDArray[Any], view: Array) -> str | None:
+    """Why a tensor cannot be copied into ours, or None."""
+    shape = _shape(view)
     if tensor.shape != shape:
         return f"shape {tensor.shape} given, the model has {shape}"
     if tensor.dtype.kind != "f":
         return f"dtype {tensor.dtype} given, floating numbers are accepted"
     if not np.isfinite(tensor).all():
         return "holds NaN or infinity"
+    with np.errstate(over="ignore"):
+        if not np.isfinite(tensor.astype(view.dtype)).all():
+            return f"holds numbers beyond the range of {view.dtype}, {np.abs(tensor).max():.3g} among them"
+    if name.rpartition(".")[2] == "running_var" and (tensor < 0).any():
+        return f"holds a negative variance, {tensor.min():.3g}"
     return None

@@ -1,19 +1,23 @@
 """The array work of the networks, behind one narrow interface.
 
-PSGD_REF_KERNELS chooses once, at import: `tile`, the compiled kernels, or `reference`, their oracles in
-plain NumPy. The compiled kernels know float32 only; anything else goes to the oracles.
+Every array is checked for axes, shape and dtype before a kernel sees it (`checks.py`); wrong ones raise
+ValueError. PSGD_REF_KERNELS chooses once, at import: `tile`, the compiled kernels, or `reference`, their
+oracles in plain NumPy. The compiled kernels know float32 only; anything else goes to the oracles.
+
+One flat room of more than fifteen files, so that every kernel stands beside `reference`, its formulas.
 """
 
 import functools
 import os
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 import numba
 import numpy as np
 from numpy import ndarray  # looked up for every argument of every call
 
-from psgd_ref.kernels import reference
+from psgd_ref.kernels import checks, reference
 from psgd_ref.kernels.parts import Part, Parts
 
 P = ParamSpec("P")
@@ -38,77 +42,68 @@ def _other_float(dtype: np.dtype[Any]) -> bool:
     return dtype.kind == "f" and dtype != _FLOAT32
 
 
-def _choose(compiled: Callable[P, R], oracle: Callable[P, R]) -> Callable[P, R]:
-    """The compiled kernel for float32 arguments, its oracle for the rest."""
+if BACKEND == "tile":
+    from psgd_ref.kernels.compile import CHECK
+    from psgd_ref.kernels.finite import finite
+    from psgd_ref.kernels.parallel import launching
+    from psgd_ref.kernels.tile import raise_faults
+
+
+def _face(oracle: Callable[P, R], module: str, exact: bool = False) -> Callable[P, R]:
+    """The kernel that everybody calls, checked: compiled for float32 arguments, its oracle for the rest.
+
+    module : where the compiled kernel is, under the oracle's name
+    exact  : results that are not finite are worked out anew by the oracle. (The compiled convolutions form
+             products with some of the padding's zeros, and NaN or infinity times such a zero is NaN.)
+    """
+    check: Callable[..., None] = getattr(checks, oracle.__name__)
+    compiled = None
+    if BACKEND == "tile":
+        compiled = getattr(import_module(f"{__name__}.{module}"), oracle.__name__)
 
     @functools.wraps(oracle)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        check(*args, **kwargs)
+        if compiled is None:
+            return oracle(*args, **kwargs)
         for value in (*args, *kwargs.values()) if kwargs else args:
             # Most arrays are float32, and comparing dtypes takes time: first whether it is the very same one.
             if isinstance(value, ndarray) and value.dtype is not _FLOAT32 and _other_float(value.dtype):
                 return oracle(*args, **kwargs)
-        start_threads()
-        return compiled(*args, **kwargs)
+        with launching():
+            result: R = compiled(*args, **kwargs)
+            if CHECK:
+                raise_faults(oracle.__name__)
+            spoiled = exact and not finite(result)
+        return oracle(*args, **kwargs) if spoiled else result
 
     call.__module__ = __name__  # where pickle finds it
     return call
 
 
-if BACKEND == "reference":
-    from psgd_ref.kernels.reference import (
-        avg_pool2d,
-        avg_pool2d_backward,
-        batch_norm_backward,
-        batch_norm_eval,
-        batch_norm_train,
-        channel_sum,
-        conv2d,
-        conv2d_backward,
-        cross_entropy,
-        fake_quantize,
-        fake_quantize_backward,
-        global_avg_pool,
-        global_avg_pool_backward,
-        linear,
-        linear_backward,
-        max_pool2d,
-        max_pool2d_backward,
-        nested_round,
-        nested_round_backward,
-        psgd_update,
-        relu,
-        relu_backward,
-        soft_round_backward,
-    )
-else:
-    from psgd_ref.kernels import activation, channels, conv, loss, norm, pool, update
-    from psgd_ref.kernels import fake_quantize as _fake
-    from psgd_ref.kernels import linear as _linear
-    from psgd_ref.kernels.parallel import start_threads
-
-    avg_pool2d = _choose(pool.avg_pool2d, reference.avg_pool2d)
-    avg_pool2d_backward = _choose(pool.avg_pool2d_backward, reference.avg_pool2d_backward)
-    batch_norm_backward = _choose(norm.batch_norm_backward, reference.batch_norm_backward)
-    batch_norm_eval = _choose(norm.batch_norm_eval, reference.batch_norm_eval)
-    batch_norm_train = _choose(norm.batch_norm_train, reference.batch_norm_train)
-    channel_sum = _choose(channels.channel_sum, reference.channel_sum)
-    conv2d = _choose(conv.conv2d, reference.conv2d)
-    conv2d_backward = _choose(conv.conv2d_backward, reference.conv2d_backward)
-    cross_entropy = _choose(loss.cross_entropy, reference.cross_entropy)
-    fake_quantize = _choose(_fake.fake_quantize, reference.fake_quantize)
-    fake_quantize_backward = _choose(_fake.fake_quantize_backward, reference.fake_quantize_backward)
-    global_avg_pool = _choose(pool.global_avg_pool, reference.global_avg_pool)
-    global_avg_pool_backward = _choose(pool.global_avg_pool_backward, reference.global_avg_pool_backward)
-    linear = _choose(_linear.linear, reference.linear)
-    linear_backward = _choose(_linear.linear_backward, reference.linear_backward)
-    max_pool2d = _choose(pool.max_pool2d, reference.max_pool2d)
-    max_pool2d_backward = _choose(pool.max_pool2d_backward, reference.max_pool2d_backward)
-    nested_round = _choose(_fake.nested_round, reference.nested_round)
-    nested_round_backward = _choose(_fake.nested_round_backward, reference.nested_round_backward)
-    psgd_update = _choose(update.psgd_update, reference.psgd_update)
-    relu = _choose(activation.relu, reference.relu)
-    relu_backward = _choose(activation.relu_backward, reference.relu_backward)
-    soft_round_backward = _choose(_fake.soft_round_backward, reference.soft_round_backward)
+avg_pool2d = _face(reference.avg_pool2d, "pool")
+avg_pool2d_backward = _face(reference.avg_pool2d_backward, "pool")
+batch_norm_backward = _face(reference.batch_norm_backward, "norm")
+batch_norm_eval = _face(reference.batch_norm_eval, "norm")
+batch_norm_train = _face(reference.batch_norm_train, "norm")
+channel_sum = _face(reference.channel_sum, "channels")
+conv2d = _face(reference.conv2d, "conv", exact=True)
+conv2d_backward = _face(reference.conv2d_backward, "conv", exact=True)
+cross_entropy = _face(reference.cross_entropy, "loss")
+fake_quantize = _face(reference.fake_quantize, "fake_quantize")
+fake_quantize_backward = _face(reference.fake_quantize_backward, "fake_quantize")
+global_avg_pool = _face(reference.global_avg_pool, "pool")
+global_avg_pool_backward = _face(reference.global_avg_pool_backward, "pool")
+linear = _face(reference.linear, "linear")
+linear_backward = _face(reference.linear_backward, "linear")
+max_pool2d = _face(reference.max_pool2d, "pool")
+max_pool2d_backward = _face(reference.max_pool2d_backward, "pool")
+nested_round = _face(reference.nested_round, "fake_quantize")
+nested_round_backward = _face(reference.nested_round_backward, "fake_quantize")
+psgd_update = _face(reference.psgd_update, "update")
+relu = _face(reference.relu, "activation")
+relu_backward = _face(reference.relu_backward, "activation")
+soft_round_backward = _face(reference.soft_round_backward, "fake_quantize")
 
 __all__ = [
     "Part",

@@ -58,6 +58,17 @@ def lanes() -> int:
 LANES = lanes()
 
 
+def checked() -> bool:
+    """Whether every index in a compiled kernel is checked, by PSGD_REF_CHECK=1: slow, for tests."""
+    chosen = os.environ.get("PSGD_REF_CHECK", "0")
+    if chosen not in ("0", "1"):
+        raise ValueError(f"PSGD_REF_CHECK must be 0 or 1; got {chosen!r}")
+    return chosen == "1"
+
+
+CHECK = checked()
+
+
 def user_cache() -> Path:
     """The package's folder in the user's cache: PSGD_REF_CACHE, else psgd_ref in XDG_CACHE_HOME or ~/.cache.
 
@@ -88,7 +99,7 @@ def _fingerprint() -> str:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     cpu = config.CPU_NAME or llvm.get_host_cpu_name()
     versions = (np.__version__, numba.__version__, llvmlite.__version__, sys.version)
-    digest.update(repr((versions, cpu, sorted(cpu_features()), LANES)).encode())
+    digest.update(repr((versions, cpu, sorted(cpu_features()), LANES, CHECK)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -106,6 +117,7 @@ _WRITABLE = CACHE is not None and _writable(CACHE)
 
 
 _OPTIONS = {
+    "boundscheck": CHECK,
     "error_model": "numpy",
     "fastmath": {"contract"},
     "nogil": True,

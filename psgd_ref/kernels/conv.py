@@ -12,9 +12,10 @@ there (`plans.py`). Weights are packed in panels as wide as a tile, zeros fillin
 At stride 1 the gradient of the input is a forward convolution of dy with flipped, transposed weights. At
 stride s the pixels u ≡ a, v ≡ b (mod s) see every s-th row and column of W: s² small convolutions.
 
-What is NaN or infinite spoils every result that it meets at a pixel of the image. At the border's zeros it
-may: products with them are left out only where a whole line of them lies in the border. In the gradient of
-the input a weight meets more of them than in the oracle.
+What is NaN or infinite spoils every result that it meets at a pixel of the image, and some that it meets at
+the border's zeros only: products with them are left out only where a whole line of them lies in the border.
+The package's face therefore has results that are not finite worked out anew by the oracle, for which padding
+is absent.
 """
 
 from psgd_ref.core.arguments import Array

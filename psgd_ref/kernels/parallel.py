@@ -13,6 +13,8 @@ are they, on a laptop or where other programs run too.
 """
 
 import os
+import threading
+from contextlib import AbstractContextManager, nullcontext
 
 from numba import get_num_threads, prange
 from numba.np.ufunc.parallel import threading_layer
@@ -57,10 +59,15 @@ def for_each(count, work, body, arguments):
 
 
 class _Threads:
-    """Whether this process has started its threads, and whether it lost them in a fork."""
+    """Whether this process has started its threads, and whether it lost them in a fork.
+
+    turn : held by the Python thread whose kernel runs: `lock` where only one may run at a time
+    """
 
     started = False
     lost = False
+    lock = threading.RLock()
+    turn: AbstractContextManager[object] = nullcontext()
 
 
 def start_threads() -> None:
@@ -77,12 +84,30 @@ def start_threads() -> None:
         )
     if not _Threads.started:
         get_num_threads()
+        _take_turns()
         _Threads.started = True
+
+
+def launching() -> AbstractContextManager[object]:
+    """What to hold while a kernel runs, its threads started: any number of Python threads may call kernels.
+
+    OpenMP and TBB serve several callers at once. Numba's own threads, the layer "workqueue", serve one, and
+    would end the process if a second called: there it is a lock.
+    """
+    start_threads()
+    return _Threads.turn
+
+
+def _take_turns() -> None:
+    if threading_layer() == "workqueue":
+        _Threads.turn = _Threads.lock
 
 
 def _after_fork() -> None:
     try:
         _Threads.lost = threading_layer() == "omp"
+        _Threads.lock = threading.RLock()  # whoever held the old one is not in this process
+        _take_turns()
     except ValueError:  # no threads were started before the fork
         _Threads.lost = False
 

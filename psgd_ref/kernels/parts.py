@@ -47,14 +47,26 @@ class Parts:
 
     @classmethod
     def of(cls, parts: Sequence[Part]) -> "Parts":
-        """The parts, checked; ValueError for broken rows, an unknown refit, "volume" with one target."""
+        """The parts, checked: in order, without overlap.
+
+        Raises ValueError for others, for broken rows, an unknown refit, or "volume" with a single target.
+        """
+        end = 0
         for part in parts:
+            if not end <= part.start <= part.stop:
+                raise ValueError(f"parts must follow one another without overlap; got {part} behind {end}")
+            end = part.stop
             if part.channels < 1 or (part.stop - part.start) % part.channels:
                 raise ValueError(f"a part must be whole rows of its channels; got {part}")
             if part.strength == "volume" and part.levels == 0:
                 raise ValueError("strength 'volume' needs at least two targets; give a number instead")
             choice("refit", part.refit, REFITS)
         return cls(tuple(parts))
+
+    @cached_property
+    def end(self) -> int:
+        """How many numbers the vector has at least."""
+        return max((part.stop for part in self.parts), default=0)
 
     @cached_property
     def slots(self) -> int:

@@ -153,7 +153,7 @@ def _largest(x, source, step, y, winner, target, area, tile):
     top, bottom, left, right, line, channels, width = area
     for c in range(0, channels, tile_columns(tile)):
         count = channels - c
-        best, which = tile_full(tile, _LEAST), tile_full(tile, _number(0))
+        best, which = tile_full(tile, _LEAST), tile_full(tile, _number(top * width + left))
         for i in range(top, bottom):
             for j in range(left, right):
                 value = tile_load_part(tile, x, source + i * line + j * channels + c, step, count)

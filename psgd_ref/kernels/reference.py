@@ -1,8 +1,10 @@
 """The readable oracle of every kernel: plain NumPy, any float dtype, each function beside its formula.
 
 Arrays are NHWC, convolution weights HWIO. `stride`, `padding` and `size` are (height, width) pairs.
-Arguments are trusted here; `psgd_ref.nn.functional` is the checked public face.
+Arguments are trusted here: `checks.py` has looked at what comes through the package's face.
 """
+
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -28,9 +30,15 @@ def _windows(x: Array, size: Pair, stride: Pair) -> Array:
 
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
-    """y[n,h,w,o] = b[o] + Σ_{i,j,c} x[n, h·s+i−p, w·s+j−p, c] · w[i,j,c,o]."""
-    windows = _windows(_pad(x, padding), w.shape[:2], stride)
-    y = np.tensordot(windows, w, axes=([4, 5, 3], [0, 1, 2]))
+    """y[n,h,w,o] = b[o] + Σ_{i,j,c} x[n, h·s+i−p, w·s+j−p, c] · w[i,j,c,o], over the pixels that x has.
+
+    Padding is absent, not zero: 0 · NaN and 0 · ∞ would be NaN, and a border that nobody gave would decide
+    which results are spoiled.
+    """
+    size = [(x.shape[k + 1] + 2 * padding[k] - w.shape[k]) // stride[k] + 1 for k in (0, 1)]
+    y = np.zeros((x.shape[0], *size, w.shape[3]), np.result_type(x, w))
+    for i, j, results, pixels in _meetings(x.shape, w.shape, y.shape, stride, padding):
+        y[results] += x[pixels] @ w[i, j]
     return y if bias is None else y + bias
 
 
@@ -47,19 +55,29 @@ def conv2d_backward(
 
     into : an array in the shape of w to put dw in, a new one by default
     """
-    padded = _pad(x, padding)
-    windows = _windows(padded, w.shape[:2], stride)
-    dw = np.tensordot(windows, dy, axes=([0, 1, 2], [0, 1, 2])).transpose(1, 2, 0, 3)
-    if into is not None:
-        into[...] = dw
-        dw = into
-    if not need_dx:
-        return None, dw
-    dx = np.zeros_like(padded)
-    for i in range(w.shape[0]):
-        for j in range(w.shape[1]):
-            _window_slice(dx, i, j, dy.shape, stride)[...] += dy @ w[i, j].T
-    return _crop(dx, padding), dw
+    dw = np.zeros(w.shape, np.result_type(dy, x)) if into is None else into
+    dx = np.zeros(x.shape, np.result_type(dy, w)) if need_dx else None
+    for i, j, results, pixels in _meetings(x.shape, w.shape, dy.shape, stride, padding):
+        dw[i, j] = np.tensordot(x[pixels], dy[results], axes=([0, 1, 2], [0, 1, 2]))
+        if dx is not None:
+            dx[pixels] += dy[results] @ w[i, j].T
+    return dx, dw
+
+
+def _meetings(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], y_shape: tuple[int, ...], stride: Pair, padding: Pair
+) -> Iterator[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:
+    """For every element (i, j) of the window: the results where it meets the image, and at which pixels."""
+    for place in np.ndindex(w_shape[:2]):
+        results, pixels = [slice(None)], [slice(None)]
+        for k in (0, 1):
+            # Those h with 0 ≤ h·s + i − p < length.
+            first = place[k] - padding[k]
+            low = max(0, -(first // stride[k]))
+            high = max(low, min(y_shape[k + 1], (x_shape[k + 1] - 1 - first) // stride[k] + 1))
+            results.append(slice(low, high))
+            pixels.append(slice(low * stride[k] + first, high * stride[k] + first, stride[k]))
+        yield *place, tuple(results), tuple(pixels)
 
 
 def _window_slice(padded: Array, i: int, j: int, out_shape: tuple[int, ...], stride: Pair) -> Array:
@@ -183,11 +201,18 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 
 def max_pool2d(x: Array, size: Pair, stride: Pair, padding: Pair) -> tuple[Array, Indices]:
-    """Largest value of each window and which of its KH·KW elements it is (the first of equals)."""
-    windows = _windows(_pad(x, padding, -np.inf), size, stride)
-    flat = windows.reshape(*windows.shape[:4], -1)
+    """Largest value of each window and which of its KH·KW elements it is: the first of equals inside."""
+    flat = _flat_windows(_pad(x, padding, -np.inf), size, stride)
     winner = flat.argmax(axis=-1)
-    return np.take_along_axis(flat, winner[..., None], axis=-1)[..., 0], winner
+    largest = np.take_along_axis(flat, winner[..., None], axis=-1)[..., 0]
+    # Where all of the image is −∞, as the padding is, the padding does not win.
+    inside = _flat_windows(_pad(np.ones((1, *x.shape[1:3], 1)), padding), size, stride)
+    return largest, np.where(largest == -np.inf, inside.argmax(axis=-1), winner)
+
+
+def _flat_windows(x: Array, size: Pair, stride: Pair) -> Array:
+    windows = _windows(x, size, stride)
+    return windows.reshape(*windows.shape[:4], size[0] * size[1])
 
 
 def max_pool2d_backward(

@@ -31,12 +31,17 @@ closure over constants would do too, but misses Numba's cache.)
 The functions at the end serve `parallel.for_each`, which has its loop's body called by other threads: they
 make a body callable by its address alone, whatever its arguments are, and hand out its turns.
 
+With PSGD_REF_CHECK=1 every access to memory below first compares its place with the array's size, and an
+access outside, or an error in a loop's body, which runs where nobody could catch it, is counted in `FAULTS`.
+
 The multiply and the add carry LLVM's flag `contract`: the two may become one instruction that rounds
 once (fused multiply-add). The flag allows nothing else: NaN, infinity and the order of sums are kept.
 """
 
+import ctypes
 from typing import Any
 
+import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -44,6 +49,8 @@ from numba.core.compiler import compile_internal
 from numba.core.targetconfig import ConfigStack
 from numba.extending import intrinsic, models, register_model
 from numba.np.arrayobj import make_array
+
+from psgd_ref.kernels.compile import CHECK
 
 Shape = tuple[float, ...]
 
@@ -119,7 +126,7 @@ def tile_load_part(typing: Any, shape: Any, a: Any, offset: Any, rows: Any, colu
     tile = _tile_type(shape)
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        pointers = _pointers(context, b, tile, signature.args[1:4], args[1:4])
+        pointers = _pointers(context, b, tile, signature.args[1:4], args[1:4], args[4])
         with b.if_else(_whole(b, args[4], tile)) as (whole, part):
             with whole:
                 loaded, whole_end = _plain_loads(b, pointers), b.block
@@ -175,7 +182,7 @@ def tile_store_part(typing: Any, tile: Any, a: Any, offset: Any, rows: Any, colu
     """
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
-        pointers = _pointers(context, b, tile, signature.args[1:4], args[1:4])
+        pointers = _pointers(context, b, tile, signature.args[1:4], args[1:4], args[4])
         with b.if_else(_whole(b, args[4], tile)) as (whole, part):
             with whole:
                 _plain_stores(b, args[0], pointers)
@@ -202,11 +209,13 @@ def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, rows: Any, w: Any,
         result = args[0]
         x_start = _address(context, b, signature.args[1], args[1], args[2])
         w_start = _address(context, b, signature.args[4], args[4], args[5])
+        _check(context, b, signature.args[4], args[4], args[5], _INDEX(tile.vectors * tile.lanes))
         columns = [
             b.load(_vector_pointer(b, w_start, _INDEX(0), vector, tile), align=_FLOAT_BYTES)
             for vector in range(tile.vectors)
         ]
         for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
+            _check(context, b, signature.args[1], args[1], b.add(args[2], row_offset), _INDEX(1))
             factor = b.load(b.gep(x_start, [row_offset]), align=_FLOAT_BYTES)
             factor = _every_lane(b, factor, tile.lanes)
             for vector in range(tile.vectors):
@@ -317,6 +326,7 @@ def tile_add_to_doubles(typing: Any, tile: Any, sums: Any, offset: Any) -> Any:
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
         doubles = ir.VectorType(ir.DoubleType(), tile.lanes)
         start = _address(context, b, signature.args[1], args[1], args[2])
+        _check(context, b, signature.args[1], args[1], args[2], _INDEX(tile.vectors * tile.lanes))
         for vector in range(tile.vectors):
             place = b.bitcast(b.gep(start, [_INDEX(vector * tile.lanes)]), doubles.as_pointer())
             more = b.fpext(b.extract_value(args[0], vector), doubles)
@@ -328,6 +338,33 @@ def tile_add_to_doubles(typing: Any, tile: Any, sums: Any, offset: Any) -> Any:
 
 # Arrays promise the alignment of one float only: rows of a tile start anywhere.
 _FLOAT_BYTES = 4
+
+
+# How many accesses to memory were outside their arrays, or errors in bodies; compiled code knows it by name.
+FAULTS = ctypes.c_int64(0)
+llvm.add_symbol("psgd_ref_faults", ctypes.addressof(FAULTS))
+
+
+def raise_faults(name: str) -> None:
+    """Raise IndexError when a kernel of this name has just counted faults, and forget them."""
+    count, FAULTS.value = FAULTS.value, 0
+    if count:
+        raise IndexError(f"{name} read or wrote outside its arrays {count} times")
+
+
+def _count_fault(b: Any) -> None:
+    name = "psgd_ref_faults"
+    counter = b.module.globals.get(name) or ir.GlobalVariable(b.module, _INDEX, name)
+    b.atomic_rmw("add", counter, _INDEX(1), "monotonic")
+
+
+def _check(context: Any, b: Any, array_type: Any, array: Any, first: Any, count: Any) -> None:
+    """Count a fault unless `count` entries of a flat array from `first` on are in it; with PSGD_REF_CHECK."""
+    if CHECK:
+        size = make_array(array_type)(context, b, array).nitems
+        outside = b.or_(b.icmp_signed("<", first, _INDEX(0)), b.icmp_signed(">", b.add(first, count), size))
+        with b.if_then(b.and_(outside, b.icmp_signed(">", count, _INDEX(0)))):
+            _count_fault(b)
 
 
 def _address(context: Any, b: Any, array_type: Any, array: Any, offset: Any) -> Any:
@@ -354,10 +391,17 @@ def _vector_pointer(b: Any, start: Any, row_offset: Any, vector: int, tile: Tile
     return b.bitcast(b.gep(start, [offset]), ir.VectorType(_FLOAT, tile.lanes).as_pointer())
 
 
-def _pointers(context: Any, b: Any, tile: TileType, kinds: Any, args: Any) -> list[Any]:
-    """Pointers to the floats of every register, for an array, an offset in it and its rows."""
+def _pointers(context: Any, b: Any, tile: TileType, kinds: Any, args: Any, columns: Any = None) -> list[Any]:
+    """Pointers to the floats of every register, for an array, an offset in it and its rows.
+
+    columns : how many of every row are read or written, all by default
+    """
     start = _address(context, b, kinds[0], args[0], args[1])
     offsets = _row_offsets(context, b, kinds[2], args[2], tile)
+    whole = _INDEX(tile.vectors * tile.lanes)
+    for offset in offsets:
+        count = whole if columns is None else b.select(b.icmp_signed("<", columns, whole), columns, whole)
+        _check(context, b, kinds[0], args[0], b.add(args[1], offset), count)
     return [
         _vector_pointer(b, start, offset, vector, tile)
         for offset in offsets
@@ -439,7 +483,12 @@ def task_address(typing: Any, body: Any, arguments: Any) -> Any:
         index, worker, address = task.args
         tuple_pointer = inside.inttoptr(address, context.get_value_type(arguments).as_pointer())
         values = cgutils.unpack_tuple(inside, inside.load(tuple_pointer))
-        context.call_internal_no_propagate(inside, compiled.fndesc, turn, [index, worker, *values])
+        status, _ = context.call_internal_no_propagate(
+            inside, compiled.fndesc, turn, [index, worker, *values]
+        )
+        if CHECK:
+            with inside.if_then(status.is_error):
+                _count_fault(inside)
         inside.ret_void()
         return b.ptrtoint(task, _INDEX)
 

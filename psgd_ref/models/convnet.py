@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import whole_number
+from psgd_ref.core.arguments import whole_number, whole_numbers
 from psgd_ref.nn import BatchNorm, Conv2d, GlobalAvgPool, Layer, Linear, MaxPool2d, Model, Sequential
 
 
@@ -21,14 +21,15 @@ def convnet(
     channels : of the input images (N, H, W, channels), H and W ≥ 2
     widths   : channels of each convolution
     """
-    if len(widths) == 0:
+    sizes = whole_numbers("widths", widths, 1)
+    if not sizes:
         raise ValueError("widths must name at least one convolution; got none")
     layers: dict[str, Layer] = {}
     inputs = whole_number("channels", channels, 1)
-    for i, width in enumerate(widths, 1):
-        layers[f"conv{i}"] = Conv2d(inputs, whole_number("width", width, 1), 3, padding=1)
+    for i, width in enumerate(sizes, 1):
+        layers[f"conv{i}"] = Conv2d(inputs, width, 3, padding=1)
         layers[f"bn{i}"] = BatchNorm(width, relu=True)
-        if i == (len(widths) + 1) // 2 < len(widths):
+        if i == (len(sizes) + 1) // 2 < len(sizes):
             layers["pool"] = MaxPool2d(2)
         inputs = width
     layers["mean"] = GlobalAvgPool()

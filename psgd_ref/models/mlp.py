@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import whole_number
+from psgd_ref.core.arguments import whole_numbers
 from psgd_ref.nn import Flatten, Layer, Linear, Model, ReLU, Sequential
 
 
@@ -15,11 +15,12 @@ def mlp(widths: Sequence[int] = (64, 50, 20, 10), seed: int = 0, dtype: npt.DTyp
 
     Takes rows (N, widths[0]) or images with that many numbers. Raises ValueError for fewer than two widths.
     """
-    if len(widths) < 2:
-        raise ValueError(f"widths must name at least input and output; got {tuple(widths)}")
+    sizes = whole_numbers("widths", widths, 1)
+    if len(sizes) < 2:
+        raise ValueError(f"widths must name at least input and output; got {sizes}")
     layers: dict[str, Layer] = {"flatten": Flatten()}
-    for i, (inputs, outputs) in enumerate(pairwise(widths), 1):
+    for i, (inputs, outputs) in enumerate(pairwise(sizes), 1):
         if i > 1:
             layers[f"relu{i - 1}"] = ReLU()
-        layers[f"fc{i}"] = Linear(whole_number("width", inputs, 1), whole_number("width", outputs, 1))
+        layers[f"fc{i}"] = Linear(inputs, outputs)
     return Model(Sequential(layers), seed, dtype)

@@ -23,7 +23,7 @@ def vgg(
     depth : 11, 13, 16 or 19. A stage pools only while the images are taken to be 32×32: H and W must
     be multiples of 32. Raises ValueError for another depth.
     """
-    if depth not in STAGES:
+    if not isinstance(depth, int) or depth not in STAGES:
         raise ValueError(f"depth must be one of {', '.join(map(str, STAGES))}; got {depth!r}")
     layers: dict[str, Layer] = {}
     inputs = whole_number("channels", channels, 1)

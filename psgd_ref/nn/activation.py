@@ -1,7 +1,10 @@
 """Layers without parameters that act elementwise or only reshape."""
 
+import math
+
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
+from psgd_ref.kernels.checks import floats, shaped
 from psgd_ref.nn.layer import Cache, Layer
 
 
@@ -20,7 +23,10 @@ class Flatten(Layer):
     """(N, …) → (N, product of the rest)."""
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return x.reshape(x.shape[0], -1), x.shape if training else None
+        if floats("x", x).ndim == 0:
+            raise ValueError("x must have an axis that counts images; got one number")
+        return x.reshape(len(x), math.prod(x.shape[1:])), x.shape if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        shaped("dy", dy, (cache[0], math.prod(cache[1:])))
         return dy.reshape(cache)

@@ -3,9 +3,9 @@
 from typing import Any
 
 from psgd_ref import kernels
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, flag, whole_number
+from psgd_ref.kernels.checks import pair
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
-from psgd_ref.nn.shapes import channels, floats, pair, window_output
 from psgd_ref.nn.weighted import Weighted
 
 
@@ -24,13 +24,12 @@ class Conv2d(Weighted):
             pair("stride", stride, 1),
             pair("padding", padding, 0),
         )
+        inputs, outputs = whole_number("inputs", inputs, 1), whole_number("outputs", outputs, 1)
         shape = (*self.size, inputs, outputs)
         self.weight = Parameter(shape, "weight", he_normal(self.size[0] * self.size[1] * inputs))
-        self.bias = Parameter((outputs,), "bias", zeros) if bias else None
+        self.bias = Parameter((outputs,), "bias", zeros) if flag("bias", bias) else None
 
     def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        channels("input of a convolution", floats("input of a convolution", x, "NHWC"), self.weight.shape[2])
-        window_output(x, self.size, self.stride, self.padding)
         return kernels.conv2d(x, weight, bias, self.stride, self.padding)
 
     def product_backward(

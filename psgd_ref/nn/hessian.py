@@ -8,7 +8,7 @@ import numpy.typing as npt
 from psgd_ref.core.arguments import Array, choice, real_array, real_number
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.linearised import Views, linearise
-from psgd_ref.nn.model import Model
+from psgd_ref.nn.model import Model, check_model
 from psgd_ref.nn.parameters import named_parameters
 
 METHODS = ("exact", "differences")
@@ -76,6 +76,7 @@ def hessian_vector(
     Returns shape (n,) in the model's dtype. The model, its gradient and its running statistics stay as
     they are. Raises ValueError for a vector of another shape, or layers that "exact" does not know.
     """
+    check_model(model)
     if choice("method", method, METHODS) == "exact":
         return Hessian(model, images, labels, label_smoothing).product(vector)
     v = _direction(vector, model)

@@ -1,9 +1,8 @@
 """The fully connected layer."""
 
 from psgd_ref import kernels
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
-from psgd_ref.nn.shapes import channels, floats
 from psgd_ref.nn.weighted import Weighted
 
 
@@ -11,11 +10,11 @@ class Linear(Weighted):
     """y = x W + b; x (N, inputs), W (inputs, outputs), b (outputs,)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
+        inputs, outputs = whole_number("inputs", inputs, 1), whole_number("outputs", outputs, 1)
         self.weight = Parameter((inputs, outputs), "weight", he_normal(inputs))
         self.bias = Parameter((outputs,), "bias", zeros)
 
     def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        channels("input of a linear layer", floats("input of a linear layer", x, "NI"), self.weight.shape[0])
         return kernels.linear(x, weight, bias)
 
     def product_backward(

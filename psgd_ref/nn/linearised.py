@@ -170,7 +170,7 @@ class _MaxPool(_LinearMap):
 
     def forward_change(self, dx: Array, change: Views) -> Array:
         winner, _ = self.cache
-        (_, width), (down, right), (top, left) = self.layer.window(dx)
+        (_, width), (down, right), (top, left) = self.layer.window
         images, rows, columns, channels = np.indices(winner.shape, sparse=True)
         rows, columns = rows * down - top + winner // width, columns * right - left + winner % width
         return np.asarray(dx[images, rows, columns, channels])

@@ -28,13 +28,15 @@ class Model:
     mask: npt.NDArray[np.bool_] | None = None
 
     def __init__(self, net: Layer, seed: int = 0, dtype: Any = np.float32) -> None:
-        if np.dtype(dtype) not in (np.dtype(np.float32), np.dtype(np.float64)):
+        if not _is_float_dtype(dtype):
             raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
+        if not isinstance(net, Layer):
+            raise ValueError(f"net must be a layer, such as Sequential({{...}}); got {type(net).__name__}")
         self.net = net
         self.segments = lay_out(net)
         rng = np.random.default_rng(whole_number("seed", seed, 0))
         values = [parameter.initial(rng, parameter.shape).ravel() for _, parameter in named_parameters(net)]
-        self.bind(np.concatenate(values).astype(dtype))
+        self.bind(np.concatenate([np.zeros(0), *values]).astype(dtype))
 
     def bind(self, w: Array) -> None:
         """Make w the flat vector of this model, with a fresh gradient of zeros."""
@@ -55,7 +57,7 @@ class Model:
             kept[name].ravel() if name in kept else parameter.initial(rng, parameter.shape).ravel()
             for name, parameter in named_parameters(self.net)
         ]
-        self.bind(np.concatenate(values).astype(self.w.dtype))
+        self.bind(np.concatenate([np.zeros(0), *values]).astype(self.w.dtype))
         if self.mask is not None:
             self.mask = np.ones(self.w.size, bool)
             for part in self.segments:
@@ -132,12 +134,30 @@ class Model:
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             given = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
             raise ValueError(f"images must be a floating-point array; got {given}")
+        if x.ndim < 2:
+            raise ValueError(f"images must have the axes NHWC, or NI of rows; got shape {x.shape}")
         if x.shape[0] == 0:
             raise ValueError("images must not be empty; got a batch of 0")
         return np.ascontiguousarray(x, self.w.dtype)
 
 
+def _is_float_dtype(dtype: Any) -> bool:
+    try:
+        # Of None NumPy makes float64.
+        return dtype is not None and np.dtype(dtype) in (np.dtype(np.float32), np.dtype(np.float64))
+    except (TypeError, ValueError):
+        return False
+
+
+def check_model(value: Any) -> None:
+    """Raise ValueError unless `value` is a model."""
+    if not isinstance(value, Model):
+        raise ValueError(f"model must be a psgd_ref.nn.Model, such as resnet(20); got {type(value).__name__}")
+
+
 def check_mask(mask: npt.NDArray[Any], w: Array) -> None:
     """Raise ValueError unless the mask is booleans in the shape of w."""
+    if not isinstance(mask, np.ndarray):
+        raise ValueError(f"mask must be an array of booleans of shape {w.shape}; got {type(mask).__name__}")
     if mask.dtype != np.bool_ or mask.shape != w.shape:
         raise ValueError(f"mask must be booleans of shape {w.shape}; got {mask.dtype} of shape {mask.shape}")

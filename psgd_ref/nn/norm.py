@@ -3,11 +3,11 @@
 import numpy as np
 
 from psgd_ref import kernels
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, flag, whole_number
+from psgd_ref.kernels.checks import floats
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.parameters import Parameter, ones, zeros
 from psgd_ref.nn.remade import Remade
-from psgd_ref.nn.shapes import channels
 
 # Numbers from which an output is worth a second pass over the input in place of memory.
 _LARGE = 1 << 18
@@ -25,7 +25,8 @@ class BatchNorm(Layer):
     momentum = 0.1
 
     def __init__(self, features: int, relu: bool = False) -> None:
-        self.relu = relu
+        whole_number("features", features, 1)
+        self.relu = flag("relu", relu)
         self.weight = Parameter((features,), "norm", ones)
         self.bias = Parameter((features,), "norm", zeros)
         self.running_mean = np.zeros(features, np.float32)
@@ -38,9 +39,9 @@ class BatchNorm(Layer):
         return {"running_mean": self.running_mean, "running_var": self.running_var}
 
     def forward(self, x: Array, training: bool, residual: Array | None = None) -> tuple[Array, Cache]:
-        channels("input of a batch norm", x, self.weight.shape[0])
         gamma, beta = self.weight.value, self.bias.value
         if not training:
+            floats("x", x)
             mean, var = self.running_mean.astype(x.dtype), self.running_var.astype(x.dtype)
             return kernels.batch_norm_eval(x, gamma, beta, mean, var, self.eps, residual, self.relu), None
         running = self.running_mean, self.running_var, self.momentum

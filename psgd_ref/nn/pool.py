@@ -4,8 +4,8 @@ from typing import Any
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
+from psgd_ref.kernels.checks import Pair, pair, pool_padding
 from psgd_ref.nn.layer import Cache, Layer
-from psgd_ref.nn.shapes import floats, pair, pool_padding, window_output
 
 
 class _Pool(Layer):
@@ -17,8 +17,9 @@ class _Pool(Layer):
         self.padding = pair("padding", padding, 0)
         pool_padding(self.size, self.padding)
 
-    def window(self, x: Array) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-        window_output(floats("input of a pooling layer", x, "NHWC"), self.size, self.stride, self.padding)
+    @property
+    def window(self) -> tuple[Pair, Pair, Pair]:
+        """Size, stride and padding."""
         return self.size, self.stride, self.padding
 
 
@@ -26,29 +27,29 @@ class MaxPool2d(_Pool):
     """Largest value of each window."""
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        y, winner = kernels.max_pool2d(x, *self.window(x))
+        y, winner = kernels.max_pool2d(x, *self.window)
         return y, (winner, x.shape) if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         winner, shape = cache
-        return kernels.max_pool2d_backward(dy, winner, shape, self.size, self.stride, self.padding)
+        return kernels.max_pool2d_backward(dy, winner, shape, *self.window)
 
 
 class AvgPool2d(_Pool):
     """Mean of each window, padding counted as zeros."""
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return kernels.avg_pool2d(x, *self.window(x)), x.shape if training else None
+        return kernels.avg_pool2d(x, *self.window), x.shape if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        return kernels.avg_pool2d_backward(dy, cache, self.size, self.stride, self.padding)
+        return kernels.avg_pool2d_backward(dy, cache, *self.window)
 
 
 class GlobalAvgPool(Layer):
     """Mean over height and width: (N, H, W, C) → (N, C)."""
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return kernels.global_avg_pool(floats("input of a pooling layer", x, "NHWC")), x.shape
+        return kernels.global_avg_pool(x), x.shape
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         return kernels.global_avg_pool_backward(dy, cache)

@@ -17,10 +17,12 @@ from psgd_ref.compress import (
 )
 from psgd_ref.compress.post_training.activations import ranged
 from psgd_ref.core.arguments import Array, choice
-from psgd_ref.data.dataset import Dataset, Split
+from psgd_ref.data.dataset import Dataset, Split, check_data
+from psgd_ref.kernels.checks import floats, label_array
 from psgd_ref.nn import Model
+from psgd_ref.nn.finite import check_logits, check_numbers
 from psgd_ref.nn.functional import cross_entropy
-from psgd_ref.nn.shapes import label_array
+from psgd_ref.nn.model import check_model
 
 BATCH_SIZE = 500
 SPLITS = ("train", "validation", "test")
@@ -44,10 +46,16 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
     ------
     ValueError
         When there is no image.
+    NotFiniteError
+        When a weight, a statistic or a logit is not finite, since there is no accuracy out of NaN. Names
+        the first layer to blame. A ValueError, too.
     """
+    check_model(model)
+    check_numbers(model)
     count, right, loss = 0, 0, 0.0
     for images, labels in batches:
         logits = model.forward(images)
+        check_logits(model, images, logits)
         chosen = label_array(labels, len(logits), logits.shape[1])
         right += int((logits.argmax(axis=1) == chosen).sum())
         loss += cross_entropy(logits, chosen)[0] * len(logits)
@@ -58,7 +66,14 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
 
 
 def accuracy(model: Model, images: Array, labels: npt.NDArray[np.integer]) -> float:
-    """Fraction of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode."""
+    """Fraction of images (N, H, W, C) whose largest logit is their label, 0 … 1, in evaluation mode.
+
+    labels (N,) whole numbers. Raises ValueError for others, and as `score`.
+    """
+    check_model(model)
+    count = len(floats("images", images)) if np.ndim(images) else 0
+    if np.shape(labels) != (count,):
+        raise ValueError(f"labels must be {count} whole numbers, one an image; got shape {np.shape(labels)}")
     starts = range(0, len(images), BATCH_SIZE)
     return score(model, ((images[k : k + BATCH_SIZE], labels[k : k + BATCH_SIZE]) for k in starts))[1]
 
@@ -135,6 +150,8 @@ def evaluate(
     >>> list(pr.evaluate(model, pr.load("moons"), bits=[8, 4]))
     ['full', 'W8', 'W4']
     """
+    check_model(model)
+    check_data(data)
     choice("split", split, SPLITS)
     models = variants(model, bits, grid=grid, per_channel=per_channel, sparsities=sparsities, scope=scope)
     return accuracies(

@@ -12,6 +12,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.data.dataset import Dataset
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 from psgd_ref.training.divergence import DivergenceError
 from psgd_ref.training.optimizers.schedules import Schedule, constant
 from psgd_ref.training.recipe import Recipe
@@ -110,6 +111,7 @@ def fit_halp(
     DivergenceError
         When weights or the loss are not finite.
     """
+    check_model(model)
     whole_number("epochs", epochs, 1)
     recipe = Recipe() if recipe is None else recipe
     label_smoothing = recipe.label_smoothing

@@ -10,9 +10,11 @@ import numpy as np
 from tqdm import tqdm
 
 from psgd_ref.core.arguments import Array, whole_number
-from psgd_ref.data.dataset import Augmentation, Dataset
+from psgd_ref.data.dataset import Augmentation, Dataset, check_data
 from psgd_ref.nn import Model
-from psgd_ref.training.divergence import check_epoch, not_finite
+from psgd_ref.nn.finite import NotFiniteError
+from psgd_ref.nn.model import check_model
+from psgd_ref.training.divergence import DivergenceError, check_epoch, not_finite
 from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.objective import CrossEntropy, Objective
 from psgd_ref.training.optimizers.links.transforms import State
@@ -99,6 +101,10 @@ def fit(
     >>> [epoch.epoch for epoch in history]
     [1, 2, 3]
     """
+    check_model(model)
+    check_data(data)
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"optimizer must be one, such as SGD(0.1); got {type(optimizer).__name__}")
     whole_number("epochs", epochs, 1)
     recipe = Recipe(batch_size, label_smoothing, augment)
     progress = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
@@ -168,7 +174,10 @@ def _measure(model: Model, optimizer: Optimizer, data: Dataset, progress: Progre
     rate = (
         sum(rates[segment.name] * (segment.stop - segment.start) for segment in model.segments) / model.w.size
     )
-    loss, right = score(model, in_order(data, "validation"))
+    try:
+        loss, right = score(model, in_order(data, "validation"))
+    except NotFiniteError as error:
+        raise DivergenceError(f"training diverged in epoch {progress.epoch + 1}: {error}") from None
     return Epoch(progress.epoch + 1, rate, float(np.mean(progress.losses)), loss, right)
 
 

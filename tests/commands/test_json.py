@@ -114,7 +114,7 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """In place of minutes of work, what it leaves."""
-    from psgd_ref.experiments.benchmark import growth, speed
+    from psgd_ref.experiments.benchmark import compiling, growth, speed
     from psgd_ref.experiments.comparisons import tasks
     from psgd_ref.experiments.digits import search, study
     from psgd_ref.experiments.reproduction import gallery
@@ -132,6 +132,7 @@ def quick(monkeypatch):
 
     for module, name in ((study, "run"), (search, "search"), (speed, "run"), (growth, "run")):
         monkeypatch.setattr(module, name, result)
+    monkeypatch.setattr(compiling, "measure", lambda: {"kernels": {"relu": 1.0}, "cold": 2.0, "warm": 1.0})
     monkeypatch.setattr(study, "table", lambda rows: "no JSON")
     for module in (study, growth, tasks):
         monkeypatch.setattr(module, "save", lambda *args: {"picture": "x.png"})

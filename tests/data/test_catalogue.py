@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from psgd_ref.data import Split, check, data_folder, entries, load, load_digits, load_moons, load_signals
+from psgd_ref.data.arrays import channel_statistics
 from psgd_ref.data.catalogue import HALVED, image_shape
 from psgd_ref.data.signals import templates
 from psgd_ref.data.sources import SOURCES
-from psgd_ref.data.split import channel_statistics, hold_out
+from psgd_ref.data.split import hold_out
 from tests.data.archives import TRAIN, small_cifar, small_mnist
 
 
@@ -74,13 +75,13 @@ def test_hold_out_gives_every_training_image_to_one_part():
 def test_channel_statistics_are_those_of_numpy_and_never_divide_by_zero():
     images = np.random.default_rng(0).integers(0, 256, (2500, 3, 2, 2), dtype=np.uint8)
     images[..., 1] = 7
-    mean, deviation = channel_statistics(images)
+    mean, std = channel_statistics(images)
     assert mean == pytest.approx(images.mean((0, 1, 2)))
-    assert deviation == pytest.approx([images[..., 0].std(), 1])
+    assert std == pytest.approx([images[..., 0].std(), 1])
     digits = load_digits()
-    mean, deviation = channel_statistics(digits.train.images)
+    mean, std = channel_statistics(digits.train.images)
     assert np.array_equal(mean, digits.mean)
-    assert np.array_equal(deviation, digits.deviation)
+    assert np.array_equal(std, digits.std)
 
 
 @pytest.mark.parametrize("build", [load_moons, load_signals])

@@ -216,7 +216,7 @@ def test_damaged_idx_files_are_refused(tmp_path):
         (b"<html>", "not an IDX file"),
         (b"", "begins with nothing"),
         (gzip.compress(b"\0" * 40), "not an IDX file"),
-        (short, rf"mnist has {TRAIN} train images"),
+        (short, rf"as many images as labels; got {TRAIN - 1} and {TRAIN}"),
     ]:
         write(tmp_path, files | {name: damaged})
         with pytest.raises(ValueError, match=message):

@@ -225,3 +225,24 @@ def test_pytorch_gives_the_same_logits():
     with torch.no_grad():
         theirs = net.eval()(torch.from_numpy(x.transpose(0, 3, 1, 2).copy())).numpy()
     assert np.allclose(model.forward(x), theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("bn1.running_var", -1e-3, "bn1.running_var: holds a negative variance, -0.001"),
+        ("conv1.weight", 1e39, "conv1.weight: holds numbers beyond the range of float32, 1e.39 among them"),
+        ("conv1.weight", np.nan, "conv1.weight: holds NaN or infinity"),
+    ],
+)
+def test_what_is_not_finite_in_the_models_dtype_is_refused(name, value, problem):
+    model = convnet()
+    before = model.w.copy()
+    tensors = {key: tensor.astype(np.float64) for key, tensor in state_dict(model).items()}
+    tensors[name].flat[0] = value
+    with pytest.raises(ValueError, match=problem):
+        load_state_dict(model, tensors)
+    assert np.array_equal(model.w, before)
+    wide = convnet(dtype=np.float64)
+    if value == 1e39:
+        load_state_dict(wide, tensors)

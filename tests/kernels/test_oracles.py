@@ -1,4 +1,4 @@
-"""Every compiled kernel gives what its oracle gives in float64, and lets NaN and ±inf through."""
+"""Every compiled kernel gives what its oracle gives in float64; for NaN and ∞ see `test_not_finite.py`."""
 
 import numpy as np
 import pytest
@@ -143,6 +143,7 @@ def test_variance_of_values_far_from_zero():
 @given(windows(), CHANNELS, st.integers(1, 4), SEEDS)
 def test_pooling(window, channels, images, seed):
     image, size, stride, padding = window
+    assume(padding[0] < size[0] and padding[1] < size[1])
     rng = np.random.default_rng(seed)
     x = draw(rng, images, *image, channels).round(1)  # equal values occur
     y, winner = agree("max_pool2d", x, size, stride, padding)
@@ -213,79 +214,6 @@ def test_cross_entropy_of_logits_that_are_not_finite(value):
     np.testing.assert_array_equal(np.isfinite(gradient), np.isfinite(oracle))
     assert np.isnan(loss)
     assert np.isnan(expected)
-
-
-NAN, INF = np.float32(np.nan), np.float32(np.inf)
-
-
-def meetings(name, args):
-    """Which results of a function, linear in each array, have a term with a value that is not finite."""
-
-    def counts(i, values):
-        ones = [np.ones_like(a) if isinstance(a, np.ndarray) else a for a in args]
-        results = getattr(reference, name)(*ones[:i], values, *ones[i + 1 :])
-        return results if isinstance(results, tuple) else (results,)
-
-    found = []
-    for i, a in enumerate(args):
-        if isinstance(a, np.ndarray):
-            bad = (~np.isfinite(a)).astype(a.dtype)
-            # A result that does not depend on this array is the same both times.
-            found.append([one > other for one, other in zip(counts(i, bad), counts(i, 0 * bad), strict=True)])
-    return [np.any(terms, axis=0) for terms in zip(*found, strict=True)]
-
-
-@pytest.mark.parametrize("value", [NAN, INF, -INF])
-@pytest.mark.parametrize("place", [0, 100, -1])
-def test_values_that_are_not_finite_come_through(value, place):
-    """One NaN or infinity in an input makes the same results not finite as in the oracle.
-
-    In a convolution it must spoil what it meets at a pixel of the image. Beyond it may meet the border's
-    zeros, which the oracle multiplies too; of the input's gradient a weight may spoil even more.
-    """
-    rng = np.random.default_rng(3)
-    x, w, dy = (
-        rng.standard_normal((3, 5, 6, 9)),
-        rng.standard_normal((3, 3, 9, 7)),
-        rng.standard_normal((3, 5, 6, 7)),
-    )
-    x, w, dy = (a.astype(np.float32) for a in (x, w, dy))
-    rows, matrix, drows = (
-        x.reshape(-1, 9),
-        w.reshape(-1, 9).T.copy(),
-        rng.standard_normal((90, 63)).astype("f"),
-    )
-    ones, step, border = np.ones(9, "f"), (1, 1), (1, 1)
-    for bad in (x, w, dy, rows, drows):
-        spoiled = bad.copy()
-        spoiled.flat[place] = value
-
-        def put(a, bad=bad, spoiled=spoiled):
-            return spoiled if a is bad else a
-
-        calls = {
-            "conv2d": (put(x), put(w), None, step, border),
-            "conv2d_backward": (put(dy), put(x), put(w), step, border),
-            "linear": (put(rows), matrix, None),
-            "linear_backward": (put(drows), put(rows), matrix),
-            "batch_norm_train": (put(x), ones, ones, ones.copy(), ones.copy(), 0.1, 1e-5, None, True),
-            "batch_norm_eval": (put(x), ones, ones, ones, ones, 1e-5, None, True),
-            "batch_norm_backward": (x, x, put(x), ones, ones, ones, 1e-5, True),
-            "channel_sum": (put(dy),),
-            "relu": (put(x),),
-            "relu_backward": (x, put(x)),
-            "max_pool2d": (put(x), (2, 2), step, border),
-            "avg_pool2d": (put(x), (2, 2), step, border),
-            "global_avg_pool": (put(x),),
-        }
-        for name, args in calls.items():
-            with np.errstate(invalid="ignore"):
-                result, oracle = getattr(kernels, name)(*args), getattr(reference, name)(*args)
-            result, oracle = (r if isinstance(r, tuple) else (r,) for r in (result, oracle))
-            met = meetings(name, args) if name.startswith("conv2d") else [~np.isfinite(o) for o in oracle]
-            for one, other, must in zip(result, oracle, met, strict=True):
-                assert not (np.isfinite(one) & must).any(), name
-                assert bad is w or not (~np.isfinite(one) & np.isfinite(other)).any(), name
 
 
 def test_float64_arguments_go_to_the_oracles():

@@ -293,7 +293,7 @@ def test_without_a_home_one_line_names_the_variable_and_no_folder_is_made(tmp_pa
     assert "say with PSGD_REF_CACHE where to keep files" in done.stderr
     ask = """
 from psgd_ref.data import data_folder
-from psgd_ref.experiments.reproduction.store import default_folder
+from psgd_ref.experiments.store.arrays import default_folder
 for ask in (data_folder, default_folder):
     try:
         print(ask())

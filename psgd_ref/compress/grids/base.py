@@ -8,7 +8,8 @@ from typing import Any, Protocol, cast
 import numpy.typing as npt
 
 from psgd_ref.core import Targets, UniformGrid
-from psgd_ref.core.arguments import Array, real_number, whole_number
+from psgd_ref.core.arguments import Array, flag, real_number, whole_number
+from psgd_ref.core.targets import target_set
 from psgd_ref.kernels.parts import SMALLEST_STEP
 
 # How much a new value counts in a moving average of a range or of its Δ, as in the official code.
@@ -50,6 +51,7 @@ class UniformRule:
 
     def __post_init__(self) -> None:
         whole_number("bits", self.bits, 2, 16)
+        flag("per_channel", self.per_channel)
 
     @property
     def levels(self) -> int:
@@ -94,6 +96,9 @@ class FixedTargets:
     targets: Targets
     bits: None = None
     per_channel: bool = False
+
+    def __post_init__(self) -> None:
+        target_set(self.targets)
 
     def fit(self, w: npt.ArrayLike) -> Targets:
         """The fixed targets, whatever the values."""

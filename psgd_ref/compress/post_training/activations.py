@@ -15,9 +15,11 @@ from psgd_ref.compress.post_training.moments import input_signals
 from psgd_ref.compress.selection import layer_bits
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number, whole_number
+from psgd_ref.kernels.checks import floats, shaped
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 
 BATCH_SIZE, SAMPLE = 128, 2**14
 
@@ -54,6 +56,7 @@ class UnsignedRounding(Layer):
         return y, (x >= 0) & (x <= self.top) if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        shaped("dy", dy, cache.shape)
         return np.asarray(dy * cache)
 
 
@@ -64,9 +67,10 @@ class NearestTarget(Layer):
         self.targets = targets
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        return self.targets.nearest(x), None
+        return self.targets.nearest(floats("x", x)), x.shape if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        shaped("dy", dy, cache)
         return dy
 
 
@@ -136,6 +140,7 @@ def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dic
     ValueError
         For other values, and for an input that is negative somewhere: behind a ReLU none is.
     """
+    check_model(model)
     end = RANGES[choice("rule", rule, tuple(RANGES))]
     widths = input_bits(model, bits)
     observed = unsigned_inputs(model, images, widths)
@@ -173,6 +178,7 @@ def from_batch_norms(model: Model, bits: int, stds: float = 6.0) -> dict[str, Un
     ------
     Nagel et al. 2019 (DFQ); the official PSGD code, which leaves out the sums and |·|.
     """
+    check_model(model)
     n, signals = real_number("stds", stds), input_signals(model)
     found: dict[str, UnsignedRounding] = {}
     for name, width in input_bits(model, bits).items():
@@ -197,6 +203,7 @@ def insert_input_quantizers(model: Model, quantizers: Mapping[str, Layer]) -> No
     ValueError
         For a name that is no layer with a weight.
     """
+    check_model(model)
     layers = {each.name: each.layer for each in weight_layers(model)}
     unknown = sorted(set(quantizers) - set(layers))
     if unknown:

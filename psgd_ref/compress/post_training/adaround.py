@@ -14,6 +14,7 @@ from psgd_ref.compress.post_training.tensor import QuantizedTensor
 from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.weighted import Weighted
 
 # The stretched sigmoid's ends, so that 0 and 1 are reached, and the penalty's exponent at start and end.
@@ -86,6 +87,7 @@ def adaround(
     Source: Nagel, Amjad, van Baalen, Louizos, Blankevoort 2020. Biases are rounded to nearest, a ReLU
     behind the layer is left out of the error.
     """
+    check_model(model)
     if len(images) == 0:
         raise ValueError("images must not be empty; AdaRound needs at least one")
     if model.mask is not None:

@@ -2,6 +2,7 @@
 
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn import BatchNorm, Model
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import named_layers
 
 
@@ -16,6 +17,7 @@ def reestimate_batch_norm(model: Model, images: Array, batch_size: int = 500) ->
     images
         (N, H, W, C) as the model takes them, N ≥ 1; no labels are needed.
     """
+    check_model(model)
     norms = [layer for _, layer in named_layers(model.net) if isinstance(layer, BatchNorm)]
     if not norms:
         return

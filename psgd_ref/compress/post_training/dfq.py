@@ -11,6 +11,7 @@ from psgd_ref.compress.post_training.folding import fold_batch_norms
 from psgd_ref.compress.post_training.quantize import QuantizedModel
 from psgd_ref.compress.selection import assign
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 
 def dfq(
@@ -36,6 +37,7 @@ def dfq(
     ------
     Nagel et al. 2019; its sums over residual blocks are ours.
     """
+    check_model(model)
     ready = fold_batch_norms(model)
     equalize(ready)
     absorb_biases(ready)

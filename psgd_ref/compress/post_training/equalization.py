@@ -8,6 +8,7 @@ import numpy as np
 from psgd_ref.compress.graph import WeightLayer, weight_layers
 from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 # Sweeps end when no channel would be scaled by more than this fraction.
 TOLERANCE = 1e-3
@@ -27,6 +28,7 @@ def equalize(model: Model, sweeps: int = 100) -> None:
     sweeps
         Over all pairs of layers, at most.
     """
+    check_model(model)
     pairs = [(each.previous, each) for each in weight_layers(model) if each.previous is not None]
     for _ in range(whole_number("sweeps", sweeps, 1)):
         largest = 0.0
@@ -83,6 +85,7 @@ def absorb_biases(model: Model, stds: float = 3.0) -> None:
     stds
         n ≥ 0.
     """
+    check_model(model)
     n = real_number("stds", stds)
     for each in weight_layers(model):
         first = each.previous

@@ -4,6 +4,7 @@ import numpy as np
 
 from psgd_ref.compress.graph import weight_layers
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import Parameter, zeros
 
 # Small beside any γ² that matters, and more than nothing for the channels whose γ is 0.
@@ -24,6 +25,7 @@ def fold_batch_norms(model: Model) -> Model:
     ------
     Jacob et al. 2018; the memory is ours.
     """
+    check_model(model)
     copied = Model.copy(model)
     foldable = [each for each in weight_layers(copied) if each.norm is not None]
     for each in foldable:

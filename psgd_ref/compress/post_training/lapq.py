@@ -23,6 +23,7 @@ from psgd_ref.compress.selection import assign
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.functional import cross_entropy
+from psgd_ref.nn.model import check_model
 
 POWERS = tuple(np.linspace(2, 4, 10))
 # The search moves each clip between these multiples of its start, and to this accuracy.
@@ -96,6 +97,7 @@ def lapq(
     ValueError
         For other values and for no images.
     """
+    check_model(model)
     if len(images) == 0:
         raise ValueError("images must not be empty; LAPQ needs some to calibrate on")
     problem = _Problem(model, images, labels, bits, activation_bits, correction)

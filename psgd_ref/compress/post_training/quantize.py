@@ -12,6 +12,7 @@ from psgd_ref.compress.post_training.tensor import QuantizedTensor, correct_chan
 from psgd_ref.compress.selection import assign, layer_name, outer_layers
 from psgd_ref.core.arguments import choice
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 Assignment = Mapping[str, Grid | Sequence[Grid]]
 CORRECTIONS = ("none", "mean", "mean and std")
@@ -108,6 +109,7 @@ def quantize(
     >>> int(abs(quantized.quantized["fc1.weight"].codes).max())
     7
     """
+    check_model(model)
     return QuantizedModel(model, grid(bits, per_channel), correction)
 
 
@@ -118,6 +120,7 @@ def relative_error(model: Model, quantized: QuantizedModel) -> float:
     first; 1 means that training left no mark. First and last layer are left out, so that all widths
     compare the same weights.
     """
+    check_model(model)
     ratios, plain = [], remove_parametrizations(model)
     for name, tensor in quantized.quantized.items():
         segment = plain.segment(name)

@@ -9,6 +9,7 @@ from psgd_ref.compress.post_training.quantize import QuantizedModel
 from psgd_ref.compress.post_training.tensor import QuantizedTensor
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def layer_reports(model: Model, quantized: QuantizedModel) -> list[LayerReport]:
 
 def report(model: Model, quantized: QuantizedModel) -> str:
     """`layer_reports` as a Markdown table, and under it how to get the weights back from the integers."""
+    check_model(model)
     heads = [
         "parameter",
         "shape",

@@ -8,8 +8,10 @@ import numpy as np
 from psgd_ref.compress import hard_concrete
 from psgd_ref.compress.parametrization import Parametrization, register_parametrization, weighted
 from psgd_ref.core.arguments import Array, real_number, whole_number
+from psgd_ref.kernels.checks import shaped
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import Parameter, zeros
 
 # Seeds of the layers of one model; far apart for different models.
@@ -45,10 +47,12 @@ class Gates(Parametrization):
 
     def start(self, w: Array) -> Array:
         """w/z with the noise-free z of the first logits, which it sets."""
+        shaped("w", w, self.logits.shape)
         self.logits.value[...] = self.first
         return np.asarray(w / hard_concrete.median(self.logits.value))
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        shaped("x", x, self.logits.shape)
         if not training:
             return x * hard_concrete.median(self.logits.value), None
         u = hard_concrete.uniform(self.seed, int(self.draws), x.shape)
@@ -58,6 +62,7 @@ class Gates(Parametrization):
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         x, z, slope = cache
+        shaped("dy", dy, z.shape)
         self.logits.grad[...] = dy * x * slope
         return np.asarray(dy * z)
 
@@ -83,6 +88,7 @@ def gated(model: Model, dropped: float = 0.5, seed: int = 0) -> Model:
     Louizos, Welling, Kingma 2018, with a gate for each weight instead of each input or filter, as in its
     use for unstructured pruning.
     """
+    check_model(model)
     seeds = count(SPACING * whole_number("seed", seed, 0))
     return register_parametrization(model, lambda shape: Gates(shape, dropped, next(seeds)))
 

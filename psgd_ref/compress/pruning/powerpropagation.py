@@ -4,8 +4,10 @@ import numpy as np
 
 from psgd_ref.compress.parametrization import Parametrization, register_parametrization
 from psgd_ref.core.arguments import Array
+from psgd_ref.kernels.checks import floats, shaped
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 
 LARGEST_ALPHA = 5
 
@@ -28,13 +30,14 @@ class Powerpropagation(Parametrization):
 
     def start(self, w: Array) -> Array:
         """sign(w) |w|^(1/α)."""
-        return np.asarray(np.copysign(np.abs(w) ** (1 / self.alpha), w))
+        return np.asarray(np.copysign(np.abs(floats("w", w)) ** (1 / self.alpha), w))
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        power = np.abs(x) ** (self.alpha - 1)
+        power = np.abs(floats("x", x)) ** (self.alpha - 1)
         return x * power, power if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        shaped("dy", dy, cache.shape)
         return np.asarray(self.alpha * cache * dy)
 
 
@@ -53,4 +56,5 @@ def powerpropagation(model: Model, alpha: float) -> Model:
     ------
     Schwarz et al. 2021.
     """
+    check_model(model)
     return register_parametrization(model, lambda shape: Powerpropagation(alpha))

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from psgd_ref.compress.selection import prunable
 from psgd_ref.core.arguments import Array, choice, real_number
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 SCOPES = ("global", "layer")
 
@@ -41,6 +42,7 @@ def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
     >>> int((~sparse.mask).sum())
     9
     """
+    check_model(model)
     pruned = model.copy()
     pruned.set_mask(keep_largest(pruned, np.abs(pruned.w), sparsity, scope))
     return pruned

@@ -7,6 +7,7 @@ import numpy as np
 from psgd_ref.compress.pruning.prune import keep_largest, weight_indices
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 
 def snip(model: Model, images: Array, labels: Any, sparsity: float) -> Model:
@@ -32,6 +33,7 @@ def snip(model: Model, images: Array, labels: Any, sparsity: float) -> Model:
     ------
     Lee, Ajanthan, Torr 2019.
     """
+    check_model(model)
     pruned = model.copy()
     pruned.set_mask(keep_largest(pruned, saliency(model, images, labels), sparsity))
     return pruned

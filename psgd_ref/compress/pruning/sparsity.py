@@ -6,6 +6,7 @@ import numpy as np
 
 from psgd_ref.compress.selection import prunable
 from psgd_ref.nn import Model
+from psgd_ref.nn.model import check_model
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,13 @@ def layer_sparsities(model: Model) -> list[LayerSparsity]:
 
 def sparsity(model: Model) -> float:
     """Fraction of all weights (no biases, no batch norms) that are 0, 0 … 1."""
+    check_model(model)
     return layer_sparsities(model)[-1].sparsity
 
 
 def sparsity_report(model: Model) -> str:
     """`layer_sparsities` as a Markdown table."""
+    check_model(model)
     lines = ["| parameter | weights | pruned | zeros | sparsity |", "|---|---:|---:|---:|---:|"]
     for layer in layer_sparsities(model):
         counts = f"{layer.weights:,} | {layer.pruned:,} | {layer.zeros:,}"

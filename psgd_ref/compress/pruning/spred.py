@@ -4,8 +4,10 @@ import numpy as np
 
 from psgd_ref.compress.parametrization import Parametrization, register_parametrization
 from psgd_ref.core.arguments import Array, choice
+from psgd_ref.kernels.checks import shaped
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import Parameter, ones
 
 STARTS = ("balanced", "one")
@@ -30,6 +32,7 @@ class Product(Parametrization):
 
     def start(self, w: Array) -> Array:
         """w/m, with m set as `start` says."""
+        shaped("w", w, self.factor.shape)
         if not self.balanced:
             self.factor.value[...] = 1
             return w
@@ -37,9 +40,11 @@ class Product(Parametrization):
         return np.copysign(self.factor.value, w)
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+        shaped("x", x, self.factor.shape)
         return x * self.factor.value, x if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+        shaped("dy", dy, self.factor.shape)
         self.factor.grad[...] = dy * cache
         return np.asarray(dy * self.factor.value)
 
@@ -62,4 +67,5 @@ def spred(model: Model, start: str = "balanced") -> Model:
     ------
     Ziyin and Wang 2023 (starts: ours).
     """
+    check_model(model)
     return register_parametrization(model, lambda shape: Product(shape, start))

@@ -9,10 +9,12 @@ from psgd_ref import kernels
 from psgd_ref.compress import hard_concrete
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer, fake_quantizers, gradient_scale
-from psgd_ref.core.arguments import Array, choice, real_number
+from psgd_ref.core.arguments import Array, choice, real_array, real_number
+from psgd_ref.kernels.checks import channels, floats, rows, shaped
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
+from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import Parameter, filled
 
 WIDTHS = (2, 4, 8, 16)
@@ -48,7 +50,7 @@ class BayesianBits(FakeQuantizer):
     """
 
     def __init__(self, bits: int, reach: float, signed: bool = True, channels: int = 0) -> None:
-        if bits not in WIDTHS:
+        if not isinstance(bits, int) or bits not in WIDTHS:
             raise ValueError(f"bits must be one of {', '.join(map(str, WIDTHS))}; got {bits!r}")
         self.bits, self.signed, self.channels = bits, signed, channels
         self.widths = WIDTHS[: WIDTHS.index(bits) + 1]
@@ -60,6 +62,9 @@ class BayesianBits(FakeQuantizer):
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:
         """[−max|w|, max|w|]."""
+        w = real_array("w", w)
+        if w.ndim == 0:
+            raise ValueError("w must have an axis that counts channels; got one number")
         reach = max(float(np.abs(w).max(initial=0.0)), SMALLEST_STEP)
         return cls(bits, reach, channels=w.shape[-1])
 
@@ -89,13 +94,16 @@ class BayesianBits(FakeQuantizer):
         )  # type: ignore[return-value]
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        (z, dz), (prune, dprune) = self._draw(x, training)
+        if self.channels and rows("x", x) != self.channels:
+            channels("x", x, self.channels)
+        (z, dz), (prune, dprune) = self._draw(floats("x", x), training)
         inner = kernels.nested_round(x, *self.ends, z)
         y = inner * prune if self.channels else inner
         return y, (x, inner, z, dz, prune, dprune) if training else None
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         x, inner, z, dz, prune, dprune = cache
+        shaped("dy", dy, x.shape)
         through = dy
         if self.channels:
             through = dy * prune
@@ -127,7 +135,7 @@ class BayesianBits(FakeQuantizer):
 def nested_rounding(w: Array, low: float, high: float, bits: int) -> Array:
     """The sum with every gate open, clipped to the range: plain rounding to `bits` bits, claim H2."""
     choice("bits", str(bits), tuple(map(str, WIDTHS)))
-    return kernels.nested_round(np.asarray(w, np.float64), low, high, np.ones(WIDTHS.index(bits)))
+    return kernels.nested_round(real_array("w", w).astype(np.float64), low, high, np.ones(WIDTHS.index(bits)))
 
 
 @dataclass(frozen=True)
@@ -176,6 +184,7 @@ def _add_cost(quantizer: BayesianBits, strength: float) -> float:
 
 def fix_gates(model: Model) -> None:
     """End of the first phase: every gate is open or shut from now on, in training too. Modifies the model."""
+    check_model(model)
     for _, quantizer in fake_quantizers(model):
         if isinstance(quantizer, BayesianBits):
             quantizer.fixed = True
@@ -183,6 +192,7 @@ def fix_gates(model: Model) -> None:
 
 def chosen_bits(model: Model) -> dict[str, tuple[int, float]]:
     """Bits and the fraction of channels kept (0 … 1), by layer name and what is quantized."""
+    check_model(model)
     found = {}
     for each, quantizer in fake_quantizers(model):
         if isinstance(quantizer, BayesianBits):

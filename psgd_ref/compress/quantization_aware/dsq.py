@@ -8,7 +8,7 @@ from psgd_ref import kernels
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import code_range, gradient_scale
 from psgd_ref.compress.quantization_aware.learned_range import LearnedRange
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, finite_number, real_array
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.parameters import Parameter, filled
@@ -36,14 +36,14 @@ class DSQ(LearnedRange):
         self, bits: int, lower: float, upper: float, batched: bool = False, alpha: float = ALPHA
     ) -> None:
         super().__init__(bits, lower, upper, batched)
-        if not LEAST_ALPHA <= alpha <= LARGEST_ALPHA:
+        if not LEAST_ALPHA <= finite_number("alpha", alpha) <= LARGEST_ALPHA:
             raise ValueError(f"alpha must lie in [{LEAST_ALPHA}, {LARGEST_ALPHA}]; got {alpha!r}")
         self.alpha = Parameter((), "quantizer", filled(alpha))
 
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:
         """[−max|w|, max|w|]."""
-        reach = max(float(np.abs(w).max(initial=0.0)), SMALLEST_STEP)
+        reach = max(float(np.abs(real_array("w", w)).max(initial=0.0)), SMALLEST_STEP)
         return cls(bits, -reach, reach)
 
     @classmethod
@@ -66,6 +66,11 @@ class DSQ(LearnedRange):
 def soft_round(x: Array, lower: float, upper: float, bits: int, alpha: float) -> Array:
     """Q_S, the staircase whose gradient `DSQ` uses; any shape, in the dtype of x."""
     _, cells = code_range(bits, False)
+    x = real_array("x", x)
+    if not finite_number("lower", lower) < finite_number("upper", upper):
+        raise ValueError(f"a range needs lower < upper; got {lower!r} and {upper!r}")
+    if not 0 < finite_number("alpha", alpha) < 1:
+        raise ValueError(f"alpha must be a number in (0, 1); got {alpha!r}")
     step = (upper - lower) / cells
     t = np.clip((x - lower) / step, 0, cells)
     cell = np.minimum(np.floor(t), cells - 1)

@@ -8,7 +8,7 @@ from psgd_ref import kernels
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import gradient_scale
 from psgd_ref.compress.quantization_aware.learned_range import LearnedRange
-from psgd_ref.core.arguments import Array, real_number
+from psgd_ref.core.arguments import Array, real_array, real_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.layer import Cache
 
@@ -41,7 +41,8 @@ class EWGS(LearnedRange):
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:
         """[−3σ, 3σ], σ the standard deviation of w (from memory of the official code)."""
-        reach = max(3 * float(w.std()), SMALLEST_STEP)
+        w = real_array("w", w)
+        reach = max(3 * float(w.std()) if w.size else 0.0, SMALLEST_STEP)
         return cls(bits, -reach, reach)
 
     @classmethod

@@ -10,6 +10,7 @@ from psgd_ref.compress.post_training.activations import Inputs, input_bits, obse
 from psgd_ref.compress.selection import layer_bits
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn import Layer, Model
+from psgd_ref.nn.model import check_model
 
 # More quantizers than a model has.
 MANY = 2**20
@@ -76,6 +77,7 @@ def insert_fake_quantizers(
     ValueError
         For other values, and for activations without images.
     """
+    check_model(model)
     if activations is not None and images is None:
         raise ValueError("quantizers of activations need images to start from; got none")
     remove_fake_quantizers(model)
@@ -99,6 +101,7 @@ def insert_fake_quantizers(
 
 def remove_fake_quantizers(model: Model) -> None:
     """Remove every quantizer that a layer holds: what stays are the latent weights. Modifies the model."""
+    check_model(model)
     for each in weight_layers(model):
         each.layer.weight_quantizer = each.layer.input_quantizer = None
     model.lay_out_again()

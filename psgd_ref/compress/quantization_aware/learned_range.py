@@ -1,10 +1,8 @@
 """What EWGS and DSQ share: 2^b levels between two learned ends."""
 
-import numpy as np
-
 from psgd_ref import kernels
 from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer, code_range
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, finite_number, flag
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.parameters import Parameter, filled
@@ -24,9 +22,9 @@ class LearnedRange(FakeQuantizer):
 
     def __init__(self, bits: int, lower: float, upper: float, batched: bool = False) -> None:
         _, self.cells = code_range(bits, False)
-        if not (np.isfinite(lower) and np.isfinite(upper) and lower < upper):
+        if not _end("lower", lower) < _end("upper", upper):
             raise ValueError(f"a range needs finite ends, lower < upper; got {lower} and {upper}")
-        self.bits, self.batched = bits, batched
+        self.bits, self.batched = bits, flag("batched", batched)
         self.lower = Parameter((), "quantizer", filled(lower))
         self.upper = Parameter((), "quantizer", filled(upper))
 
@@ -47,3 +45,7 @@ class LearnedRange(FakeQuantizer):
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         y = kernels.fake_quantize(x, *self.grid, 0, self.cells)
         return y, x if training else None
+
+
+def _end(name: str, value: float) -> float:
+    return finite_number(name, value, "finite, and lower < upper")

@@ -7,7 +7,7 @@ import numpy as np
 from psgd_ref import kernels
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer, code_range, gradient_scale
-from psgd_ref.core.arguments import Array, real_number
+from psgd_ref.core.arguments import Array, flag, real_array, real_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.parameters import Parameter, filled
@@ -42,8 +42,8 @@ class LSQ(FakeQuantizer):
     offset: Parameter | None = None
 
     def __init__(self, bits: int, step: float, signed: bool = True, batched: bool = False) -> None:
-        self.low, self.high = code_range(bits, signed)
-        self.bits, self.batched = bits, batched
+        self.low, self.high = code_range(bits, flag("signed", signed))
+        self.bits, self.batched = bits, flag("batched", batched)
         self.step = Parameter((), "quantizer", filled(real_number("step", step, positive=True)))
 
     @classmethod
@@ -85,6 +85,7 @@ class LSQ(FakeQuantizer):
 
 def initial_step(x: Array, high: int) -> float:
     """2 mean|x| / √high; 1 for values that are all 0."""
+    x = real_array("x", x)
     size = float(np.abs(x).mean()) if x.size else 0.0
     return max(float(2 * size / np.sqrt(high)), SMALLEST_STEP) if size > 0 else 1.0
 
@@ -92,6 +93,7 @@ def initial_step(x: Array, high: int) -> float:
 def step_gradient(w: Array, step: float, bits: int) -> Array:
     """∂ŵ/∂s of every signed weight, times 1/√(N · high): shape of w, float64. For claim H2."""
     low, high = code_range(bits, True)
+    w = real_array("w", w)
     slopes = [
         kernels.reference.fake_quantize_backward(np.ones(1), np.array([x]), step, 0.0, low, high)[1]
         for x in np.asarray(w, np.float64).ravel()

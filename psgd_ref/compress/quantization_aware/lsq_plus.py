@@ -8,7 +8,7 @@ from psgd_ref import kernels
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import code_range
 from psgd_ref.compress.quantization_aware.lsq import LSQ
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, finite_number, real_array
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.parameters import Parameter, filled
 
@@ -42,12 +42,15 @@ class LSQPlus(LSQ):
         offset: float | None = None,
     ) -> None:
         super().__init__(bits, step, signed, batched)
-        self.offset = None if offset is None else Parameter((), "quantizer", filled(offset))
+        self.offset = (
+            None if offset is None else Parameter((), "quantizer", filled(finite_number("offset", offset)))
+        )
 
     @classmethod
     def of_weights(cls, w: Array, bits: int) -> Self:
         """s = max(|μ − 3σ|, |μ + 3σ|) / 2^(b−1), μ and σ mean and standard deviation of w."""
-        mean, std = float(w.mean()), float(w.std())
+        w = real_array("w", w)
+        mean, std = (float(w.mean()), float(w.std())) if w.size else (0.0, 0.0)
         return cls(bits, max((abs(mean) + 3 * std) / 2 ** (bits - 1), SMALLEST_STEP))
 
     @classmethod

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, choice, real_array, real_number
+from psgd_ref.core.arguments import Array, choice, in_range, real_array, real_number, same_shape
 from psgd_ref.core.curvature import largest_stable_step
 from psgd_ref.core.steps import psgd_step
-from psgd_ref.core.warp import Warp
+from psgd_ref.core.warp import Warp, check_warp
 
 ORDERS = ("before", "after")
 Step = Callable[[Array, Array, float, Warp], Array]
@@ -56,7 +56,10 @@ def momentum_step(
     >>> [momentum_step([0.0], [0.2], [1.0], 0.1, rest, 0.5, order)[0].item() for order in ORDERS]
     [-0.1, 0.0]
     """
+    check_warp(warp)
     w, velocity, g = real_array("w", w), real_array("velocity", velocity), real_array("g", g)
+    same_shape("velocity", velocity, "w", w)
+    same_shape("g", g, "w", w)
     m = real_number("momentum", momentum)
     if choice("order", order, ORDERS) == "after":
         velocity = m * velocity + g
@@ -108,7 +111,9 @@ def adam_step(
     ------
     Kingma and Ba 2015; claim D8.
     """
+    check_warp(warp)
     w, g = real_array("w", w), real_array("g", g)
+    same_shape("g", g, "w", w)
     lr = real_number("lr", lr, positive=True)
     before = choice("order", order, ORDERS) == "before"
     given = (w - step(w, g, lr, warp)) / lr if before else g
@@ -121,6 +126,7 @@ def adam_step(
     return moved, Moments(mean, square, count)
 
 
+@in_range
 def largest_stable_momentum_step(warped: npt.ArrayLike, momentum: float) -> float:
     """2(1 + m)/λ_max(H_Y): with momentum m PSGD is stable at a minimum for smaller η, in both orders.
 

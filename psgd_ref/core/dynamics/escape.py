@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from psgd_ref.core.arguments import real_number
+from psgd_ref.core.arguments import in_range, real_number
 from psgd_ref.core.clustering import stationary_exponent
 
 
+@in_range
 def effective_diffusion(
     gap: float, eps: float, strength: float, lr: float, variance: float, discretization: str = "psgd"
 ) -> float:
@@ -24,6 +25,7 @@ def effective_diffusion(
     return (real_number("lr", lr) * strength) ** 2 * real_number("variance", variance) / (slow * fast)
 
 
+@in_range
 def escape_time(
     gap: float, eps: float, strength: float, lr: float, variance: float, discretization: str = "psgd"
 ) -> float:
@@ -33,6 +35,7 @@ def escape_time(
     """
     real_number("lr", lr, positive=True)
     real_number("variance", variance, positive=True)
+    gap = real_number("gap", gap, positive=True)
     return gap**2 / effective_diffusion(gap, eps, strength, lr, variance, discretization)
 
 

@@ -9,8 +9,8 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.core.arguments import Array, real_array, real_number, same_shape
-from psgd_ref.core.warp import Warp
+from psgd_ref.core.arguments import Array, finite_number, in_range, real_array, real_number, same_shape
+from psgd_ref.core.warp import Warp, check_warp
 
 
 def grid_decay_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp, weight_decay: float) -> Array:
@@ -41,6 +41,7 @@ def grid_decay_step(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp, w
     >>> grid_decay_step([0.9, 1.2], [0.0, 0.0], 1.0, Warp(UniformGrid(1.0)), 0.5)
     array([0.95, 1.1 ])
     """
+    check_warp(warp)
     w, g = real_array("w", w), real_array("g", g)
     same_shape("g", g, "w", w)
     lr, weight_decay = real_number("lr", lr), real_number("weight_decay", weight_decay)
@@ -56,6 +57,7 @@ def grid_decay_penalty(w: npt.ArrayLike, warp: Warp, weight_decay: float) -> Arr
     Shape of w, in the unit of the loss. At ε = 0 it is a W: convex kinks on targets, concave ones on walls.
     Source: claim E5; the W is the regulariser of ProxQuant (Bai et al. 2019).
     """
+    check_warp(warp)
     w, weight_decay = real_array("w", w), real_number("weight_decay", weight_decay)
     position = warp.targets.position(w)
     offset = w - warp.targets.value(position)
@@ -73,6 +75,7 @@ def grid_decay_slope(w: npt.ArrayLike, warp: Warp, weight_decay: float) -> Array
 
     (κ/λ)σ at ε = 0 off targets, without a cap. Shape and dtype of w. Source: claim E5.
     """
+    check_warp(warp)
     w = real_array("w", w)
     position = warp.targets.position(w)
     offset = w - warp.targets.value(position)
@@ -81,6 +84,7 @@ def grid_decay_slope(w: npt.ArrayLike, warp: Warp, weight_decay: float) -> Array
     return real_number("weight_decay", weight_decay) / warp.strength * share
 
 
+@in_range
 def hold_factor(gradient: float, lr: float, strength: float, weight_decay: float) -> float:
     """What a step does, in the end, to the distance from a target under a constant gradient, at ε = 0.
 
@@ -94,11 +98,12 @@ def hold_factor(gradient: float, lr: float, strength: float, weight_decay: float
     (0.75, 1.5)
     """
     lr, weight_decay = real_number("lr", lr), real_number("weight_decay", weight_decay)
-    push = real_number("strength", strength) * abs(float(gradient))
+    push = real_number("strength", strength) * abs(finite_number("gradient", gradient))
     a, b = 1 - lr * (weight_decay + push), 1 - lr * (weight_decay - push)
     return b if b >= 0 else math.sqrt(a * b)
 
 
+@in_range
 def hold_distance(gradient: float, eps: float, strength: float, weight_decay: float) -> float:
     """How far from its target a constant gradient holds a weight: d = ελ|g|/(κ − λ|g|), down the gradient.
 
@@ -106,7 +111,7 @@ def hold_distance(gradient: float, eps: float, strength: float, weight_decay: fl
     the weight leaves. Source: claim E5.
     """
     push, weight_decay = (
-        real_number("strength", strength) * abs(float(gradient)),
+        real_number("strength", strength) * abs(finite_number("gradient", gradient)),
         real_number("weight_decay", weight_decay),
     )
     if push >= weight_decay:
@@ -116,6 +121,7 @@ def hold_distance(gradient: float, eps: float, strength: float, weight_decay: fl
     return real_number("eps", eps) * push / (weight_decay - push)
 
 
+@in_range
 def gathering_factor(steepest: float, lr: float, strength: float, weight_decay: float) -> float:
     """The factor by which the distance to the target shrinks in one step, at worst: 1 − η(κ − λG).
 
@@ -125,6 +131,7 @@ def gathering_factor(steepest: float, lr: float, strength: float, weight_decay: 
     return 1 - real_number("lr", lr) * (real_number("weight_decay", weight_decay) - push)
 
 
+@in_range
 def rounding_bound(shift: npt.ArrayLike, steepest: float, smoothness: float) -> float:
     """The most that rounding can cost: L(w̄) − L(w) ≤ G‖q‖₁ + (β/2)‖q‖², q = w̄ − w.
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, real_array
 from psgd_ref.core.targets import FiniteTargets, UniformGrid
-from psgd_ref.core.warp import Warp
+from psgd_ref.core.warp import Warp, check_warp
 
 
 def filter_invariant(w: npt.ArrayLike, warp: Warp) -> Array:
@@ -21,6 +21,7 @@ def filter_invariant(w: npt.ArrayLike, warp: Warp) -> Array:
     infinite.
     Source: claim I1.
     """
+    check_warp(warp)
     w = real_array("w", w)
     targets, eps, strength = warp.targets, warp.eps, warp.strength
     position = targets.position(w)

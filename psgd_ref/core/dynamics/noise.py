@@ -3,9 +3,10 @@
 Noise of variance v moves a weight in proportion to s(w): it dies out towards targets, so weights drift there.
 """
 
-from psgd_ref.core.arguments import real_number
+from psgd_ref.core.arguments import in_range, real_number
 
 
+@in_range
 def noise_decay(lr: float, strength: float, variance: float) -> float:
     """The decay to the grid that gradient noise is equal to at ε = 0: κ = ηλ²v/2.
 
@@ -17,6 +18,7 @@ def noise_decay(lr: float, strength: float, variance: float) -> float:
     return lr * real_number("strength", strength) ** 2 * real_number("variance", variance) / 2
 
 
+@in_range
 def noise_bias(lr: float, strength: float, variance: float, curvature: float) -> float:
     """By how much noise draws the mean of a weight from its minimum towards the target: ηλv/2h.
 

@@ -28,22 +28,29 @@ class _Watch(event.Listener):
             self.seconds[name] = self.seconds.get(name, 0.0) + process_time() - begin
 
 
-def report() -> str:
-    """Seconds of the processor for each kernel of a first ResNet-32 training step, as Markdown.
+def measure() -> dict[str, Any]:
+    """Seconds of the processor for each of the `kernels` of a first ResNet-32 training step, longest first.
 
-    In a process with an empty cache; the last lines are the whole step, cold and then from the cache.
+    In a process with an empty cache; `cold` and `warm` are the seconds of the whole step by the clock,
+    with nothing compiled and then from the cache.
     """
     with TemporaryDirectory() as folder:
         cold, warm = (_first_step(folder) for _ in range(2))
     rows = sorted(cold["kernels"].items(), key=lambda row: -row[1])
-    lines = ["| kernel | seconds |", "|---|---:|", *(f"| {name} | {t:.2f} |" for name, t in rows)]
-    total = sum(cold["kernels"].values())
+    return {"kernels": dict(rows), "cold": cold["step"], "warm": warm["step"]}
+
+
+def table(found: dict[str, Any]) -> str:
+    """What `measure` found as Markdown."""
+    kernels = found["kernels"]
     return "\n".join(
         [
-            *lines,
-            f"| all {len(rows)} | {total:.2f} |",
-            f"| first step, nothing compiled (by the clock) | {cold['step']:.2f} |",
-            f"| first step, all in the cache | {warm['step']:.2f} |",
+            "| kernel | seconds |",
+            "|---|---:|",
+            *(f"| {name} | {seconds:.2f} |" for name, seconds in kernels.items()),
+            f"| all {len(kernels)} | {sum(kernels.values()):.2f} |",
+            f"| first step, nothing compiled (by the clock) | {found['cold']:.2f} |",
+            f"| first step, all in the cache | {found['warm']:.2f} |",
         ]
     )
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from psgd_ref.core.arguments import real_number, whole_number
+from psgd_ref.core.arguments import real_number, whole_number, whole_numbers
 
 Schedule = Callable[[int], float]
 
@@ -32,11 +32,12 @@ def constant(lr: float) -> Schedule:
 def piecewise(lr: float, milestones: Sequence[int], factor: float = 0.1) -> Schedule:
     """η·factor^k once k of the milestones (numbers of steps, increasing) have been reached."""
     real_number("lr", lr), real_number("factor", factor)
-    if list(milestones) != sorted(set(milestones)):
-        raise ValueError(f"milestones must increase; got {list(milestones)}")
+    marks = whole_numbers("milestones", milestones, 0)
+    if list(marks) != sorted(set(marks)):
+        raise ValueError(f"milestones must increase; got {list(marks)}")
     return _Shown(
-        f"piecewise({lr!r}, {list(milestones)}, {factor!r})",
-        lambda step: lr * factor ** sum(step >= milestone for milestone in milestones),
+        f"piecewise({lr!r}, {list(marks)}, {factor!r})",
+        lambda step: lr * factor ** sum(step >= mark for mark in marks),
     )
 
 

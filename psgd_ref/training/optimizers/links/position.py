@@ -9,7 +9,7 @@ import numpy as np
 from psgd_ref.compress.grids.base import Grid, as_grid
 from psgd_ref.compress.grids.min_max import MinMaxGrid
 from psgd_ref.core import Targets, Warp, mirror_step, position_scale
-from psgd_ref.core.arguments import Array, choice, real_number
+from psgd_ref.core.arguments import Array, choice, flag, real_number
 from psgd_ref.core.scale import STRENGTHS
 from psgd_ref.nn import Model
 from psgd_ref.training.optimizers.links.refit import EveryStep, Fitter, Refit
@@ -55,6 +55,7 @@ class ScaleByPosition:
     def __post_init__(self) -> None:
         if not callable(self.eps):
             real_number("eps", self.eps)
+        flag("cap", self.cap)
         choice("discretization", self.discretization, DISCRETIZATIONS)
         if isinstance(self.strength, str):
             accepted = STRENGTHS if self.discretization == "psgd" else ("volume",)

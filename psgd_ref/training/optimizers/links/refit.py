@@ -84,6 +84,9 @@ class EveryNSteps(Refit):
 
     n: int
 
+    def __post_init__(self) -> None:
+        whole_number("n", self.n, 1)
+
     def init(self, fitter: Fitter) -> State:
         return {"grid_weights": fitter.model.w.copy(), "grid_age": np.zeros((), np.int64)}
 

@@ -9,11 +9,11 @@
 # optimizer keep both.
 #
 # Output seen:
-#   1 / 0.0 and 1 / -0.0 before:  [inf, -inf]
-#   onnxslim                       [inf, inf]
-#   onnxoptimizer                  [inf, inf]
-#   onnxsim                        [inf, -inf]
-#   onnxscript                     [inf, -inf]
+#   before: [inf, -inf]
+#   onnxslim: [inf, inf]
+#   onnxoptimizer: [inf, inf]
+#   onnxsim: [inf, -inf]
+#   onnxscript: [inf, -inf]
 #
 # Why it matters: rounding a small negative weight gives -0.0, so quantized float weights are full
 # of it; two channels or tensors that differ only there are merged, and a bit-for-bit comparison of

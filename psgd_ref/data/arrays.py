@@ -1,0 +1,90 @@
+"""A person's arrays as the pixels and numbers that a data set holds."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from psgd_ref.core.arguments import Array
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.intp]
+
+# Numbers of channels that images have: grey, with transparency, colour, both.
+_CHANNELS = (1, 2, 3, 4)
+_CHUNK = 1000
+
+
+def as_pixels(images: Any) -> Images:
+    """Images as (N, H, W, C) uint8, from what people have.
+
+    (N, H, W) is given a channel axis. (N, C, H, W) with 1 … 4 channels, where the last axis is longer, and
+    floats in 0 … 1 are recognised; both are said by a UserWarning, since they are guesses. Whole numbers in
+    0 … 255 of any dtype are pixels as they are. Raises ValueError for anything else.
+    """
+    pixels = with_channels(_in_bytes(np.asarray(images)))
+    if pixels.shape[1] in _CHANNELS and pixels.shape[3] not in _CHANNELS:
+        _say(f"images of shape {pixels.shape} were taken as (N, C, H, W) and are stored as (N, H, W, C)")
+        pixels = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
+    return pixels
+
+
+def with_channels(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(N, H, W, C) as it is, (N, H, W) with an axis of one channel; ValueError for other axes."""
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or 0 in images.shape[1:]:
+        raise ValueError(f"images must have the axes (N, H, W, C) or (N, H, W); got shape {images.shape}")
+    return images
+
+
+def as_labels(labels: Any) -> Labels:
+    """Labels as (N,) whole numbers ≥ 0; ValueError for anything else."""
+    array = np.asarray(labels)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ValueError(
+            f"labels must be whole numbers, one for each image; got shape {array.shape}, dtype {array.dtype}"
+        )
+    if array.size and (array.min() < 0 or array.max() > np.iinfo(np.intp).max):
+        raise ValueError(f"labels must count from 0; got {array.min()}..{array.max()}")
+    return array.astype(np.intp, copy=False)
+
+
+def channel_statistics(images: Images) -> tuple[Array, Array]:
+    """Mean and standard deviation of each channel (C,) float32, exact sums of whole numbers before rounding.
+
+    In chunks, since an array of 64-bit numbers would take eight times the images' memory.
+    """
+    total, squares = 0, 0
+    for start in range(0, len(images), _CHUNK):
+        part = images[start : start + _CHUNK].astype(np.int64)
+        total, squares = total + part.sum((0, 1, 2)), squares + np.square(part).sum((0, 1, 2))
+    count = images.size // images.shape[-1]
+    mean = total / count
+    std = np.sqrt(squares / count - mean**2)
+    # A channel that never changes is left at 0, not divided by 0.
+    std[std == 0] = 1
+    return mean.astype(np.float32), std.astype(np.float32)
+
+
+def _in_bytes(images: npt.NDArray[Any]) -> Images:
+    if images.dtype == np.uint8:
+        return images
+    if images.dtype.kind not in "iuf" or not images.size:
+        raise ValueError(f"images must be numbers; got shape {images.shape}, dtype {images.dtype}")
+    low, high = images.min(), images.max()
+    if images.dtype.kind == "f" and low >= 0 and high <= 1:
+        _say("images in 0…1 are stored as pixels 0…255, rounded to the nearest")
+        return np.asarray(np.rint(images * 255), np.uint8)
+    # NaN is not its own floor.
+    if not (low >= 0 and high <= 255 and (images == np.floor(images)).all()):
+        raise ValueError(
+            "images must be floats in 0…1 or whole numbers in 0…255; "
+            f"got {images.dtype} in {low:.6g}…{high:.6g}"
+        )
+    return images.astype(np.uint8)
+
+
+def _say(what: str) -> None:
+    warnings.warn(what, stacklevel=5)

@@ -1,0 +1,357 @@
+"""What the kernels accept: axes, shapes and dtypes of every array argument, checked before the call.
+
+One check for each kernel, with the kernel's own arguments. The kernels themselves trust what they are given:
+an array that is too short would be read and written beyond its end. Checks look at shapes only and cost a
+microsecond; what follows from a few shapes is worked out once and kept.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.kernels.parts import Parts
+
+Pair = tuple[int, int]
+
+
+def pair(name: str, value: Any, low: int) -> Pair:
+    """A (height, width) pair of whole numbers ≥ low from one int or two; else ValueError."""
+    values = value if isinstance(value, tuple | list) else (value, value)
+    if len(values) != 2:
+        raise ValueError(f"{name} must be a whole number or a pair of them; got {value!r}")
+    return (whole_number(name, values[0], low), whole_number(name, values[1], low))
+
+
+def floats(name: str, array: Any, axes: str | None = None) -> Array:
+    """`array` when it is a floating array with the named axes, such as "NHWC"; else ValueError.
+
+    axes : one letter for each axis, of which only the first may have no entries; None for any shape
+    """
+    if not isinstance(array, ndarray) or array.dtype.kind != "f":
+        given = f"dtype {array.dtype}" if isinstance(array, ndarray) else type(array).__name__
+        raise ValueError(f"{name} must be a floating-point array; got {given}")
+    if axes is not None:
+        if array.ndim != len(axes):
+            raise ValueError(f"{name} must have the axes {axes}; got shape {array.shape}")
+        if 0 in array.shape[1:]:
+            raise ValueError(f"{name} must have entries along {', '.join(axes[1:])}; got shape {array.shape}")
+    return array
+
+
+def rows(name: str, array: Any) -> int:
+    """Number of channels of a floating array (…, C); ValueError without a channel."""
+    floats(name, array)
+    if array.ndim == 0 or array.shape[-1] == 0:
+        raise ValueError(f"{name} must have the axes (…, C) with C >= 1; got shape {array.shape}")
+    return int(array.shape[-1])
+
+
+def shaped(name: str, array: Any, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless `array` is a floating array of that shape."""
+    if not isinstance(array, ndarray) or array.dtype.kind != "f":
+        floats(name, array)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape}; got {array.shape}")
+
+
+def channels(name: str, array: Array, count: int) -> None:
+    """Raise ValueError unless the last axis of `array` has `count` entries."""
+    if array.shape[-1] != count:
+        raise ValueError(f"{name} must have {count} channels (its last axis); got shape {array.shape}")
+
+
+def written(name: str, array: Any, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless results can be put into `array`: of that shape, in one piece, writable."""
+    shaped(name, array, shape)
+    if not (array.flags.c_contiguous and array.flags.writeable):
+        raise ValueError(f"{name} must be a writable array in one piece (C order): results are put into it")
+
+
+def window_output(x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> Pair:
+    """Output height and width of a sliding window; ValueError when the window does not fit once."""
+    padded = (x_shape[1] + 2 * padding[0], x_shape[2] + 2 * padding[1])
+    if padded[0] < size[0] or padded[1] < size[1]:
+        raise ValueError(f"a window of {size} does not fit an image of {padded} (padding included)")
+    return ((padded[0] - size[0]) // stride[0] + 1, (padded[1] - size[1]) // stride[1] + 1)
+
+
+def pool_padding(size: Pair, padding: Pair) -> None:
+    """Raise ValueError when a pooling window could lie in the padding alone."""
+    if padding[0] >= size[0] or padding[1] >= size[1]:
+        raise ValueError(f"padding must be less than the window {size}; got {padding}")
+
+
+def label_array(labels: Any, count: int, classes: int) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Labels as (count,) integers in 0 … classes − 1; else ValueError."""
+    try:
+        labels = np.asarray(labels)
+    except ValueError:  # lists of different lengths
+        raise ValueError(f"labels must be {count} whole numbers; got lists of different lengths") from None
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels must be {count} whole numbers; got shape {labels.shape}, dtype {labels.dtype}"
+        )
+    numbers = np.asarray(labels, np.intp)
+    # Without its sign a negative number is larger than any class.
+    if count and np.maximum.reduce(numbers.view(np.uintp)) >= classes:
+        raise ValueError(f"labels must lie in 0..{classes - 1}; got {labels.min()}..{labels.max()}")
+    return numbers
+
+
+@lru_cache(maxsize=1024)
+def convolved(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Any:
+    """Shape (N, OH, OW, O) of a convolution's result; ValueError for shapes that do not fit."""
+    if 0 in x_shape[1:] or 0 in w_shape:
+        raise ValueError(f"x and weight must have entries; got shapes {x_shape} and {w_shape}")
+    if x_shape[3] != w_shape[2]:
+        raise ValueError(f"x must have {w_shape[2]} channels (its last axis); got shape {x_shape}")
+    step, border = pair("stride", stride, 1), pair("padding", padding, 0)
+    return x_shape[0], *window_output(x_shape, (w_shape[0], w_shape[1]), step, border), w_shape[3]
+
+
+@lru_cache(maxsize=1024)
+def pooled(x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> Any:
+    """Shape (N, OH, OW, C) of a pooling's result; ValueError for shapes that do not fit."""
+    if len(x_shape) != 4 or 0 in x_shape[1:]:
+        raise ValueError(f"images must have the axes NHWC and entries along H, W, C; got shape {x_shape}")
+    window, step, border = pair("size", size, 1), pair("stride", stride, 1), pair("padding", padding, 0)
+    pool_padding(window, border)
+    return x_shape[0], *window_output(x_shape, window, step, border), x_shape[3]
+
+
+# The checks, under the kernels' names and with their arguments.
+
+
+def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> None:
+    floats("x", x, "NHWC")
+    floats("weight", w, "HWIO")
+    outputs = convolved(x.shape, w.shape, stride, padding)[3]
+    if bias is not None:
+        shaped("bias", bias, (outputs,))
+
+
+def conv2d_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pair,
+    need_dx: bool = True,
+    into: Array | None = None,
+) -> None:
+    floats("x", x, "NHWC")
+    floats("weight", w, "HWIO")
+    shaped("dy", dy, convolved(x.shape, w.shape, stride, padding))
+    if into is not None:
+        written("into", into, w.shape)
+
+
+def linear(x: Array, w: Array, bias: Array | None) -> None:
+    floats("x", x, "NI")
+    floats("weight", w, "IO")
+    _product(x, w)
+    if bias is not None:
+        shaped("bias", bias, (w.shape[1],))
+
+
+def linear_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    need_dx: bool = True,
+    into: Array | None = None,
+    bias_into: Array | None = None,
+) -> None:
+    floats("x", x, "NI")
+    floats("weight", w, "IO")
+    _product(x, w)
+    shaped("dy", dy, (x.shape[0], w.shape[1]))
+    if into is not None:
+        written("into", into, w.shape)
+    if bias_into is not None:
+        written("bias_into", bias_into, (w.shape[1],))
+
+
+def _product(x: Array, w: Array) -> None:
+    if x.shape[1] != w.shape[0]:
+        raise ValueError(f"x must have {w.shape[0]} channels (its last axis); got shape {x.shape}")
+
+
+def channel_sum(dy: Array, into: Array | None = None) -> None:
+    count = rows("dy", dy)
+    if into is not None:
+        written("into", into, (count,))
+
+
+def batch_norm_train(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    running_mean: Array,
+    running_var: Array,
+    momentum: float,
+    eps: float,
+    residual: Array | None,
+    relu: bool,
+) -> None:
+    batch_norm_eval(x, gamma, beta, running_mean, running_var, eps, residual, relu)
+    some_rows(x)
+    written("running_mean", running_mean, gamma.shape)
+    written("running_var", running_var, gamma.shape)
+
+
+def batch_norm_eval(
+    x: Array,
+    gamma: Array,
+    beta: Array,
+    mean: Array,
+    var: Array,
+    eps: float,
+    residual: Array | None,
+    relu: bool,
+) -> None:
+    vector = (rows("x", x),)
+    shaped("gamma", gamma, vector)
+    shaped("beta", beta, vector)
+    shaped("mean", mean, vector)
+    shaped("var", var, vector)
+    if residual is not None:
+        shaped("residual", residual, x.shape)
+
+
+def batch_norm_backward(
+    dy: Array,
+    x: Array,
+    y: Array | None,
+    gamma: Array,
+    mean: Array,
+    var: Array,
+    eps: float,
+    relu: bool,
+    need_dz: bool = True,
+    into: tuple[Array, Array] | None = None,
+) -> None:
+    vector = (rows("x", x),)
+    some_rows(x)
+    shaped("dy", dy, x.shape)
+    shaped("gamma", gamma, vector)
+    shaped("mean", mean, vector)
+    shaped("var", var, vector)
+    if y is not None:
+        shaped("y", y, x.shape)
+    if into is not None:
+        written("gradient of gamma", into[0], vector)
+        written("gradient of beta", into[1], vector)
+
+
+def some_rows(x: Array) -> None:
+    """Raise ValueError for an array (…, C) without rows: it has no mean."""
+    if x.size == 0:
+        raise ValueError(f"x must have at least one row, or there is no mean; got shape {x.shape}")
+
+
+def relu(x: Array) -> None:
+    floats("x", x)
+
+
+def relu_backward(dy: Array, y: Array) -> None:
+    shaped("dy", dy, floats("y", y).shape)
+
+
+def max_pool2d(x: Array, size: Pair, stride: Pair, padding: Pair) -> None:
+    pooled(floats("x", x, "NHWC").shape, size, stride, padding)
+
+
+def max_pool2d_backward(
+    dy: Array,
+    winner: np.ndarray[Any, np.dtype[np.integer[Any]]],
+    x_shape: tuple[int, ...],
+    size: Pair,
+    stride: Pair,
+    padding: Pair,
+) -> None:
+    shape = pooled(tuple(x_shape), size, stride, padding)
+    shaped("dy", dy, shape)
+    if not isinstance(winner, ndarray) or winner.dtype.kind not in "iu" or winner.shape != shape:
+        raise ValueError(f"winner must be the whole numbers of the forward pass, shape {shape}")
+
+
+avg_pool2d = max_pool2d
+
+
+def avg_pool2d_backward(dy: Array, x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> None:
+    shaped("dy", dy, pooled(tuple(x_shape), size, stride, padding))
+
+
+def global_avg_pool(x: Array) -> None:
+    floats("x", x, "NHWC")
+
+
+def global_avg_pool_backward(dy: Array, x_shape: tuple[int, ...]) -> None:
+    if len(x_shape) != 4 or 0 in x_shape[1:]:
+        raise ValueError(f"images must have the axes NHWC and entries along H, W, C; got shape {x_shape}")
+    shaped("dy", dy, (x_shape[0], x_shape[3]))
+
+
+def cross_entropy(logits: Array, labels: Any, label_smoothing: float) -> None:
+    count, classes = floats("logits", logits, "NK").shape
+    if count == 0:
+        raise ValueError("logits must have at least one row; got none")
+    label_array(labels, count, classes)
+
+
+def psgd_update(
+    w: Array,
+    g: Array,
+    v: Array,
+    parts: Parts,
+    steps: Array,
+    lr: float,
+    momentum: float,
+    weight_decay: float,
+    grid_decay: float = 0.0,
+) -> None:
+    floats("w", w, "n")
+    if parts.end > w.size:
+        raise ValueError(f"w must have the {parts.end} numbers that its parts name; got {w.size}")
+    written("w", w, w.shape)
+    written("v", v, w.shape)
+    shaped("g", g, w.shape)
+    written("steps", steps, (parts.slots,))
+
+
+def fake_quantize(x: Array, step: float, offset: float, low: int, high: int) -> None:
+    floats("x", x)
+    if not step > 0:
+        raise ValueError(f"step must be a number > 0; got {step!r}")
+
+
+def fake_quantize_backward(
+    dy: Array, x: Array, step: float, offset: float, low: int, high: int, pull: float = 0.0
+) -> None:
+    fake_quantize(x, step, offset, low, high)
+    shaped("dy", dy, x.shape)
+
+
+def soft_round_backward(dy: Array, x: Array, lower: float, upper: float, cells: int, alpha: float) -> None:
+    shaped("dy", dy, floats("x", x).shape)
+    _range(lower, upper)
+
+
+def nested_round(x: Array, lower: float, upper: float, gates: Array) -> None:
+    floats("x", x)
+    floats("gates", gates, "g")
+    _range(lower, upper)
+
+
+def nested_round_backward(dy: Array, x: Array, lower: float, upper: float, gates: Array) -> None:
+    nested_round(x, lower, upper, gates)
+    shaped("dy", dy, x.shape)
+
+
+def _range(lower: float, upper: float) -> None:
+    if not lower < upper:
+        raise ValueError(f"a range needs lower < upper; got {lower!r} and {upper!r}")
