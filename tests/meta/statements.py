@@ -157,7 +157,7 @@ def walls_are_compressed_at_every_strength(subject, trial, strength, eps):
 @states(
     "C2",
     "f̂ of a uniform grid commutes with translations",
-    at=placed(setups(uniform_grids(lattice=False)), size=1),
+    at=placed(setups(uniform_grids(lattice=False))),
 )
 def finite_grids_commute(subject, trial, at):
     warp, step = Warp(at.setting.targets, at.setting.eps, "volume"), at.setting.unit
