@@ -139,12 +139,12 @@ def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array | Non
     first = np.zeros(cut.padded, np.float32)
     if bias is not None:
         first[:outputs] = bias
-    finite = np.empty(-(-cut.images // cut.stack), np.float32)
+    spoiled = np.empty(-(-cut.images // cut.stack), np.float32)
     _convolve(
         flat(x), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first, y.reshape(-1),
-        memory.empty((THREADS, size)), finite, cut, tile, VECTOR,
+        memory.empty((THREADS, size)), spoiled, cut, tile, VECTOR,
     )  # fmt: skip
-    return None if finite.any() else y
+    return None if spoiled.any() else y
 
 
 def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> None:
@@ -199,11 +199,11 @@ def _best_stack(images: int, squares: int) -> int:
 
 
 @kernel
-def _convolve(x, w, u, bias, y, work, finite, cut, tile, vector):
+def _convolve(x, w, u, bias, y, work, spoiled, cut, tile, vector):
     for_each(cut.inputs, 9 * w.size, _transform_weights, (w, u, work, cut, tile, vector))
     _clear_borders(work, cut)
-    arguments = (x, u, bias, y, work, finite, cut, tile, vector)
-    for_each(len(finite), y.size * cut.inputs, _convolve_stack, arguments)
+    arguments = (x, u, bias, y, work, spoiled, cut, tile, vector)
+    for_each(len(spoiled), y.size * cut.inputs, _convolve_stack, arguments)
 
 
 @kernel
@@ -228,7 +228,7 @@ def _transform_weights(c, worker, w, u, work, cut, tile, vector):
 
 
 @body
-def _convolve_stack(index, worker, x, u, bias, y, work, finite, cut, tile, vector):
+def _convolve_stack(index, worker, x, u, bias, y, work, spoiled, cut, tile, vector):
     """The convolution of a stack of images."""
     image, v, m, room = _places(work[worker], cut)
     tall, block = tile_rows(tile), tile_columns(tile)
@@ -252,9 +252,9 @@ def _convolve_stack(index, worker, x, u, bias, y, work, finite, cut, tile, vecto
         for s in range(count):
             check = _transform_outputs(m, s, first, start, bias, y, check, room, cut, vector)
     tile_store(check, room, 0, 0)
-    finite[index] = ZERO
+    spoiled[index] = ZERO
     for i in range(tile_columns(vector)):
-        finite[index] += room[i]
+        spoiled[index] += room[i]
 
 
 @inner
