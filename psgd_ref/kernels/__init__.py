@@ -3,6 +3,8 @@
 Every array is checked for axes, shape and dtype before a kernel sees it (`checks.py`); wrong ones raise
 ValueError. PSGD_REF_KERNELS chooses once, at import: `tile`, the compiled kernels, or `reference`, their
 oracles in plain NumPy. The compiled kernels know float32 only; anything else goes to the oracles.
+
+One flat room of more than fifteen files, so that every kernel stands beside `reference`, its formulas.
 """
 
 import functools

@@ -1,4 +1,7 @@
-"""Layers with explicit forward and backward passes, on one flat parameter vector."""
+"""Layers with explicit forward and backward passes, on one flat parameter vector.
+
+One flat room of more than fifteen files: a kind of layer a file, beside the model that they make.
+"""
 
 from psgd_ref.nn.activation import Flatten, ReLU
 from psgd_ref.nn.containers import Residual, Sequential
