@@ -10,7 +10,11 @@
 # reference evaluator are in all cases.
 #
 # Output seen:
-#   AUTO
+#     off by 5.5 times the largest result
+#   ConvTranspose, uint8 weights: wrong, as with wrapped codes
+#   ConvTranspose, int8 weights: right
+#   ConvTranspose, uint8 weights, activation zero point 7: right
+#   Conv, uint8 weights: right
 #
 # Why it matters: uint8 weights with zero points are what asymmetric quantizers write; upsampling
 # layers of segmentation and generative networks are the ones hit, while every other layer of the
