@@ -81,8 +81,8 @@ class PSGD(torch.optim.Optimizer):
         gradient_at: float = 0.0,
         foreach: bool | None = None,
     ) -> None:
-        options = {"lr": lr, "bits": bits, "momentum": momentum, "weight_decay": weight_decay, "eps": eps}
-        options |= {"strength": strength, "grid": grid, "cap": cap, "decay_target": decay_target}
+        options: Group = {"lr": lr, "bits": bits, "momentum": momentum, "eps": eps, "strength": strength}
+        options |= {"weight_decay": weight_decay, "decay_target": decay_target, "grid": grid, "cap": cap}
         options |= {"per_channel": per_channel, "gradient_at": gradient_at, "foreach": foreach}
         super().__init__(params, options)
         if not any(_scaled(p, group) for group in self.param_groups for p in group["params"]):
