@@ -10,7 +10,6 @@ One flat room of more than fifteen files, so that every kernel stands beside `re
 import functools
 import os
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 import numba
@@ -48,6 +47,18 @@ if BACKEND == "tile":
     from psgd_ref.kernels.tile import raise_faults
 
 
+def _compiled() -> dict[str, Any]:
+    """The modules of the compiled kernels by name. Named here one by one, for whoever reads imports."""
+    from psgd_ref.kernels import activation, channels, conv, fake_quantize, linear, loss, norm, pool, update
+
+    modules = activation, channels, conv, fake_quantize, linear, loss, norm, pool, update
+    return {module.__name__.rpartition(".")[2]: module for module in modules}
+
+
+# Before the faces, of which one has the name of a module.
+_MODULES = _compiled() if BACKEND == "tile" else {}
+
+
 def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
     """The kernel that everybody calls, checked: compiled for float32 arguments, its oracle for the rest.
 
@@ -58,7 +69,7 @@ def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
     check: Callable[..., None] = getattr(checks, oracle.__name__)
     compiled = None
     if BACKEND == "tile":
-        compiled = getattr(import_module(f"{__name__}.{module}"), oracle.__name__)
+        compiled = getattr(_MODULES[module], oracle.__name__)
 
     @functools.wraps(oracle)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

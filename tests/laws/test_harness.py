@@ -172,7 +172,7 @@ def test_what_did_not_run_is_said():
     assert (first.status, first.cases) == ("did not run", 0)
     assert "'max-normalised' is not taken" in str(first)
     assert second.status == "holds"
-    assert "(1 of 2 properties ran; critical_points did not: ε > 0: it takes no eps)" in str(second)
+    assert "(2 of 4 properties ran; critical_points did not: ε > 0: it takes no eps" in str(second)
     assert "1 of 2 claims checked" in report.summary
 
 
