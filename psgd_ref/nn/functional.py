@@ -153,7 +153,7 @@ def cross_entropy(logits: Array, labels: Any, label_smoothing: float = 0.0) -> t
     labels
         (N,) whole numbers in 0 … K − 1.
     label_smoothing
-        Ε in [0, 1); q puts 1 − ε on the label and spreads ε evenly over all K classes.
+        ε in [0, 1); q puts 1 − ε on the label and spreads ε evenly over all K classes.
 
     Returns
     -------
