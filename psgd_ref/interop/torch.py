@@ -10,7 +10,7 @@ import torch
 
 from psgd_ref.compress import MinMaxGrid, MSEGrid
 from psgd_ref.core import Targets, UniformGrid, Zero
-from psgd_ref.core.arguments import Array, below_one, choice, fraction, real_number
+from psgd_ref.core.arguments import Array, below_one, choice, flag, fraction, real_number
 from psgd_ref.core.scale import cell_length
 from psgd_ref.kernels.parts import SMALLEST_STEP
 
@@ -183,7 +183,7 @@ class _Part:
 
     def look(self) -> "_Part":
         """Find Δ as it is before the step, and return self; ValueError for weights that are not finite."""
-        rows = [w.reshape(_slots(w, self.group), -1) for w in self.weights]
+        rows = [w.detach().reshape(_slots(w, self.group), -1) for w in self.weights]
         largest, levels = _numbers([row.abs().amax(1) for row in rows]), _levels(self.group)
         if not np.isfinite(largest).all():
             bad = ", ".join(str(tuple(w.shape)) for w in self.weights if not w.isfinite().all())
@@ -294,6 +294,5 @@ def _check(group: Group) -> None:
         raise ValueError(f"bits must be 2..16, 0 for the target zero, or None for plain SGD; got {bits!r}")
     if isinstance(strength, str) and choice("strength", strength, ("volume",)) and bits == 0:
         raise ValueError("strength 'volume' needs at least two targets; give a number instead")
-    for name in ("cap", "per_channel", "foreach"):
-        if not isinstance(group[name], bool) and (name != "foreach" or group[name] is not None):
-            raise ValueError(f"{name} must be True or False; got {group[name]!r}")
+    for name in ("cap", "per_channel", *(() if group["foreach"] is None else ("foreach",))):
+        flag(name, group[name])

@@ -29,7 +29,7 @@ def model(dtype):
             "relu1": ReLU(),
             "conv2": Conv2d(8, 17, 3, bias=False),
             "flatten": Flatten(),
-            "fc1": Linear(17 * 16, 40),
+            "fc1": Linear(34, 40),
             "fc2": Linear(40, 5),
         }
     )
@@ -41,10 +41,9 @@ def compared(model):
     return [segment.name for segment in model.segments if segment.role != "bias"]
 
 
-def run(dtype, ours, options, steps=8, chain=False, stretch=1.0):
+def run(dtype, ours, options, steps=5, chain=False):
     """The weights after some steps of both from the same weights along the same gradients, by name."""
     rng, net = np.random.default_rng(3), model(dtype)
-    net.w[...] = net.w * stretch
     given = state_dict(net)
     parameters = {name: torch.nn.Parameter(torch.from_numpy(given[name].copy())) for name in compared(net)}
     optimizer = PSGD(parameters.values(), **options)
@@ -152,7 +151,7 @@ def adapter(w, g, lr, targets, eps, strength, cap, weight_decay, decay_target):
 
 
 def test_the_ledger():
-    report = check(adapter, examples=10)
+    report = check(adapter, examples=5)
     assert report.ok, str(report)
     assert report.checked >= 15
 
@@ -219,9 +218,8 @@ def test_targets_are_those_that_rounding_uses_and_weights_come_back():
             )
             assert torch.equal(layer.bias, bias)
         assert torch.equal(layer.weight, before)
-    with pytest.raises(KeyError), optimizer.displaced(at=0.5):
-        assert not torch.equal(layer.weight, before)
-        raise KeyError
+    with pytest.raises(RuntimeError), optimizer.displaced(at=0.5):
+        layer(torch.ones(7, 7))
     assert torch.equal(layer.weight, before)
     with pytest.raises(ValueError, match="no group"):
         optimizer.targets(torch.zeros(2, 2))
@@ -282,7 +280,7 @@ def test_bad_options_are_refused_in_words(options, words):
 
 def test_other_dtypes_sparse_gradients_and_weights_that_are_not_finite_are_refused_before_anything_moves():
     layer, optimizer = linear()
-    with pytest.raises(ValueError, match="float32 or float64; got torch.float16"):
+    with pytest.raises(ValueError, match=r"float32 or float64; got torch\.float16"):
         optimizer.add_param_group({"params": torch.nn.Parameter(torch.zeros(2, 2, dtype=torch.float16))})
     assert len(optimizer.param_groups) == 1
     bad = torch.nn.Parameter(torch.tensor([[1.0, float("nan")]]))
