@@ -162,5 +162,5 @@ def test_an_interrupt_that_is_swallowed_ends_the_process_all_the_same():
     pressed = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=30)
-    assert time.monotonic() - pressed < 2.5
+    assert time.monotonic() - pressed < 15
     assert (process.returncode, error) == (INTERRUPTED, "psgd-ref data: interrupted\n")
