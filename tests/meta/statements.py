@@ -45,7 +45,7 @@ def states(id, statement, **inputs):
 # A. The warp
 
 
-@states("A1", "f⁻¹ has a second derivative everywhere", at=placed(setups(cap=False), size=1))
+@states("A1", "f⁻¹ has a second derivative everywhere", at=placed(setups(cap=False)))
 def second_derivative_exists(subject, trial, at):
     warp = at.setting.warp
     y, h = warp(at.w), 1e-3 * np.sqrt(at.setting.unit / at.setting.strength)
@@ -113,9 +113,7 @@ def slope_is_two_for_arcsinh(subject, trial, w):
     trial.within(np.log2(gaps[0] / gaps[1]) - 2, 0.3, "the slope is 2")
 
 
-@states(
-    "B2", "equality with σ = sign(w − w̄)", push=pushes(setups(eps="positive", cap=False), largest=0.5, size=1)
-)
+@states("B2", "equality with σ = sign(w − w̄)", push=pushes(setups(eps="positive", cap=False), largest=0.5))
 def equality_on_targets(subject, trial, push):
     w, g, lr, warp = push.w, push.g, push.lr, push.setting.warp
     side = np.sign(w - push.setting.targets.nearest(w))
@@ -125,7 +123,7 @@ def equality_on_targets(subject, trial, push):
     trial.within(np.where(on, gap - side * most, 0), 1e-3 * most, "the gap is σ η²λsg²/4")
 
 
-@states("B2", "equality inside the outermost cell", push=pushes(setups(cap=True), largest=0.5, size=1))
+@states("B2", "equality inside the outermost cell", push=pushes(setups(cap=True), largest=0.5))
 def equality_beyond_the_cap(subject, trial, push):
     w, g, lr, warp = push.w, push.g, push.lr, push.setting.warp
     target, points = push.setting.targets.nearest(w), push.setting.points
