@@ -90,6 +90,8 @@ class Trial:
         The shrunk input that refutes a false claim.
     ran, declined
         The properties tried on some input; those whose every input was declined, each with its reason.
+    failed
+        The properties that failed, of a claim that reports each.
     broken
         The last property that failed, with its inputs, shrunk.
     """
@@ -110,6 +112,7 @@ class Trial:
         self.counterexample = ""
         self.ran: list[str] = []
         self.declined: dict[str, str] = {}
+        self.failed: list[str] = []
         self.broken: tuple[str, Inputs] | None = None
         self._scores: dict[str, float] = {}
         self._reason = ""

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.kernels.ahead import expect_backward
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.layer import Layer, Shape
 from psgd_ref.nn.parameters import Segment, bind, dotted, lay_out, named_layers, named_parameters
@@ -217,6 +218,7 @@ class Model:
 
         x as in `forward`, labels (N,) whole numbers in 0 … K − 1, smoothing in [0, 1).
         """
+        expect_backward()
         logits, cache = self.net.forward(self._images(x), True)
         loss, dlogits = cross_entropy(logits, labels, label_smoothing)
         self.net.backward(dlogits, cache, need_dx=False)

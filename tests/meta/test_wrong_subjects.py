@@ -7,13 +7,11 @@ import pytest
 
 from psgd_ref.laws import LEDGER, LawBrokenError, Subject, Trial, check
 from tests.meta.right import PARTS, WRONG_PARTS
-from tests.meta.wrong import WRONG
+from tests.meta.wrong import NARROW, WRONG
 from tests.meta.wrong_training import TRAINING
 
 ALL = WRONG | TRAINING
 cases = [(id, i) for id, subjects in WRONG.items() for i in range(len(subjects))]
-# Each input of these is a simulation of thousands of weights.
-DEAR = ("D4", "E1", "E3")
 
 
 def test_every_claim_has_a_wrong_subject():
@@ -34,7 +32,8 @@ def test_rejected(id, i):
 
 @pytest.mark.parametrize(("id", "i"), cases, ids=[f"{id}-{i}" for id, i in cases])
 def test_rejected_on_every_seed(id, i):
-    for seed in range(2 if id in DEAR else 10):
+    """Of ten, where a subject has once passed on one of them."""
+    for seed in range(10 if i in NARROW.get(id, ()) else 1):
         with pytest.raises(LawBrokenError):
             LEDGER[id].law(ALL[id][i], Trial(100, seed, shrink=False))
 

@@ -21,6 +21,7 @@ from psgd_ref.laws.drawing.strategies import (
     setups,
     target_sets,
     uneven_targets,
+    uniform_grids,
 )
 from psgd_ref.laws.ledger import claim
 from psgd_ref.laws.methods.subject import Step, Subject
@@ -117,6 +118,12 @@ def equality(subject: Subject, trial: Trial, push: Push) -> None:
     trial.within(np.where(stays, gap - side * most, 0), error, "w⁺_warp − w⁺_PSGD = σ η²λsg²/4")
     beyond = np.isfinite(half) & (d - half > push.lr * setting.warp.scale(w) * np.abs(g)) & (d > half)
     trial.within(np.where(beyond, gap, 0), error, "both steps are equal beyond the reach of a cap")
+
+
+@REMAINDER.holds(cost=4, push=pushes(setups(uniform_grids(lattice=False)), largest=1.9))
+def at_the_ends(subject: Subject, trial: Trial, push: Push) -> None:
+    """The same at both ends of a finite grid, and beyond them: one level too many on a side shows here."""
+    equality(subject, trial, push)
 
 
 def _landing(warp: Warp, w: Array, g: Array, lr: float) -> Array:
