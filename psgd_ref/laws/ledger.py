@@ -96,7 +96,7 @@ class Claim:
         ------
         LawBrokenError
             Where the ledger is contradicted: by the first property that fails, after all were tried where the
-            claim reports each.
+            claim reports each and the trial goes on.
         """
         first: tuple[LawBrokenError, tuple[str, Inputs] | None] | None = None
         for prop in self.properties:
@@ -105,7 +105,7 @@ class Claim:
             try:
                 trial.run(prop, subject)
             except LawBrokenError as broken:
-                if not self.each:
+                if not (self.each and trial.go_on):
                     raise
                 trial.failed.append(prop.name)
                 first = first or (broken, trial.broken)

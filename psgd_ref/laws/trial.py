@@ -79,6 +79,8 @@ class Trial:
         Counts the calls of the subject's parts, where they are known.
     shrink
         False leaves counter-examples as they are found, which is faster.
+    go_on
+        Whether the properties of a claim that reports each are tried after one has failed.
 
     Attributes
     ----------
@@ -102,8 +104,10 @@ class Trial:
         seed: int | None = 0,
         calls: Calls | None = None,
         shrink: bool = True,
+        go_on: bool = False,
     ) -> None:
         self.examples = examples
+        self.go_on = go_on
         self.seed = seed
         self.calls = calls
         self.shrink = shrink

@@ -28,6 +28,52 @@ QUANTIZERS = claim(
 )
 
 
+@QUANTIZERS.holds(at=placed(setups(uniform_grids())), listed=st.booleans())
+def odd(subject: Subject, trial: Trial, at: Placed, listed: bool) -> None:
+    """Oddness on symmetric sets that contain zero, as a grid and as a list."""
+    targets = FiniteTargets(at.setting.points) if listed else at.setting.targets
+    q = subject.nearest(at.w, targets)
+    trial.within(subject.nearest(-at.w, targets) + q, 0.0, "Q(−w) = −Q(w)")
+
+
+@QUANTIZERS.holds(
+    k=st.integers(-6, 5), power=st.integers(-20, 20), kind=st.sampled_from(["lattice", "grid", "list"])
+)
+def ties(subject: Subject, trial: Trial, k: int, power: int, kind: str) -> None:
+    """Ties where they are exact: a power of two as the step makes the half-way point exact."""
+    step = 2.0**power
+    w, even = np.array([(k + 0.5) * step]), (k if k % 2 == 0 else k + 1) * step
+    kinds: dict[str, Targets] = {
+        "lattice": UniformGrid(step),
+        "grid": UniformGrid(step, 7),
+        "list": FiniteTargets(np.arange(-7, 8) * step),
+    }
+    trial.within(subject.nearest(w, kinds[kind]) - even, 0.0, "a tie goes to the even place")
+
+
+@QUANTIZERS.holds(part="quantizer", at=placed(setups()))
+def codes(subject: Subject, trial: Trial, at: Placed) -> None:
+    """The integers."""
+    make: Any = subject.quantizer
+    setting, w = at.setting, at.w
+    quantizer = make(setting.targets)
+    integers = np.asarray(quantizer.codes(w))
+    trial.true(integers.dtype.kind in "iu", "codes are integers")
+    trial.true(integers.shape == w.shape, "codes have the shape of w")
+    value, q = value_of(quantizer, w), setting.targets.nearest(w)
+    error = 4 * rounding.UNIT * (np.abs(w) + np.abs(setting.points).max() + setting.unit)
+    tie = 2 * np.abs(w - q) >= setting.widest - error  # which way a tie goes, `ties` says
+    if not setting.endless:
+        tie = tie & (w >= setting.points[0]) & (w <= setting.points[-1])  # beyond the ends there is none
+    trial.within(np.where(tie, 0, value - q), error, "codes stand for the nearest target")
+    if quantizer.levels is not None:
+        levels = np.asarray(quantizer.levels, dtype=float)
+        trial.true(levels.shape == setting.points.shape, "as many levels as targets")
+        size = 4 * rounding.UNIT * np.abs(setting.points).max()
+        trial.within(levels - setting.points, size, "levels are the targets")
+        trial.true(np.isin(value, levels), "codes stand for levels")
+
+
 _ANYWHERE: dict[str, Any] = {"at": placed(setups(), beyond=4.0), "single": st.booleans()}
 """Weights on any target set, in two precisions."""
 
@@ -98,52 +144,6 @@ def targets_exact(subject: Subject, trial: Trial, at: Placed) -> None:
     trial.within(np.where(points == 0, q, 0), 0.0, "zero stays zero")
     size = 4 * rounding.UNIT * np.abs(points).max()
     trial.within((q - points)[[0, -1]], size, "the extremes come back")
-
-
-@QUANTIZERS.holds(at=placed(setups(uniform_grids())), listed=st.booleans())
-def odd(subject: Subject, trial: Trial, at: Placed, listed: bool) -> None:
-    """Oddness on symmetric sets that contain zero, as a grid and as a list."""
-    targets = FiniteTargets(at.setting.points) if listed else at.setting.targets
-    q = subject.nearest(at.w, targets)
-    trial.within(subject.nearest(-at.w, targets) + q, 0.0, "Q(−w) = −Q(w)")
-
-
-@QUANTIZERS.holds(
-    k=st.integers(-6, 5), power=st.integers(-20, 20), kind=st.sampled_from(["lattice", "grid", "list"])
-)
-def ties(subject: Subject, trial: Trial, k: int, power: int, kind: str) -> None:
-    """Ties where they are exact: a power of two as the step makes the half-way point exact."""
-    step = 2.0**power
-    w, even = np.array([(k + 0.5) * step]), (k if k % 2 == 0 else k + 1) * step
-    kinds: dict[str, Targets] = {
-        "lattice": UniformGrid(step),
-        "grid": UniformGrid(step, 7),
-        "list": FiniteTargets(np.arange(-7, 8) * step),
-    }
-    trial.within(subject.nearest(w, kinds[kind]) - even, 0.0, "a tie goes to the even place")
-
-
-@QUANTIZERS.holds(part="quantizer", at=placed(setups()))
-def codes(subject: Subject, trial: Trial, at: Placed) -> None:
-    """The integers."""
-    make: Any = subject.quantizer
-    setting, w = at.setting, at.w
-    quantizer = make(setting.targets)
-    integers = np.asarray(quantizer.codes(w))
-    trial.true(integers.dtype.kind in "iu", "codes are integers")
-    trial.true(integers.shape == w.shape, "codes have the shape of w")
-    value, q = value_of(quantizer, w), setting.targets.nearest(w)
-    error = 4 * rounding.UNIT * (np.abs(w) + np.abs(setting.points).max() + setting.unit)
-    tie = 2 * np.abs(w - q) >= setting.widest - error  # which way a tie goes, `ties` says
-    if not setting.endless:
-        tie = tie & (w >= setting.points[0]) & (w <= setting.points[-1])  # beyond the ends there is none
-    trial.within(np.where(tie, 0, value - q), error, "codes stand for the nearest target")
-    if quantizer.levels is not None:
-        levels = np.asarray(quantizer.levels, dtype=float)
-        trial.true(levels.shape == setting.points.shape, "as many levels as targets")
-        size = 4 * rounding.UNIT * np.abs(setting.points).max()
-        trial.within(levels - setting.points, size, "levels are the targets")
-        trial.true(np.isin(value, levels), "codes stand for levels")
 
 
 OTHERS = claim(
