@@ -10,25 +10,12 @@
 # large.
 #
 # Output seen:
-#   weights {-1, 0, 1} times 1e-06
-#     Q8_0: worst error 1.000
-#     Q4_0: worst error 0.166
-#     TQ2_0: worst error 0.013
-#     F16: worst error 0.013
-#     Q8_0 is all zero: True
-#     Q8_0 errs more than Q4_0: True
-#   weights {-1, 0, 1} times 5e-06
-#     Q8_0: worst error 0.514
-#     Q4_0: worst error 0.166
-#     TQ2_0: worst error 0.001
-#     F16: worst error 0.001
-#     Q8_0 errs more than Q4_0: True
-#   weights {-1, 0, 1} times 0.001
-#     Q8_0: worst error 0.001
-#     Q4_0: worst error 0.125
-#     TQ2_0: worst error 0.000
-#     F16: worst error 0.000
-#     Q8_0 errs more than Q4_0: False
+#   weights {-1, 0, 1} * 1e-6, worst error in units of 1e-6
+#   Q8_0  1.000 (all weights 0)
+#   Q4_0  0.165
+#   TQ2_0 0.013
+#   F16   0.013
+#   and at 5e-6: Q8_0 0.51, Q4_0 0.14
 #
 # Why it matters: whoever picks 8 bits "to be safe" for a layer or a channel that training has
 # nearly switched off loses it altogether, silently.

@@ -9,9 +9,14 @@
 # same.
 #
 # Output seen:
-#   plain: starts of 50 that end unequal: 0
-#   foreach: starts of 50 that end unequal: 0
-#   fused: starts of 50 that end unequal: more than 0 (5 here; only the tail of 3 differs)
+#   plain: (0, [])
+#   foreach: (0, [])
+#   SGD fused: starts of 50 that end unequal: 5, at positions [1000, 1001, 1002]
+#   SGD fused: some end unequal: True
+#   SGD fused: only in the tail: True
+#   AdamW fused: starts of 50 that end unequal: 5, at positions [1000, 1001, 1002]
+#   AdamW fused: some end unequal: True
+#   AdamW fused: only in the tail: True
 #
 # Why it matters: a law such as "equal weights stay equal" (shared weights, a permutation of the
 # units, padding) fails by the position in memory, and results differ between tensor sizes. Plain

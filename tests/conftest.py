@@ -9,6 +9,7 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+    os.environ.setdefault("PSGD_REF_AHEAD", "0")
 
 
 def pytest_addoption(parser):

@@ -1,6 +1,6 @@
 """Drawn calls of the public functions: no crash, no hang, no foreign error, no silent NaN.
 
-A few thousand in the suite. More with PSGD_REF_FUZZ=100000 (some ten minutes), from another seed with
+A few thousand in the suite. More with PSGD_REF_FUZZ=100000 (some three minutes), from another seed with
 PSGD_REF_FUZZ_SEED=1:
 
     PSGD_REF_FUZZ=100000 pytest tests/test_fuzz.py -q

@@ -12,7 +12,8 @@ def add(commands: Any) -> None:
         "check",
         help="hold your own scaling rule, step, warp, quantizer or pruner to the ledger",
         description="Which claims apply, which ran, which hold, and the smallest counter-example to those "
-        "that do not. What a subject looks like, and what a pass means: theory/harness.md.",
+        "that do not; of a quantizer also what it is. What a subject looks like, and what a pass means: "
+        "theory/harness.md.",
     )
     check.add_argument("subject", metavar="MODULE:NAME", help="the module may lie in this directory")
     check.add_argument(
@@ -25,6 +26,9 @@ def add(commands: Any) -> None:
         help="inputs to try for a cheap property, fewer for a simulation (default: %(default)s)",
     )
     check.add_argument("--seed", type=seed, default=0, help="of the search (default: %(default)s)")
+    check.add_argument(
+        "--bits", type=count, help="at which a quantizer is described, 1 … 8 (default: its own, or 4)"
+    )
     check.add_argument("--json", action="store_true", help="print an object instead of lines")
     check.set_defaults(run=_check)
 
@@ -34,4 +38,4 @@ def _check(options: argparse.Namespace) -> int:
     from psgd_ref.laws.verify import verify
 
     subject = load_subject(options.subject)
-    return verify(options.claims, options.examples, options.seed, options.json, subject)
+    return verify(options.claims, options.examples, options.seed, options.json, subject, options.bits)

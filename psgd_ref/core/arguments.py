@@ -63,6 +63,13 @@ def below_one(name: str, value: Any) -> float:
     return float(value)
 
 
+def fraction(name: str, value: Any) -> float:
+    """Return `value` as a float in [0, 1]; else ValueError."""
+    if real_number(name, value) > 1:
+        raise ValueError(f"{name} must lie in [0, 1]; got {value!r}")
+    return float(value)
+
+
 def whole_number(name: str, value: Any, low: int, high: int | None = None) -> int:
     """Return `value` as an int in low … high, by default any of 64 bits that is ≥ low; else ValueError."""
     accepted = f"a whole number >= {low}" if high is None else f"a whole number in {low}..{high}"

@@ -10,14 +10,13 @@ One flat room of more than fifteen files, so that every kernel stands beside `re
 import functools
 import os
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
 
 import numba
 import numpy as np
 from numpy import ndarray  # looked up for every argument of every call
 
-from psgd_ref.kernels import checks, reference
+from psgd_ref.kernels import ahead, checks, reference
 from psgd_ref.kernels.parts import Part, Parts
 
 P = ParamSpec("P")
@@ -44,22 +43,33 @@ def _other_float(dtype: np.dtype[Any]) -> bool:
 
 if BACKEND == "tile":
     from psgd_ref.kernels.compile import CHECK
-    from psgd_ref.kernels.finite import finite
     from psgd_ref.kernels.parallel import launching
     from psgd_ref.kernels.tile import raise_faults
 
 
-def _face(oracle: Callable[P, R], module: str, exact: bool = False) -> Callable[P, R]:
+def _compiled() -> dict[str, Any]:
+    """The modules of the compiled kernels by name. Named here one by one, for whoever reads imports."""
+    from psgd_ref.kernels import activation, channels, conv, fake_quantize, linear, loss, norm, pool, update
+
+    modules = activation, channels, conv, fake_quantize, linear, loss, norm, pool, update
+    return {module.__name__.rpartition(".")[2]: module for module in modules}
+
+
+# Before the faces, of which one has the name of a module.
+_MODULES = _compiled() if BACKEND == "tile" else {}
+
+
+def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
     """The kernel that everybody calls, checked: compiled for float32 arguments, its oracle for the rest.
 
     module : where the compiled kernel is, under the oracle's name
-    exact  : results that are not finite are worked out anew by the oracle. (The compiled convolutions form
-             products with some of the padding's zeros, and NaN or infinity times such a zero is NaN.)
+    A compiled kernel that returns None leaves the work to the oracle.
     """
+    name = oracle.__name__
     check: Callable[..., None] = getattr(checks, oracle.__name__)
     compiled = None
     if BACKEND == "tile":
-        compiled = getattr(import_module(f"{__name__}.{module}"), oracle.__name__)
+        compiled = getattr(_MODULES[module], oracle.__name__)
 
     @functools.wraps(oracle)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -71,11 +81,14 @@ def _face(oracle: Callable[P, R], module: str, exact: bool = False) -> Callable[
             if isinstance(value, ndarray) and value.dtype is not _FLOAT32 and _other_float(value.dtype):
                 return oracle(*args, **kwargs)
         with launching():
-            result: R = compiled(*args, **kwargs)
+            ahead.running(name, args)
+            try:
+                result: R | None = compiled(*args, **kwargs)
+            finally:
+                ahead.done()
             if CHECK:
-                raise_faults(oracle.__name__)
-            spoiled = exact and not finite(result)
-        return oracle(*args, **kwargs) if spoiled else result
+                raise_faults(name)
+        return oracle(*args, **kwargs) if result is None else result
 
     call.__module__ = __name__  # where pickle finds it
     return call
@@ -87,8 +100,8 @@ batch_norm_backward = _face(reference.batch_norm_backward, "norm")
 batch_norm_eval = _face(reference.batch_norm_eval, "norm")
 batch_norm_train = _face(reference.batch_norm_train, "norm")
 channel_sum = _face(reference.channel_sum, "channels")
-conv2d = _face(reference.conv2d, "conv", exact=True)
-conv2d_backward = _face(reference.conv2d_backward, "conv", exact=True)
+conv2d = _face(reference.conv2d, "conv")
+conv2d_backward = _face(reference.conv2d_backward, "conv")
 cross_entropy = _face(reference.cross_entropy, "loss")
 fake_quantize = _face(reference.fake_quantize, "fake_quantize")
 fake_quantize_backward = _face(reference.fake_quantize_backward, "fake_quantize")

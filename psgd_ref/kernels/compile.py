@@ -22,6 +22,7 @@ import numpy as np
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 
+from psgd_ref.kernels import ahead
 from psgd_ref.kernels.cache import FileCache, can_be_kept
 
 try:
@@ -230,6 +231,8 @@ class _Announcer(event.Listener):
 
     def on_start(self, event: Any) -> None:
         dispatcher = event.data["dispatcher"]
+        if _WRITABLE:
+            ahead.compiling()
         if self.said or not dispatcher.py_func.__module__.startswith(__package__):
             return
         self.said = True

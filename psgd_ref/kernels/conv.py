@@ -14,8 +14,7 @@ stride s the pixels u ≡ a, v ≡ b (mod s) see every s-th row and column of W:
 
 What is NaN or infinite spoils every result that it meets at a pixel of the image, and some that it meets at
 the border's zeros only: products with them are left out only where a whole line of them lies in the border.
-The package's face therefore has results that are not finite worked out anew by the oracle, for which padding
-is absent.
+So results that are not finite are left to the oracle, for which padding is absent.
 """
 
 from psgd_ref.core.arguments import Array
@@ -24,6 +23,7 @@ from psgd_ref.kernels.blocks import NONE, ZERO, flat
 from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.channels import FLAT, WIDE
 from psgd_ref.kernels.compile import body, inner, kernel
+from psgd_ref.kernels.finite import finite
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.plans import (
     BAND,
@@ -46,16 +46,14 @@ from psgd_ref.kernels.tile import (
 )
 
 
-def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
-    """As `reference.conv2d`."""
+def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array | None:
+    """As `reference.conv2d`; None where a result is not finite."""
     if winograd.pays(x.shape[1:], w.shape, stride, padding):
-        result = winograd.conv2d(x, w, bias, padding)
-        if result is not None:
-            return result
+        return winograd.conv2d(x, w, bias, padding)
     plan = forward_plan(x.shape, w.shape, stride, padding)
     y: Array = memory.empty(plan.result)
     _correlate(x, w, bias, y, plan)
-    return y
+    return y if finite(y) else None
 
 
 def conv2d_backward(
@@ -66,23 +64,26 @@ def conv2d_backward(
     padding: Pair,
     need_dx: bool = True,
     into: Array | None = None,
-) -> tuple[Array | None, Array]:
-    """As `reference.conv2d_backward`."""
+) -> tuple[Array | None, Array] | None:
+    """As `reference.conv2d_backward`; None where a result is not finite."""
     dw: Array = memory.empty(w.shape) if into is None else into
     squares = winograd.pays(x.shape[1:], w.shape, stride, padding)
-    if not (squares and winograd.weights_gradient(dy, x, dw, padding)):
+    if squares:
+        winograd.weights_gradient(dy, x, dw, padding)
+    else:
         _weights_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding))
+    if not finite(dw):
+        return None
     if not need_dx:
         return None, dw
     if squares:
         flipped = w[::-1, ::-1].swapaxes(2, 3)
         dx = winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1]))
-        if dx is not None:
-            return dx, dw
+        return None if dx is None else (dx, dw)
     dx = memory.empty(x.shape)
     for plan in input_plans(x.shape, dy.shape, w.shape, stride, padding):
         _correlate(dy, w, None, dx, plan)
-    return dx, dw
+    return (dx, dw) if finite(dx) else None
 
 
 def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> None:

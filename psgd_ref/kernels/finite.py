@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.kernels.compile import body, kernel
+from psgd_ref.kernels.compile import LANES, body, kernel
 from psgd_ref.kernels.parallel import for_each
 
 _CHUNK = 16384
@@ -26,7 +26,8 @@ def finite(result: Any) -> bool:
 
 @kernel
 def _largest(bits, peaks):
-    for_each(len(peaks), bits.size, _largest_of_chunk, (bits, peaks))
+    # One instruction looks at a whole vector.
+    for_each(len(peaks), bits.size // LANES, _largest_of_chunk, (bits, peaks))
     largest = np.int32(0)
     for peak in peaks:
         largest = max(largest, peak)

@@ -28,8 +28,8 @@ into a scratch with a zero border, and of their squares a few at a time are tran
 transformed back, all within the cache of one core.
 
 Rounding errors are two to three times those of the plain sum; with the points ±1, ±2 that are often used
-they would be six times. What is not finite would spread over a square, so where a result is not finite the
-caller takes the plain sum instead.
+they would be six times. What is not finite would spread over a square, so results that are not finite are
+left to the oracle.
 
 Source: Winograd 1980; for convolutions Lavin and Gray 2016; points that are not whole numbers, Barabasz,
 Anderson, Soodhalter, Gregg 2020.
@@ -139,16 +139,16 @@ def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array | Non
     first = np.zeros(cut.padded, np.float32)
     if bias is not None:
         first[:outputs] = bias
-    finite = np.empty(-(-cut.images // cut.stack), np.float32)
+    spoiled = np.empty(-(-cut.images // cut.stack), np.float32)
     _convolve(
         flat(x), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first, y.reshape(-1),
-        memory.empty((THREADS, size)), finite, cut, tile, VECTOR,
+        memory.empty((THREADS, size)), spoiled, cut, tile, VECTOR,
     )  # fmt: skip
-    return None if finite.any() else y
+    return None if spoiled.any() else y
 
 
-def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> bool:
-    """The weights' part of `reference.conv2d_backward` where `pays`, into dw; whether it is finite."""
+def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> None:
+    """The weights' part of `reference.conv2d_backward` where `pays`, into dw."""
     outputs, tile = dy.shape[3], gradient_shape(dy.shape[3])
     tall, block = height_width(tile)
     padded = up(outputs, block)
@@ -158,7 +158,6 @@ def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> bool:
         flat(dy), flat(x), flat(dw), memory.empty((parts, dw.size)), memory.empty((THREADS, size)), cut, tile,
         VECTOR,
     )  # fmt: skip
-    return bool(np.isfinite(dw).all())
 
 
 @lru_cache(maxsize=1024)
@@ -200,11 +199,11 @@ def _best_stack(images: int, squares: int) -> int:
 
 
 @kernel
-def _convolve(x, w, u, bias, y, work, finite, cut, tile, vector):
+def _convolve(x, w, u, bias, y, work, spoiled, cut, tile, vector):
     for_each(cut.inputs, 9 * w.size, _transform_weights, (w, u, work, cut, tile, vector))
     _clear_borders(work, cut)
-    arguments = (x, u, bias, y, work, finite, cut, tile, vector)
-    for_each(len(finite), y.size * cut.inputs, _convolve_stack, arguments)
+    arguments = (x, u, bias, y, work, spoiled, cut, tile, vector)
+    for_each(len(spoiled), y.size * cut.inputs, _convolve_stack, arguments)
 
 
 @kernel
@@ -229,7 +228,7 @@ def _transform_weights(c, worker, w, u, work, cut, tile, vector):
 
 
 @body
-def _convolve_stack(index, worker, x, u, bias, y, work, finite, cut, tile, vector):
+def _convolve_stack(index, worker, x, u, bias, y, work, spoiled, cut, tile, vector):
     """The convolution of a stack of images."""
     image, v, m, room = _places(work[worker], cut)
     tall, block = tile_rows(tile), tile_columns(tile)
@@ -253,9 +252,9 @@ def _convolve_stack(index, worker, x, u, bias, y, work, finite, cut, tile, vecto
         for s in range(count):
             check = _transform_outputs(m, s, first, start, bias, y, check, room, cut, vector)
     tile_store(check, room, 0, 0)
-    finite[index] = ZERO
+    spoiled[index] = ZERO
     for i in range(tile_columns(vector)):
-        finite[index] += room[i]
+        spoiled[index] += room[i]
 
 
 @inner

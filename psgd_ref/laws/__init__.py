@@ -20,18 +20,21 @@ from psgd_ref.laws.chapters import (  # noqa: F401  (each chapter enters its cla
     h_quantizers,
     i_batch_norm,
 )
+from psgd_ref.laws.description.describe import Description, describe
 from psgd_ref.laws.ledger import LEDGER, Claim, ledger_table
 from psgd_ref.laws.methods.foreign import as_subject
 from psgd_ref.laws.methods.subject import Formulas, Subject, reference, register
+from psgd_ref.laws.outcome import Outcome
 from psgd_ref.laws.parametrize import parametrize_with_laws
 from psgd_ref.laws.replay import replay
-from psgd_ref.laws.report import Outcome, Report, check
+from psgd_ref.laws.report import Report, check
 from psgd_ref.laws.resume import check_resume, state_machine
 from psgd_ref.laws.trial import LawBrokenError, Trial
 
 __all__ = [
     "LEDGER",
     "Claim",
+    "Description",
     "Formulas",
     "LawBrokenError",
     "Outcome",
@@ -41,6 +44,7 @@ __all__ = [
     "as_subject",
     "check",
     "check_resume",
+    "describe",
     "ledger_table",
     "parametrize_with_laws",
     "reference",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from hypothesis.strategies import SearchStrategy
 
 from psgd_ref.laws.methods.subject import Subject
-from psgd_ref.laws.trial import Body, Property, Trial
+from psgd_ref.laws.trial import Body, Inputs, LawBrokenError, Property, Trial
 
 Truth = Literal["holds", "refuted"]
 
@@ -45,6 +45,8 @@ class Claim:
         The parts of a subject that the law puts to the test, by field name.
     needs
         The parts that may be missing, without which the claim cannot be checked in full.
+    each
+        Whether every property is reported by itself, so that one that fails does not hide the others.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Claim:
     truth: Truth = "holds"
     tests: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    each: bool = False
     properties: list[Property] = field(default_factory=list, repr=False)
 
     @property
@@ -92,11 +95,23 @@ class Claim:
         Raises
         ------
         LawBrokenError
-            Where the ledger is contradicted.
+            Where the ledger is contradicted: by the first property that fails, after all were tried where the
+            claim reports each and the trial goes on.
         """
-        for each in self.properties:
-            if not each.part or getattr(subject, each.part) is not None:
-                trial.run(each, subject)
+        first: tuple[LawBrokenError, tuple[str, Inputs] | None] | None = None
+        for prop in self.properties:
+            if prop.part and getattr(subject, prop.part) is None:
+                continue
+            try:
+                trial.run(prop, subject)
+            except LawBrokenError as broken:
+                if not (self.each and trial.go_on):
+                    raise
+                trial.failed.append(prop.name)
+                first = first or (broken, trial.broken)
+        if first is not None:
+            trial.broken = first[1]
+            raise first[0]
 
 
 _claims: dict[str, Claim] = {}

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from psgd_ref.laws.applicable import applicable
 from psgd_ref.laws.methods.foreign import as_subject
 from psgd_ref.laws.methods.subject import Subject
-from psgd_ref.laws.report import DECLINED, FAILED, MISSING, applicable, outcomes
+from psgd_ref.laws.outcome import DECLINED, FAILED, MISSING, outcomes
 from psgd_ref.laws.trial import LawBrokenError
 
 if TYPE_CHECKING:

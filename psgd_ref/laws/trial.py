@@ -79,6 +79,8 @@ class Trial:
         Counts the calls of the subject's parts, where they are known.
     shrink
         False leaves counter-examples as they are found, which is faster.
+    go_on
+        Whether the properties of a claim that reports each are tried after one has failed.
 
     Attributes
     ----------
@@ -90,6 +92,8 @@ class Trial:
         The shrunk input that refutes a false claim.
     ran, declined
         The properties tried on some input; those whose every input was declined, each with its reason.
+    failed
+        The properties that failed, of a claim that reports each.
     broken
         The last property that failed, with its inputs, shrunk.
     """
@@ -100,8 +104,10 @@ class Trial:
         seed: int | None = 0,
         calls: Calls | None = None,
         shrink: bool = True,
+        go_on: bool = False,
     ) -> None:
         self.examples = examples
+        self.go_on = go_on
         self.seed = seed
         self.calls = calls
         self.shrink = shrink
@@ -110,6 +116,7 @@ class Trial:
         self.counterexample = ""
         self.ran: list[str] = []
         self.declined: dict[str, str] = {}
+        self.failed: list[str] = []
         self.broken: tuple[str, Inputs] | None = None
         self._scores: dict[str, float] = {}
         self._reason = ""

@@ -5,7 +5,7 @@ import math
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.checks import floats, shaped
-from psgd_ref.nn.layer import Cache, Layer
+from psgd_ref.nn.layer import Cache, Layer, Shape
 
 
 class ReLU(Layer):
@@ -21,6 +21,10 @@ class ReLU(Layer):
 
 class Flatten(Layer):
     """(N, …) → (N, product of the rest)."""
+
+    def output_shape(self, shape: Shape | None) -> Shape | None:
+        lengths = [length for length in shape or (None,) if length is not None]
+        return (math.prod(lengths) if shape is not None and len(lengths) == len(shape) else None,)
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         if floats("x", x).ndim == 0:

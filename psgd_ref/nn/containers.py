@@ -1,7 +1,7 @@
 """Layers made of layers: one behind the other, and with a shortcut around them."""
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.nn.layer import Cache, Layer
+from psgd_ref.nn.layer import Cache, Layer, Shape
 from psgd_ref.nn.norm import BatchNorm
 from psgd_ref.nn.remade import Remade
 
@@ -14,6 +14,14 @@ class Sequential(Layer):
 
     def children(self) -> dict[str, Layer]:
         return self.layers
+
+    def output_shape(self, shape: Shape | None) -> Shape | None:
+        for layer in self.layers.values():
+            shape = layer.output_shape(shape)
+        return shape
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(f'{name}={layer!r}' for name, layer in self.layers.items())})"
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         caches: list[Cache] = []
@@ -66,6 +74,13 @@ class Residual(Layer):
     def children(self) -> dict[str, Layer]:
         own: dict[str, Layer] = {**self.body.layers, self.norm_name: self.norm}
         return own if self.shortcut is None else {**own, "downsample": self.shortcut}
+
+    def output_shape(self, shape: Shape | None) -> Shape | None:
+        return self.body.output_shape(shape)
+
+    def __repr__(self) -> str:
+        shortcut = "" if self.shortcut is None else f", shortcut={self.shortcut!r}"
+        return f"Residual(body={self.body!r}, {self.norm_name}={self.norm!r}{shortcut})"
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         main, body = self.body.forward(x, training)

@@ -5,8 +5,10 @@ from typing import Any
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array, flag, whole_number
 from psgd_ref.kernels.checks import pair
+from psgd_ref.nn.layer import Shape
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
 from psgd_ref.nn.weighted import Weighted
+from psgd_ref.nn.windows import shown, slid, square
 
 
 class Conv2d(Weighted):
@@ -28,6 +30,15 @@ class Conv2d(Weighted):
         shape = (*self.size, inputs, outputs)
         self.weight = Parameter(shape, "weight", he_normal(self.size[0] * self.size[1] * inputs))
         self.bias = Parameter((outputs,), "bias", zeros) if flag("bias", bias) else None
+
+    def output_shape(self, shape: Shape | None) -> Shape | None:
+        return *slid(shape, self.size, self.stride, self.padding), self.weight.shape[3]
+
+    def __repr__(self) -> str:
+        inputs, outputs = self.weight.shape[2:]
+        options = shown(stride=(self.stride, (1, 1)), padding=(self.padding, (0, 0)))
+        bias = ", bias=True" if self.bias is not None else ""
+        return f"Conv2d({inputs}, {outputs}, {square(self.size)}{options}{bias})"
 
     def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
         return kernels.conv2d(x, weight, bias, self.stride, self.padding)

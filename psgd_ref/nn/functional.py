@@ -25,10 +25,14 @@ def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: Any = 1, 
 
     Parameters
     ----------
-    x : (N, H, W, C) floats
-    weight : (KH, KW, C, O) floats
-    bias : (O,) floats, or None
-    stride, padding : whole numbers ≥ 1 and ≥ 0, or (height, width) pairs of them
+    x
+        (N, H, W, C) floats.
+    weight
+        (KH, KW, C, O) floats.
+    bias
+        (O,) floats, or None.
+    stride, padding
+        Whole numbers ≥ 1 and ≥ 0, or (height, width) pairs of them.
 
     Returns
     -------
@@ -105,8 +109,10 @@ def max_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Arr
 
     Parameters
     ----------
-    size, stride : whole numbers ≥ 1, or (height, width) pairs; stride defaults to size
-    padding : whole number or pair, less than size; what lies in it never wins
+    size, stride
+        Whole numbers ≥ 1, or (height, width) pairs; stride defaults to size.
+    padding
+        Whole number or pair, less than size; what lies in it never wins.
 
     Returns
     -------
@@ -142,9 +148,12 @@ def cross_entropy(logits: Array, labels: Any, label_smoothing: float = 0.0) -> t
 
     Parameters
     ----------
-    logits : (N, K) floats, N ≥ 1
-    labels : (N,) whole numbers in 0 … K − 1
-    label_smoothing : ε in [0, 1); q puts 1 − ε on the label and spreads ε evenly over all K classes
+    logits
+        (N, K) floats, N ≥ 1.
+    labels
+        (N,) whole numbers in 0 … K − 1.
+    label_smoothing
+        ε in [0, 1); q puts 1 − ε on the label and spreads ε evenly over all K classes.
 
     Returns
     -------

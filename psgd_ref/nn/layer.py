@@ -7,6 +7,8 @@ from psgd_ref.nn.parameters import Parameter
 from psgd_ref.nn.remade import Remade
 
 Cache = Any
+# Of one input or output, without the axis of images; None for a length that is not known.
+Shape = tuple[int | None, ...]
 
 
 class Layer:
@@ -34,6 +36,13 @@ class Layer:
     def trainable(self) -> bool:
         """Whether the layer or one inside it has parameters."""
         return bool(self.parameters()) or any(child.trainable() for child in self.children().values())
+
+    def output_shape(self, shape: Shape | None) -> Shape | None:
+        """The shape of one output for one input of a shape; None when nothing is known of it."""
+        return shape
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.nn.layer import Shape
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
 from psgd_ref.nn.weighted import Weighted
 
@@ -13,6 +14,12 @@ class Linear(Weighted):
         inputs, outputs = whole_number("inputs", inputs, 1), whole_number("outputs", outputs, 1)
         self.weight = Parameter((inputs, outputs), "weight", he_normal(inputs))
         self.bias = Parameter((outputs,), "bias", zeros)
+
+    def output_shape(self, shape: Shape | None) -> Shape | None:
+        return (self.weight.shape[1],)
+
+    def __repr__(self) -> str:
+        return f"Linear({self.weight.shape[0]}, {self.weight.shape[1]})"
 
     def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
         return kernels.linear(x, weight, bias)

@@ -7,25 +7,67 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.kernels.ahead import expect_backward
 from psgd_ref.nn.functional import cross_entropy
-from psgd_ref.nn.layer import Layer
+from psgd_ref.nn.layer import Layer, Shape
 from psgd_ref.nn.parameters import Segment, bind, dotted, lay_out, named_layers, named_parameters
+from psgd_ref.nn.summary import summary
+
+# Images that `predict` takes at a time.
+_BATCH = 500
 
 
 class Model:
     """A network with all its trainable parameters in the flat vector `w`, and their gradients in `g`.
 
-    net     : the network, a layer that maps images to logits
-    seed    : seed of the initial values
-    dtype   : float32 (runs on the kernels) or float64 (runs on their oracles)
+    Parameters
+    ----------
+    net
+        The network, a layer that maps images to logits.
+    seed
+        Of the initial values.
+    dtype
+        float32 (runs on the kernels) or float64 (runs on their oracles).
 
-    w, g    : (n,) arrays; the layers' parameters are views, so writing to w changes the network
-    segments: name, shape, role and span of every parameter in w
-    mask    : None, or (n,) booleans, False where a parameter is pruned: w and g stay 0 there
-    Raises ValueError for another dtype or a negative seed.
+    Attributes
+    ----------
+    w, g
+        (n,) arrays; the layers' parameters are views, so writing to w changes the network.
+    segments
+        Name, shape, role and span of every parameter in w.
+    mask
+        None, or (n,) booleans, False where a parameter is pruned: w and g stay 0 there.
+    pixels
+        None, or mean and std per channel of raw pixels, by which `predict` normalises them; `fit` sets it.
+
+    Raises
+    ------
+    ValueError
+        For another dtype, a negative seed, or a net that is no layer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from psgd_ref.models import convnet
+    >>> model = convnet(widths=(4, 8))
+    >>> model(np.zeros((5, 8, 8, 1), np.float32)).shape
+    (5, 10)
+    >>> model
+    Model: 438 parameters, float32, inputs 8×8×1
+    layer  kind                        output  parameters
+    conv1  Conv2d(1, 4, 3, padding=1)  8×8×4   36
+    bn1    BatchNorm(4, relu=True)     8×8×4   8
+    pool   MaxPool2d(2)                4×4×4
+    conv2  Conv2d(4, 8, 3, padding=1)  4×4×8   288
+    bn2    BatchNorm(8, relu=True)     4×4×8   16
+    mean   GlobalAvgPool()             8
+    fc     Linear(8, 10)               10      90
     """
 
     mask: npt.NDArray[np.bool_] | None = None
+    pixels: tuple[Array, Array] | None = None
+    # The shape of the images that were seen last, for the table.
+    _seen: Shape | None = None
 
     def __init__(self, net: Layer, seed: int = 0, dtype: Any = np.float32) -> None:
         if not _is_float_dtype(dtype):
@@ -89,10 +131,12 @@ class Model:
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"net": self.net, "segments": self.segments, "w": self.w, "mask": self.mask}
+        state = {"net": self.net, "segments": self.segments, "w": self.w, "mask": self.mask}
+        return state | {"pixels": self.pixels, "seen": self._seen}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.net, self.segments, self.mask = state["net"], state["segments"], state["mask"]
+        self.pixels, self._seen = state["pixels"], state["seen"]
         self.bind(state["w"])
 
     @property
@@ -112,6 +156,56 @@ class Model:
         known = ", ".join(segment.name for segment in self.segments)
         raise ValueError(f"no parameter {name!r}; the model has {known}")
 
+    @property
+    def weight_bits(self) -> dict[str, int]:
+        """Bit-widths of the parameters that lie on a grid, by name: none here."""
+        return {}
+
+    def __repr__(self) -> str:
+        seen = "" if self._seen is None else f", inputs {'×'.join(map(str, self._seen))}"
+        head = f"{type(self).__name__}: {self.w.size:,} parameters, {self.w.dtype}{seen}"
+        return f"{head}\n{summary(self.net, self._seen, self.weight_bits)}"
+
+    def __call__(self, x: Array) -> Array:
+        """Logits in evaluation mode: `forward(x)`."""
+        return self.forward(x)
+
+    def predict(self, images: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+        """The class with the largest logit for each image, in evaluation mode.
+
+        The dtype says what the images are: whole numbers are raw pixels, which are normalised by `pixels`,
+        as the training images were; floats are normalised already, and taken as they are.
+
+        Parameters
+        ----------
+        images
+            (N, H, W, C), or rows (N, I) for a perceptron.
+
+        Returns
+        -------
+        (N,) whole numbers in 0 … K − 1.
+
+        Raises
+        ------
+        ValueError
+            For raw pixels when the model knows no mean and std: `fit` sets them, or one does by
+            `model.pixels = data.mean, data.std`.
+        """
+        raw = isinstance(images, np.ndarray) and images.dtype.kind in "iu"
+        if raw and self.pixels is None:
+            raise ValueError(
+                "images of whole numbers are raw pixels, and this model knows no mean and std to normalise "
+                "them: give data.normalise(images), or set model.pixels = data.mean, data.std"
+            )
+        classes = []
+        for start in range(0, len(images), _BATCH):
+            batch = images[start : start + _BATCH]
+            if raw and self.pixels is not None:
+                mean, std = self.pixels
+                batch = (batch.astype(np.float32) - mean) / std
+            classes.append(self.forward(batch).argmax(axis=1))
+        return np.concatenate(classes) if classes else np.zeros(0, np.intp)
+
     def forward(self, x: Array, training: bool = False) -> Array:
         """Logits (N, K) of images x (N, H, W, C), or of rows (N, I) for a perceptron.
 
@@ -124,6 +218,7 @@ class Model:
 
         x as in `forward`, labels (N,) whole numbers in 0 … K − 1, smoothing in [0, 1).
         """
+        expect_backward()
         logits, cache = self.net.forward(self._images(x), True)
         loss, dlogits = cross_entropy(logits, labels, label_smoothing)
         self.net.backward(dlogits, cache, need_dx=False)
@@ -138,6 +233,7 @@ class Model:
             raise ValueError(f"images must have the axes NHWC, or NI of rows; got shape {x.shape}")
         if x.shape[0] == 0:
             raise ValueError("images must not be empty; got a batch of 0")
+        self._seen = x.shape[1:]
         return np.ascontiguousarray(x, self.w.dtype)
 
 

@@ -32,6 +32,9 @@ class BatchNorm(Layer):
         self.running_mean = np.zeros(features, np.float32)
         self.running_var = np.ones(features, np.float32)
 
+    def __repr__(self) -> str:
+        return f"BatchNorm({self.weight.shape[0]}{', relu=True' if self.relu else ''})"
+
     def parameters(self) -> dict[str, Parameter]:
         return {"weight": self.weight, "bias": self.bias}
 

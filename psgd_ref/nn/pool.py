@@ -5,7 +5,8 @@ from typing import Any
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.checks import Pair, pair, pool_padding
-from psgd_ref.nn.layer import Cache, Layer
+from psgd_ref.nn.layer import Cache, Layer, Shape
+from psgd_ref.nn.windows import shown, slid, square
 
 
 class _Pool(Layer):
@@ -16,6 +17,13 @@ class _Pool(Layer):
         self.stride = pair("stride", self.size if stride is None else stride, 1)
         self.padding = pair("padding", padding, 0)
         pool_padding(self.size, self.padding)
+
+    def output_shape(self, shape: Shape | None) -> Shape | None:
+        return *slid(shape, *self.window), None if shape is None else shape[-1]
+
+    def __repr__(self) -> str:
+        options = shown(stride=(self.stride, self.size), padding=(self.padding, (0, 0)))
+        return f"{type(self).__name__}({square(self.size)}{options})"
 
     @property
     def window(self) -> tuple[Pair, Pair, Pair]:
@@ -47,6 +55,9 @@ class AvgPool2d(_Pool):
 
 class GlobalAvgPool(Layer):
     """Mean over height and width: (N, H, W, C) → (N, C)."""
+
+    def output_shape(self, shape: Shape | None) -> Shape | None:
+        return None if shape is None else shape[-1:]
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return kernels.global_avg_pool(x), x.shape

@@ -20,9 +20,9 @@ from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split, check_data
 from psgd_ref.kernels.checks import floats, label_array
 from psgd_ref.nn import Model
-from psgd_ref.nn.finite import check_logits, check_numbers
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.model import check_model
+from psgd_ref.training.finite import check_logits, check_numbers
 
 BATCH_SIZE = 500
 SPLITS = ("train", "validation", "test")

@@ -12,10 +12,10 @@ from tqdm import tqdm
 from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.data.dataset import Augmentation, Dataset, check_data
 from psgd_ref.nn import Model
-from psgd_ref.nn.finite import NotFiniteError
 from psgd_ref.nn.model import check_model
 from psgd_ref.training.divergence import DivergenceError, check_epoch, not_finite
 from psgd_ref.training.evaluation import in_order, score
+from psgd_ref.training.finite import NotFiniteError
 from psgd_ref.training.objective import CrossEntropy, Objective
 from psgd_ref.training.optimizers.links.transforms import State
 from psgd_ref.training.optimizers.optimizer import Optimizer
@@ -106,6 +106,7 @@ def fit(
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be one, such as SGD(0.1); got {type(optimizer).__name__}")
     whole_number("epochs", epochs, 1)
+    model.pixels = data.mean, data.std
     recipe = Recipe(batch_size, label_smoothing, augment)
     progress = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
     options: dict[str, Any] = {"objective": objective, "report": report, "show_progress": show_progress}

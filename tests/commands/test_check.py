@@ -50,3 +50,39 @@ def test_a_bad_subject_exits_2_with_one_line(words, message, capsys):
     assert error.startswith("psgd-ref check: ")
     assert message in error
     assert len(error.splitlines()) == 1
+
+
+def test_a_quantizer_is_described_beside_the_claims(capsys):
+    words = ["tests.laws.description.quantizers:half_even", "--claims", "H1", "--examples", "10"]
+    status, out, _ = run(capsys, "check", *words)
+    assert status == 0
+    assert "half_even, as q(w, bits): 4 bits, float64" in out
+    assert "max|w|/(2^(b-1)-1)" in out
+    status, out, _ = run(capsys, "check", *words, "--bits", "3", "--json")
+    description = json.loads(out)["description"]
+    assert (status, description["bits"], description["levels"]["count"]) == (0, 3, 7)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["tests.laws.description.quantizers:half_even", "--bits", "9"],
+            "bits must be a whole number in 1..8",
+        ),
+        (["tests.laws.methods:bare", "--bits", "4"], "--bits is for a quantizer, which bare is not"),
+        (["tests.laws.description.quantizers:bare_codes"], "integer codes need their scale"),
+    ],
+)
+def test_bits_and_forms_that_are_refused(words, message, capsys):
+    status, _, error = run(capsys, "check", *words)
+    assert status == 2
+    assert message in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_quantizer_that_cannot_be_described_is_still_checked(capsys):
+    address = "tests.laws.description.quantizers:in_place"
+    status, out, _ = run(capsys, "check", address, "--claims", "H1", "--examples", "5")
+    assert status == 1
+    assert "not described: in_place cannot be described at 4 bits" in out

@@ -81,7 +81,7 @@ def test_convolution(window, channels, dtype, seed):
 @given(st.tuples(st.integers(0, 2), st.integers(0, 2)), SEEDS)
 def test_winograd(padding, seed):
     image = (16, 17)
-    assert winograd.pays((*image, 32), (3, 3, 32, 32), (1, 1), padding, winograd.SUMS)
+    assert winograd.pays((*image, 32), (3, 3, 32, 32), (1, 1), padding)
     rng = np.random.default_rng(seed)
     x, w = (rng.standard_normal(s).astype("f") for s in ((1, *image, 32), (3, 3, 32, 32)))
     with np.errstate(invalid="ignore"):

@@ -118,3 +118,15 @@ def test_psgd_in_optax_passes_and_the_square_is_found(optax_adapter):
     (outcome,) = check(optax_adapter(2), ["B2"], examples=20).outcomes
     assert outcome.status == "FAILED"
     assert "your step gives" in outcome.words
+
+
+def test_every_form_of_a_quantizer_is_taken(capsys):
+    values, codes, described = fences("python quantizer")
+    names = {"__name__": "example"}
+    exec(compile(values + codes + described, "harness.md", "exec"), names)
+    assert "symmetric grid" in capsys.readouterr().out
+    for name in ("fake_quant", "nearest", "with_scale", "per_channel", "int8", "nibbles", "bit_planes"):
+        report = check(names[name], ["H1"], examples=20)
+        assert report.ok, str(report)
+    outcome = check(names["asymmetric"], ["H1"], examples=20).outcomes[0]
+    assert dict(outcome.properties)["nearest"] == "FAILED"

@@ -105,6 +105,19 @@ def test_wrong_methods_fail_with_words_and_a_line_that_raises(thing, claim, word
     assert str(raised.value) == outcome.counterexample.splitlines()[0]
 
 
+@pytest.mark.parametrize("thing", [methods.Codes, methods.HalfUp])
+def test_h1_reports_each_property(thing):
+    (outcome,) = check(thing, ["H1"], examples=40).outcomes
+    broken = {"odd", "ties"} if thing is methods.HalfUp else set()
+    assert {name for name, status in outcome.properties if status == "FAILED"} == broken
+    assert {"idempotent", "monotone", "half_step", "targets_exact", "codes"} <= dict(
+        outcome.properties
+    ).keys()
+    assert outcome.status == ("FAILED" if broken else "holds")
+    assert outcome.as_json()["properties"] == dict(outcome.properties)
+    assert "monotone holds" in str(outcome)
+
+
 def test_arrays_changed_in_place_are_a_failure():
     outcome = failed(methods.in_place, "B2", examples=3)
     assert outcome.counterexample.startswith("in_place changes w in place: it must return a new array")
@@ -172,7 +185,10 @@ def test_what_did_not_run_is_said():
     assert (first.status, first.cases) == ("did not run", 0)
     assert "'max-normalised' is not taken" in str(first)
     assert second.status == "holds"
-    assert "(2 of 4 properties ran; critical_points did not: ε > 0: it takes no eps;" in str(second)
+    assert (
+        "(2 of 4 properties ran; critical_points, no_bias_under_noise did not: ε > 0: it takes no eps)"
+        in str(second)
+    )
     assert "1 of 2 claims checked" in report.summary
 
 

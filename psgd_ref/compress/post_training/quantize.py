@@ -60,9 +60,10 @@ class QuantizedModel(Model):
             self.quantized[name] = tensor
             self.segment(name).view(self.w)[...] = tensor.values
 
-    def __repr__(self) -> str:
-        bits = ", ".join(f"{name}: {tensor.bits} bits" for name, tensor in self.quantized.items())
-        return f"QuantizedModel({bits})"
+    @property
+    def weight_bits(self) -> dict[str, int]:
+        """Bit-widths of the quantized parameters, by name."""
+        return {name: tensor.bits for name, tensor in self.quantized.items()}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "quantized": self.quantized}
@@ -105,7 +106,12 @@ def quantize(
     >>> import psgd_ref as pr
     >>> quantized = pr.quantize(pr.models.mlp((4, 3, 2)), bits=4)
     >>> quantized
-    QuantizedModel(fc1.weight: 4 bits, fc1.bias: 4 bits, fc2.weight: 4 bits, fc2.bias: 4 bits)
+    QuantizedModel: 23 parameters, float32
+    layer    kind          output  parameters  bits
+    flatten  Flatten()     ?
+    fc1      Linear(4, 3)  3       15          W4
+    relu1    ReLU()        3
+    fc2      Linear(3, 2)  2       8           W4
     >>> int(abs(quantized.quantized["fc1.weight"].codes).max())
     7
     """

@@ -110,8 +110,10 @@ def cores() -> int:
 @contextmanager
 def one_thread_each() -> Iterator[None]:
     """Give processes that are started here one thread: pools on the same cores get in each other's way."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    # They compile side by side too, without helpers (`kernels/ahead.py`).
+    wanted = dict.fromkeys(THREAD_VARIABLES, "1") | {"PSGD_REF_AHEAD": "0"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:

@@ -49,7 +49,7 @@ RATE = claim(
 )
 
 
-@RATE.holds(eps=st.one_of(st.just(0.0), powers(-4, 1)), levels=st.sampled_from([None, 3]), **_numbers)
+@RATE.holds(cost=2, eps=st.one_of(st.just(0.0), powers(-4, 1)), levels=st.sampled_from([None, 3]), **_numbers)
 def volume(
     subject: Subject, trial: Trial, step: float, k: int, lr: float, seed: int, eps: float, levels: int | None
 ) -> None:
@@ -72,7 +72,7 @@ def mean_one(subject: Subject, trial: Trial, step: float, k: int, lr: float, see
     trial.within(moved.mean() + lr * g.mean(), 1e-13 * np.abs(lr * g).max(), '"mean-one" keeps the rate')
 
 
-@RATE.holds(ratio=st.floats(1.5, 30), **_numbers)
+@RATE.holds(cost=2, ratio=st.floats(1.5, 30), **_numbers)
 def channels(subject: Subject, trial: Trial, step: float, k: int, lr: float, seed: int, ratio: float) -> None:
     """Two channels under one λ: their mean steps are as their gaps."""
     moves = []

@@ -55,7 +55,7 @@ def momentum_after(subject: Subject, trial: Trial, at: Placed, m: float, seed: i
         _leaves(trial, w, box, setting)
 
 
-@ORDER.holds(at=_anywhere, seed=seeds, steps=st.integers(1, 8))
+@ORDER.holds(cost=2, at=_anywhere, seed=seeds, steps=st.integers(1, 8))
 def adam_after(subject: Subject, trial: Trial, at: Placed, seed: int, steps: int) -> None:
     """Behind Adam's direction, at the longest step that it can take."""
     setting, w, rng = at.setting, at.w, np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def adam_before(subject: Subject, trial: Trial, at: Placed) -> None:
         _leaves(trial, w, box, setting)
 
 
-@ORDER.holds(at=_inside, seed=seeds, a=powers(-3, 3))
+@ORDER.holds(cost=3, at=_inside, seed=seeds, a=powers(-3, 3))
 def adam_divides_it_out(subject: Subject, trial: Trial, at: Placed, seed: int, a: float) -> None:
     """Before Adam two strengths give the same run, up to rounding."""
     setting, rng = at.setting, np.random.default_rng(seed)

@@ -113,7 +113,7 @@ ESCAPE = claim(
 )
 
 
-@ESCAPE.holds(step=powers(-3, 3), per_gap=powers(-2, 2), lr=powers(-3, 1), eps=powers(-3, 0.5))
+@ESCAPE.holds(cost=4, step=powers(-3, 3), per_gap=powers(-2, 2), lr=powers(-3, 1), eps=powers(-3, 0.5))
 def closed_form(subject: Subject, trial: Trial, step: float, per_gap: float, lr: float, eps: float) -> None:
     """The mean remaining time τ(w) by quadrature: every step takes one off its mean (Dynkin's formula)."""
     args = (step, eps * step, per_gap / step, lr, 2.0)

@@ -24,31 +24,8 @@ QUANTIZERS = claim(
     "nearest zero; its integers stand for these values",
     source="standard; the tie rule is ours",
     tests=("nearest", "quantizer"),
+    each=True,
 )
-
-
-@QUANTIZERS.holds(at=placed(setups(), beyond=4.0), single=st.booleans())
-def nearest(subject: Subject, trial: Trial, at: Placed, single: bool) -> None:
-    """Every property on any target set, in two precisions."""
-    dtype: Any = np.float32 if single else np.float64
-    setting, w = at.setting, at.w.astype(dtype)
-    u = float(np.finfo(dtype).eps)
-    q = subject.nearest(w, setting.targets)
-    trial.true(q.dtype == dtype, "Q keeps the dtype")
-    trial.within(subject.nearest(q, setting.targets) - q, 0.0, "Q(Q(w)) = Q(w)")
-    points = setting.points
-    error = 4 * u * (np.abs(w) + np.abs(points).max() + setting.unit)
-    inside = (np.abs(w) <= np.abs(points).max() + setting.unit) if len(points) > 1 else np.ones(w.shape, bool)
-    best = np.abs(w[:, None].astype(float) - points).min(axis=1)
-    trial.within(np.where(inside, np.abs(q - w.astype(float)) - best, 0), error, "no target is nearer")
-    if not setting.endless:
-        trial.true(
-            (points.min() - error <= q) & (q <= points.max() + error), "Q(w) is no farther than the ends"
-        )
-    between = (w >= points[0]) & (w <= points[-1])
-    trial.at_most(np.abs(q - w) * between, setting.widest / 2, error, "|Q(w) − w| ≤ Δ/2 inside the range")
-    order = np.argsort(w)
-    trial.true(np.diff(q[order]) >= 0, "Q is monotone")
 
 
 @QUANTIZERS.holds(at=placed(setups(uniform_grids())), listed=st.booleans())
@@ -95,6 +72,78 @@ def codes(subject: Subject, trial: Trial, at: Placed) -> None:
         size = 4 * rounding.UNIT * np.abs(setting.points).max()
         trial.within(levels - setting.points, size, "levels are the targets")
         trial.true(np.isin(value, levels), "codes stand for levels")
+
+
+_ANYWHERE: dict[str, Any] = {"at": placed(setups(), beyond=4.0), "single": st.booleans()}
+"""Weights on any target set, in two precisions."""
+
+
+def _seen(subject: Subject, at: Placed, single: bool) -> tuple[Array, Array, float]:
+    """Weights, Q of them, and how far rounding may move a value, as a share of its size."""
+    dtype: Any = np.float32 if single else np.float64
+    w = at.w.astype(dtype)
+    return w, subject.nearest(w, at.setting.targets), float(np.finfo(dtype).eps)
+
+
+def _rounding(w: Array, at: Placed, u: float) -> Array:
+    return np.asarray(4 * u * (np.abs(w) + np.abs(at.setting.points).max() + at.setting.unit))
+
+
+@QUANTIZERS.holds(**_ANYWHERE)
+def nearest(subject: Subject, trial: Trial, at: Placed, single: bool) -> None:
+    """The nearest target by brute force, in the dtype of the weights."""
+    w, q, u = _seen(subject, at, single)
+    points = at.setting.points
+    trial.true(q.dtype == w.dtype, "Q keeps the dtype")
+    inside = (
+        (np.abs(w) <= np.abs(points).max() + at.setting.unit) if len(points) > 1 else np.ones(w.shape, bool)
+    )
+    best = np.abs(w[:, None].astype(float) - points).min(axis=1)
+    gap = np.where(inside, np.abs(q - w.astype(float)) - best, 0)
+    trial.within(gap, _rounding(w, at, u), "no target is nearer")
+
+
+@QUANTIZERS.holds(cost=2, **_ANYWHERE)
+def idempotent(subject: Subject, trial: Trial, at: Placed, single: bool) -> None:
+    """A second pass moves nothing."""
+    _, q, _ = _seen(subject, at, single)
+    trial.within(subject.nearest(q, at.setting.targets) - q, 0.0, "Q(Q(w)) = Q(w)")
+
+
+@QUANTIZERS.holds(cost=2, **_ANYWHERE)
+def monotone(subject: Subject, trial: Trial, at: Placed, single: bool) -> None:
+    """Order is kept."""
+    w, q, _ = _seen(subject, at, single)
+    trial.true(np.diff(q[np.argsort(w)]) >= 0, "Q is monotone")
+
+
+@QUANTIZERS.holds(cost=2, **_ANYWHERE)
+def half_step(subject: Subject, trial: Trial, at: Placed, single: bool) -> None:
+    """Half a step inside the range, the widest where gaps differ."""
+    w, q, u = _seen(subject, at, single)
+    points = at.setting.points
+    between = (w >= points[0]) & (w <= points[-1])
+    error = _rounding(w, at, u)
+    trial.at_most(np.abs(q - w) * between, at.setting.widest / 2, error, "|Q(w) − w| ≤ Δ/2 inside the range")
+
+
+@QUANTIZERS.holds(cost=2, **_ANYWHERE)
+def within_ends(subject: Subject, trial: Trial, at: Placed, single: bool) -> None:
+    """Beyond the range, its ends."""
+    w, q, u = _seen(subject, at, single)
+    error, points = _rounding(w, at, u), at.setting.points
+    fine = (points.min() - error <= q) & (q <= points.max() + error)
+    trial.true(at.setting.endless or fine.all(), "Q(w) is no farther than the ends")
+
+
+@QUANTIZERS.holds(cost=4, at=placed(setups()))
+def targets_exact(subject: Subject, trial: Trial, at: Placed) -> None:
+    """Every target comes back to the rounding of its value: zero as zero, and both ends."""
+    points = np.asarray(at.setting.points, dtype=float)
+    q = subject.nearest(points, at.setting.targets)
+    trial.within(np.where(points == 0, q, 0), 0.0, "zero stays zero")
+    size = 4 * rounding.UNIT * np.abs(points).max()
+    trial.within((q - points)[[0, -1]], size, "the extremes come back")
 
 
 OTHERS = claim(

@@ -127,7 +127,7 @@ def decay(
         _kept(trial, w, expected, "unscaled decay makes it (1−ηκ) of what it was")
 
 
-@L1_NORM.holds(at=_with_eps)
+@L1_NORM.holds(cost=2, at=_with_eps)
 def invariant(subject: Subject, trial: Trial, at: Placed) -> None:
     """On other targets the invariant is the integral of x/s."""
     setting, w = at.setting, at.w

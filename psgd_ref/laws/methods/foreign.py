@@ -13,6 +13,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.laws.methods.calling import TARGET, BadResultError, Call, WarpMaker, decay_option, parameters
 from psgd_ref.laws.methods.load import load, reference_to
 from psgd_ref.laws.methods.protocols import Invertible, Quantizer, value_of
+from psgd_ref.laws.methods.quantizers import Quantization, as_quantization, is_quantizer, is_rule
 from psgd_ref.laws.methods.subject import Subject
 from psgd_ref.laws.trial import Calls, LawBrokenError
 
@@ -77,6 +78,7 @@ def as_subject(thing: Any) -> Subject:
         name,
         **tested,
         given=frozenset(tested),
+        quantization=_quantization(functions),
         calls=calls,
         address="subject" if address is None else f'"{address}"',
     )
@@ -89,6 +91,8 @@ def load_subject(address: str) -> Subject:
 
 def _parts(thing: Any, name: str) -> dict[str, Any]:
     """The fields that the thing fills, each with its function."""
+    if is_rule(thing):
+        return {"nearest": as_quantization(thing)}
     if isinstance(thing, type):
         if hasattr(thing, "inverse"):
             return {"warp": thing}
@@ -109,7 +113,19 @@ def _parts(thing: Any, name: str) -> dict[str, Any]:
         return found
     if not callable(thing):
         raise ValueError(f"{name} is neither callable nor has it a part of these names: {', '.join(NAMES)}")
+    names = list(parameters(thing))
+    if name not in NAMES and is_quantizer(thing, names):
+        return {"nearest": as_quantization(thing)}
     return {_kind(thing, name): thing}
+
+
+def _quantization(functions: dict[str, Any]) -> Quantization | None:
+    """The quantizer among the parts, for `describe`; None where there is none."""
+    for part in ("nearest", "quantizer"):
+        if part in functions:
+            with contextlib.suppress(ValueError):
+                return as_quantization(functions[part], alone=False)
+    return None
 
 
 def _needs_no_object(kind: type, key: str) -> bool:
@@ -151,6 +167,10 @@ def _wrap(part: str, function: Any, name: str) -> Any:
     elif part in _STEPS:
         call = Call(function, name, first=2).step
         _try(name, lambda targets: call(w, w, 0.1, Warp(targets)), grid)
+    elif isinstance(function, Quantization):
+        call = function.nearest
+        levels = 7 if function.bits is None else max(2 ** (function.bits - 1) - 1, 1)
+        _try(name, lambda targets: call(w, targets), UniformGrid(1.0, levels))
     elif part == "nearest":
         call = Call(function, name, first=2).nearest
         _try(name, lambda targets: call(w, targets), grid)

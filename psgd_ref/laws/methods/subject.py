@@ -24,6 +24,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.core.dynamics import averaging, escape, grid_decay, invariant, noise
 from psgd_ref.core.dynamics.averaging import Moments
 from psgd_ref.laws.methods.protocols import Quantizer
+from psgd_ref.laws.methods.quantizers import Quantization
 from psgd_ref.laws.trial import Calls
 
 Step = Callable[[Array, Array, float, Warp], Array]
@@ -127,6 +128,8 @@ class Subject:
         (w, sparsity) → w with that share of zeros (claim G3).
     given
         The parts that are under test, by field name; None for all of them.
+    quantization
+        The quantizer among them in the form that it came in, for `describe`; None for none.
     calls
         Counts the calls of those parts, where they are known.
     address
@@ -154,6 +157,7 @@ class Subject:
     quantizer: Callable[[Targets], Quantizer] | None = None
     prune: Callable[[Array, float], Array] | None = None
     given: frozenset[str] | None = None
+    quantization: Quantization | None = None
     calls: Calls | None = None
     address: str = "subject"
 

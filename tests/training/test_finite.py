@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from psgd_ref.models import convnet, mlp, resnet
-from psgd_ref.nn.finite import NotFiniteError
 from psgd_ref.training import accuracy
 from psgd_ref.training.evaluation import score
+from psgd_ref.training.finite import NotFiniteError
 
 IMAGES, LABELS = np.random.default_rng(0).standard_normal((6, 8, 8, 1)).astype("f"), np.arange(6)
 
