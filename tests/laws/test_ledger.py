@@ -44,7 +44,14 @@ def test_entry(id):
 def test_every_part_of_a_subject_is_tested():
     tested = {part for entry in LEDGER.values() for part in entry.tests}
     names = {f"formulas.{name}" for name in Formulas.__dataclass_fields__}
-    assert {*Subject.__dataclass_fields__} - {"name", "formulas", "given", "calls", "address"} <= tested
+    assert {*Subject.__dataclass_fields__} - {
+        "name",
+        "formulas",
+        "given",
+        "calls",
+        "address",
+        "quantization",
+    } <= tested
     # Parts that a law uses to set up a step, and so would fail with, without naming them as its subject.
     assert names - tested == {"formulas.second_order_coefficient", "formulas.box_bound"}
 
@@ -73,7 +80,9 @@ def test_law_holds(id):
     outcome = check(claims=[id], examples=20).outcomes[0]
     assert outcome.status == ("refuted as stated" if id == "C1" else "holds"), outcome.counterexample
     assert outcome.cases > 0
-    assert 0 < outcome.worst <= 1
+    # D8 asks whether a weight is in its box: what it sees may be nothing but shares of 0.
+    assert outcome.worst <= 1
+    assert outcome.worst > 0 or id == "D8"
 
 
 def test_the_counterexample_of_c1_is_shrunk():

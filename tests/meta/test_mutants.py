@@ -24,6 +24,6 @@ def test_every_survivor_is_explained():
 
 @pytest.mark.parametrize("row", REJECTED, ids=lambda row: f"{row['part']}, {row['mistake']}")
 def test_is_rejected(row):
-    """By the first law of its row; the whole table is made anew by `python -m tests.meta.mutants`."""
-    first = row["rejected by"].split()[0]
-    assert mutants.rejects(first, mutants.subject(row["part"], row["mistake"]))
+    """By a law of its row, mostly the first; the table is made anew by `python -m tests.meta.mutants`."""
+    mutant = mutants.subject(row["part"], row["mistake"])
+    assert any(mutants.rejects(id, mutant) for id in row["rejected by"].split())
