@@ -5,6 +5,7 @@ Every law is a plain function of a subject and a trial, with Hypothesis inside: 
 
 from psgd_ref.laws.chapters import (  # noqa: F401  (each chapter enters its claims into the ledger, in this order)
     a_warp,
+    a_warp_limits,
     b_flow,
     c_volume,
     c_volume_rate,
@@ -12,6 +13,7 @@ from psgd_ref.laws.chapters import (  # noqa: F401  (each chapter enters its cla
     d_fixed_points,
     d_order,
     e_clustering,
+    e_decay,
     e_grid_decay,
     e_noise,
     f_sharpness,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
 
 from psgd_ref.core import FiniteTargets, UniformGrid, Warp, Zero, position_scale
-from psgd_ref.laws.chapters.a_warp import _sectional_curvature
+from psgd_ref.laws.chapters.a_warp_limits import _sectional_curvature
 from psgd_ref.laws.chapters.h_quantizers import _true_error
 from psgd_ref.laws.drawing.losses import Quadratic
 from psgd_ref.laws.drawing.noises import NOISES
