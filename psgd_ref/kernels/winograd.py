@@ -36,7 +36,6 @@ Anderson, Soodhalter, Gregg 2020.
 """
 
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -51,7 +50,6 @@ from psgd_ref.kernels.squares import (
     NOTHING,
     OUTPUTS,
     PLACES,
-    ROOM,
     VECTOR,
     transform_gradient,
     transform_input,
@@ -68,53 +66,14 @@ from psgd_ref.kernels.tile import (
     tile_rows,
     tile_store,
 )
+from psgd_ref.kernels.winograd_cut import PARTS, SQUARES, cut_images
 
-# Squares that are transformed and multiplied at a time, a multiple of every tile's height: V and M of 64
-# channels fill the L2 cache.
-_SQUARES = 24
 # Channels from which the multiplications saved outweigh the transforms, and products (inputs × outputs ×
 # pixels) of an image from which they outweigh U.
 CHANNELS = 16
 _PRODUCTS = 1 << 16
-# Between the planes of V and of M, so that the 36 numbers of a square do not share a set of the L1 cache.
-_GAP = 16
-# Weight gradients are summed in so many parts, whatever the number of threads, then the parts in order.
-_PARTS = 16
 # Numbers of the weights that a thread sums at a time.
 _SHARE = 1024
-
-
-class Cut(NamedTuple):
-    """How images are cut into squares, and where things lie in a thread's memory.
-
-    images, height, width : how many, and lines of an image and numbers in a line
-    down, right, rows, columns : squares of an image, and lines and pixels of a result
-    inputs, outputs, padded : channels; padded to whole tiles
-    stack, size, line, at : images at a time, numbers in a bordered one and in its line, offset of the image
-    v_plane, m_plane : distances between the places of V and of M (or D)
-    v, m, room, sums : offsets of V, M, `room` and the sums; the bordered images come first
-    """
-
-    images: int
-    height: int
-    width: int
-    down: int
-    right: int
-    rows: int
-    columns: int
-    inputs: int
-    outputs: int
-    padded: int
-    stack: int
-    size: int
-    line: int
-    at: int
-    v_plane: int
-    m_plane: int
-    v: int
-    m: int
-    room: int
-    sums: int
 
 
 @lru_cache(maxsize=1024)
@@ -134,7 +93,7 @@ def pays(image: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding
 def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array | None:
     """As `reference.conv2d` where `pays`; None where a result is not finite."""
     outputs, tile = w.shape[3], sums_shape(w.shape[3])
-    cut, size = _cut(x.shape, outputs, padding, up(outputs, height_width(tile)[1]), 0)
+    cut, size = cut_images(x.shape, outputs, padding, up(outputs, height_width(tile)[1]), 0)
     y: Array = memory.empty((cut.images, cut.rows, cut.columns, outputs))
     first = np.zeros(cut.padded, np.float32)
     if bias is not None:
@@ -152,50 +111,12 @@ def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> None:
     outputs, tile = dy.shape[3], gradient_shape(dy.shape[3])
     tall, block = height_width(tile)
     padded = up(outputs, block)
-    cut, size = _cut(x.shape, outputs, padding, padded, up(x.shape[3], tall))
-    parts = min(cut.images, _PARTS)
+    cut, size = cut_images(x.shape, outputs, padding, padded, up(x.shape[3], tall))
+    parts = min(cut.images, PARTS)
     _weights(
         flat(dy), flat(x), flat(dw), memory.empty((parts, dw.size)), memory.empty((THREADS, size)), cut, tile,
         VECTOR,
     )  # fmt: skip
-
-
-@lru_cache(maxsize=1024)
-def _cut(x_shape: tuple[int, ...], outputs: int, padding: Pair, padded: int, tall: int) -> tuple[Cut, int]:
-    """The cut, and the numbers that each thread needs; tall : rows of dU with filling, 0 without dU."""
-    images, height, width, inputs = x_shape
-    rows, columns = height + 2 * padding[0] - 2, width + 2 * padding[1] - 2
-    down, right = -(-rows // OUTPUTS), -(-columns // OUTPUTS)
-    if tall:
-        stack = max(1, min(-(-images // min(max(images, 1), _PARTS)), _SQUARES // (down * right)))
-    else:
-        stack = _best_stack(images, down * right)
-    line = (OUTPUTS * right + 2) * inputs
-    size = (OUTPUTS * down + 2) * line
-    line_dy = OUTPUTS * right * outputs
-    # The last tile of rows may read on beyond the squares.
-    v_plane, m_plane = _SQUARES * inputs + _GAP, _SQUARES * padded + _GAP
-    bordered = stack * (size + (OUTPUTS * down * line_dy if tall else 0))
-    v = up(bordered, LANES)
-    m = v + PLACES * v_plane + _GAP
-    room = m + PLACES * m_plane + _GAP
-    sums = room + ROOM
-    cut = Cut(
-        images, height, width * inputs, down, right, rows, columns, inputs, outputs, padded,
-        stack, size, line, padding[0] * line + padding[1] * inputs, v_plane, m_plane, v, m, room, sums,
-    )  # fmt: skip
-    return cut, up(sums + PLACES * tall * padded, _GAP)
-
-
-def _best_stack(images: int, squares: int) -> int:
-    """Images that a thread takes at a time: few rows of tiles without a square, all threads equally busy."""
-
-    def rows(stack: int) -> int:
-        turns = up(up(images, stack) // stack, THREADS) // THREADS
-        full, rest = divmod(stack * squares, _SQUARES)
-        return turns * (full * _SQUARES + up(rest, height_width(sums_shape(2 * LANES))[0]))
-
-    return min(range(1, max(1, min(images, 2 * _SQUARES // squares)) + 1), key=rows)
 
 
 @kernel
@@ -237,8 +158,8 @@ def _convolve_stack(index, worker, x, u, bias, y, work, spoiled, cut, tile, vect
     total = (last - first) * cut.down * cut.right
     # Stays zero as long as all that is multiplied by zero and added to it is finite.
     check = tile_load(vector, NOTHING, 0, 0)
-    for start in range(0, total, _SQUARES):
-        count = min(_SQUARES, total - start)
+    for start in range(0, total, SQUARES):
+        count = min(SQUARES, total - start)
         _transform_inputs(image, start, count, cut, room, v, vector)
         for place in range(PLACES):
             for o in range(0, cut.padded, block):
@@ -295,8 +216,8 @@ def _weights_part(part, worker, dy, x, parts, work, cut, tile, vector):
             to = gradient[n * OUTPUTS * cut.down * line :]
             insert(dy, first + n, cut.rows, cut.columns * cut.outputs, to, (line, 0))
         total = (last - first) * cut.down * cut.right
-        for start in range(0, total, _SQUARES):
-            count = min(_SQUARES, total - start)
+        for start in range(0, total, SQUARES):
+            count = min(SQUARES, total - start)
             _transform_inputs(image, start, count, cut, room, v, vector)
             for s in range(count):
                 n, i, j = _place(start + s, cut)

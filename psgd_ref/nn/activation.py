@@ -4,7 +4,7 @@ import math
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
-from psgd_ref.kernels.checks import floats, shaped
+from psgd_ref.kernels.shapes import floats, shaped
 from psgd_ref.nn.layer import Cache, Layer, Shape
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array, flag, whole_number
-from psgd_ref.kernels.checks import pair
+from psgd_ref.kernels.shapes import pair
 from psgd_ref.nn.layer import Shape
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
 from psgd_ref.nn.weighted import Weighted

@@ -4,7 +4,7 @@ import numpy as np
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array, flag, whole_number
-from psgd_ref.kernels.checks import floats
+from psgd_ref.kernels.shapes import floats
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.parameters import Parameter, ones, zeros
 from psgd_ref.nn.remade import Remade

@@ -4,7 +4,7 @@ from typing import Any
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
-from psgd_ref.kernels.checks import Pair, pair, pool_padding
+from psgd_ref.kernels.shapes import Pair, pair, pool_padding
 from psgd_ref.nn.layer import Cache, Layer, Shape
 from psgd_ref.nn.windows import shown, slid, square
 

@@ -1,6 +1,6 @@
 """What layers with a sliding window share when they describe themselves."""
 
-from psgd_ref.kernels.checks import Pair
+from psgd_ref.kernels.shapes import Pair
 from psgd_ref.nn.layer import Shape
 
 

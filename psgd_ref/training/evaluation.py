@@ -18,7 +18,7 @@ from psgd_ref.compress import (
 from psgd_ref.compress.post_training.activations import ranged
 from psgd_ref.core.arguments import Array, choice
 from psgd_ref.data.dataset import Dataset, Split, check_data
-from psgd_ref.kernels.checks import floats, label_array
+from psgd_ref.kernels.shapes import floats, label_array
 from psgd_ref.nn import Model
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.model import check_model

@@ -15,8 +15,8 @@ from psgd_ref.compress.post_training.moments import input_signals
 from psgd_ref.compress.selection import layer_bits
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number, whole_number
-from psgd_ref.kernels.checks import floats, shaped
 from psgd_ref.kernels.parts import SMALLEST_STEP
+from psgd_ref.kernels.shapes import floats, shaped
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.model import check_model

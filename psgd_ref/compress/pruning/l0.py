@@ -8,7 +8,7 @@ import numpy as np
 from psgd_ref.compress import hard_concrete
 from psgd_ref.compress.parametrization import Parametrization, register_parametrization, weighted
 from psgd_ref.core.arguments import Array, real_number, whole_number
-from psgd_ref.kernels.checks import shaped
+from psgd_ref.kernels.shapes import shaped
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.model import check_model

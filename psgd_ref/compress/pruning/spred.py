@@ -4,7 +4,7 @@ import numpy as np
 
 from psgd_ref.compress.parametrization import Parametrization, register_parametrization
 from psgd_ref.core.arguments import Array, choice
-from psgd_ref.kernels.checks import shaped
+from psgd_ref.kernels.shapes import shaped
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.model import check_model

@@ -10,8 +10,8 @@ from psgd_ref.compress import hard_concrete
 from psgd_ref.compress.post_training.activations import Inputs
 from psgd_ref.compress.quantization_aware.fake_quantizer import FakeQuantizer, fake_quantizers, gradient_scale
 from psgd_ref.core.arguments import Array, choice, real_array, real_number
-from psgd_ref.kernels.checks import channels, floats, rows, shaped
 from psgd_ref.kernels.parts import SMALLEST_STEP
+from psgd_ref.kernels.shapes import channels, floats, rows, shaped
 from psgd_ref.nn import Model
 from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.model import check_model
