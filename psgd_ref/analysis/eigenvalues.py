@@ -20,12 +20,35 @@ def extreme_eigenvalues(
 ) -> Array:
     """The largest (or smallest, signed) eigenvalues by Lanczos iteration, the extreme one first.
 
-    product   : v ↦ A v, A symmetric of shape (size, size), such as `Hessian(...).product`
-    count     : how many, 1 … size − 1
-    tolerance : relative accuracy at which to stop
-    seed      : of the start vector
-    Returns float64 of shape (count,). Raises ValueError for bad arguments and ArithmeticError when the
-    iteration does not converge. Source: SciPy's `eigsh` (ARPACK's implicitly restarted Lanczos method).
+    Parameters
+    ----------
+    product
+        v ↦ A v, A symmetric of shape (size, size), such as `Hessian(...).product`.
+    size
+        n ≥ 2, the number of rows of A.
+    count
+        How many eigenvalues, 1 … size − 1.
+    end
+        "largest" or "smallest".
+    tolerance
+        Relative accuracy at which to stop.
+    seed
+        Of the start vector.
+
+    Returns
+    -------
+    float64 of shape (count,).
+
+    Raises
+    ------
+    ValueError
+        For bad arguments.
+    ArithmeticError
+        When the iteration does not converge.
+
+    Source
+    ------
+    SciPy's `eigsh` (ARPACK's implicitly restarted Lanczos method).
     """
     n = whole_number("size", size, 2)
     whole_number("count", count, 1, n - 1)

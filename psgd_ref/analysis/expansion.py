@@ -15,7 +15,16 @@ from psgd_ref.nn import Hessian
 class Expansion:
     """L(w̄) − L(w) = g·q + ½ qᵀHq + O(‖q‖³), q = w̄ − w.
 
-    slope : g·q; bend : ½ qᵀHq; squared : ‖q‖²; true : L(w̄) − L(w)
+    Parameters
+    ----------
+    slope
+        g·q.
+    bend
+        ½ qᵀHq.
+    squared
+        ‖q‖².
+    true
+        L(w̄) − L(w).
     """
 
     slope: float
@@ -32,10 +41,21 @@ class Expansion:
 def quantization_expansion(
     hessian: Hessian, quantized: npt.ArrayLike, images: Array, labels: Any, label_smoothing: float = 0.0
 ) -> Expansion:
-    """The cost of moving from the point of `hessian` to the weights `quantized`, shape (n,).
+    """The cost of moving from the point of `hessian` to the weights `quantized`.
 
-    images, labels, smoothing : those that `hessian` was made with. Batch norms take the statistics of
-    the images at both ends and in both derivatives. Source: claim F3.
+    Parameters
+    ----------
+    hessian
+        The Hessian at the weights w before quantization.
+    quantized
+        w̄, shape (n,).
+    images, labels, label_smoothing
+        Those that `hessian` was made with. Batch norms take the statistics of the images at both ends and in
+        both derivatives.
+
+    Source
+    ------
+    Claim F3.
     """
     q = real_array("quantized", quantized).astype(np.float64) - hessian.model.w
     bend = 0.5 * float(q @ hessian.product(q))

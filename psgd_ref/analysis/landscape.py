@@ -22,10 +22,24 @@ def loss_at(
     label_smoothing: float = 0.0,
     training: bool = True,
 ) -> float:
-    """The mean cross-entropy of the model with the weights w, shape (n,), in its place.
+    """The mean cross-entropy of the model with the weights w in place of its own; the model stays as it is.
 
-    training : batch norms take the statistics of `images`, as if re-estimated at w, or with False the
-               model's running ones. The model stays as it is.
+    Parameters
+    ----------
+    model
+        The network.
+    w
+        Shape (n,).
+    images, labels, label_smoothing
+        As in `Model.loss_and_grad`.
+    training
+        With True batch norms take the statistics of `images`, as if re-estimated at w; with False they take
+        the model's running ones.
+
+    Raises
+    ------
+    ValueError
+        For a w of another shape than the model's.
     """
     check_model(model)
     return float(_at(model.copy(), real_array("w", w), images, labels, label_smoothing, training))
@@ -41,13 +55,30 @@ def losses(
     training: bool = True,
     progress: bool | None = None,
 ) -> Array:
-    """The loss at points of a line or plane: float64, shape (m,).
+    """The loss at points of a line or plane.
 
-    coordinates : (m, k), k the dimension of the slice
-    training    : as in `loss_at`
-    progress    : show a bar on standard error; by default when a person watches
-    The kernels use all cores; for one point a core, give parts of the coordinates to processes. Points
-    where the loss is not finite are infinite. Source: Li et al. 2018.
+    The kernels use all cores; for one point per core, give parts of the coordinates to separate processes.
+
+    Parameters
+    ----------
+    model
+        The network; it stays as it is.
+    where
+        The line or plane.
+    coordinates
+        (m, k), k the dimension of the slice.
+    images, labels, label_smoothing, training
+        As in `loss_at`.
+    progress
+        Show a bar on standard error; by default when a person watches.
+
+    Returns
+    -------
+    float64, shape (m,); infinite at points where the loss is not finite.
+
+    Source
+    ------
+    Li et al. 2018.
     """
     check_model(model)
     points = np.atleast_2d(real_array("coordinates", coordinates))

@@ -18,9 +18,21 @@ from psgd_ref.nn import Model
 class ModelWarp:
     """F on the flat vector: to every tensor (or channel) the warp of its own targets.
 
-    grid : the rule that fits the targets, once, to the model's present weights; eps, strength, cap as in
-           `Warp`. Parameters without targets (batch norm) are left as they are, with s = 1.
-    All methods take and return arrays of shape (n,). Source: claims A1, F1.
+    All methods take and return arrays of shape (n,). Parameters without targets (batch norm) are left as they
+    are, with s = 1.
+
+    Parameters
+    ----------
+    model
+        The network whose present weights the targets are fitted to, once.
+    grid
+        The rule that fits the targets.
+    eps, strength, cap
+        As in `Warp`.
+
+    Source
+    ------
+    Claims A1 and F1.
     """
 
     def __init__(
@@ -54,9 +66,18 @@ class ModelWarp:
         return self._each(w, lambda warp, part: warp.targets.nearest(part), w)
 
     def hessian_product(self, product: Product, w: Array, gradient: Array | None = None) -> Product:
-        """v ↦ H_Y v, H_Y = S^½ H S^½ + diag((f⁻¹)″ ⊙ g), from v ↦ H v.
+        """v ↦ H_Y v, the Hessian in the warped space, from v ↦ H v.
 
-        gradient : g at w; without it the second term, which vanishes at critical points, is left out
+        H_Y = S^½ H S^½ + diag((f⁻¹)″ ⊙ g)
+
+        Parameters
+        ----------
+        product
+            v ↦ H v, such as `Hessian(...).product`.
+        w
+            The weights, shape (n,).
+        gradient
+            g at w. Without it the second term, which vanishes at critical points, is left out.
         """
         root = np.sqrt(self.scale(np.asarray(w, np.float64)))
         rest = 0.0 if gradient is None else self.bend(np.asarray(w, np.float64)) * gradient

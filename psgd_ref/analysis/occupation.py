@@ -18,9 +18,14 @@ from psgd_ref.nn.model import check_model
 class Occupation:
     """The places of weights in their cells.
 
-    offset  : (w − w̄)/Δ of every weight, −½ … ½
-    step    : Δ of every weight's grid, in the unit of the weights
-    indices : where these weights stand in the flat vector
+    Parameters
+    ----------
+    offset
+        (w − w̄)/Δ of every weight, −½ … ½.
+    step
+        Δ of every weight's grid, in the unit of the weights.
+    indices
+        Where these weights stand in the flat vector.
     """
 
     offset: Array
@@ -34,12 +39,20 @@ class Occupation:
     def typical_distance(self, floor: float = 1e-6) -> float:
         """The geometric mean of d/Δ; 1/(2e) = 0.184 for weights spread evenly.
 
-        Distances below `floor` count as `floor`: a weight on its target would make it 0.
+        Parameters
+        ----------
+        floor
+            Distances below it count as `floor`: a weight on its target would make the mean 0.
         """
         return float(np.exp(np.log(np.maximum(np.abs(self.offset), floor)).mean()))
 
     def histogram(self, bins: int = 40) -> tuple[Array, Array]:
-        """Density of d/Δ on [0, ½] (it has mass 1; even weights have density 2) and the bins' edges."""
+        """Density of d/Δ on [0, ½], and the edges of its bins.
+
+        Returns
+        -------
+        The density (bins,), which has mass 1 and is 2 for weights spread evenly, and the edges (bins + 1,).
+        """
         density, edges = np.histogram(np.abs(self.offset), bins, (0.0, 0.5), density=True)
         return density, edges
 
@@ -47,7 +60,12 @@ class Occupation:
 def occupation(model: Model, grid: Grid) -> Occupation:
     """Where the weights of the layers with `grid.bits` bits lie on the uniform grids that are fitted to them.
 
-    First and last layer, which have 8 bits below 4, are left out then: their cells are another matter.
+    First and last layer, which have 8 bits below 4, are then left out: their cells are another matter.
+
+    Raises
+    ------
+    ValueError
+        For a grid that is not uniform, or a `model` that is no model.
     """
     check_model(model)
     chosen = [(segment, rule) for segment, rule in assign(model, grid) if rule.bits == grid.bits]
@@ -58,12 +76,24 @@ def occupation(model: Model, grid: Grid) -> Occupation:
 
 
 def noise_drift(variance: Array, strength: Array, lr: float, discretisation: str = "psgd") -> float:
-    """The mean change of ln d in one step that gradient noise alone would make: claim E2, over many weights.
+    """The mean change of ln d in one step that gradient noise alone would make, over many weights.
 
     −(½ − c) η² ⟨λ² v⟩,   c = 0 (psgd), ¼ (warp), ½ (mirror)
 
-    variance : v of each weight's gradient from step to step, (m,); strength : λ of each weight's grid, (m,)
-    Assumes a flat loss, ε = 0, small steps and weights far from their cells' walls.
+    Parameters
+    ----------
+    variance
+        v, the variance of each weight's gradient from step to step, (m,).
+    strength
+        λ of each weight's grid, (m,).
+    lr
+        η.
+    discretisation
+        "psgd", "warp" or "mirror".
+
+    Source
+    ------
+    Claim E2; supposes a flat loss, ε = 0, small steps and weights far from their cells' walls.
     """
     return log_distance_drift(lr, 1.0, float(np.mean(strength**2 * variance)), discretisation)
 

@@ -16,7 +16,14 @@ from psgd_ref.nn.model import check_model
 class Slice:
     """The points origin + Σ aᵢ axesᵢ, or with a warp F⁻¹(F(origin) + Σ aᵢ axesᵢ): straight in y = F(w).
 
-    origin : (n,) weights; axes : (k, n), in the unit of w, or of y with a warp
+    Parameters
+    ----------
+    origin
+        Weights, (n,).
+    axes
+        (k, n), in the unit of w, or of y with a warp.
+    warp
+        F, or None.
     """
 
     origin: Array
@@ -24,7 +31,13 @@ class Slice:
     warp: ModelWarp | None = None
 
     def point(self, coordinates: npt.ArrayLike) -> Array:
-        """The weights at coordinates a, shape (k,)."""
+        """The weights at coordinates a, shape (k,).
+
+        Raises
+        ------
+        ValueError
+            For coordinates of another shape.
+        """
         a = real_array("coordinates", coordinates)
         if a.shape != self.axes.shape[:1]:
             raise ValueError(f"coordinates must have the shape {self.axes.shape[:1]}; got {a.shape}")
@@ -50,8 +63,21 @@ def filter_normalised(model: Model, rng: np.random.Generator, count: int = 2) ->
 
     d ~ N(0, 1), then per output channel d ← d ‖w‖ / ‖d‖; biases and batch norms have d = 0
 
-    A filter is what makes one output channel (the last axis of a weight). Coordinate 1 then changes
-    every filter by its own length. Source: Li et al. 2018, and their code's "biasbn".
+    A filter is what makes one output channel (the last axis of a weight). Coordinate 1 then changes every
+    filter by its own length.
+
+    Parameters
+    ----------
+    model
+        The network; model.w becomes the origin.
+    rng
+        The source of the random numbers.
+    count
+        How many directions, ≥ 1.
+
+    Source
+    ------
+    Li et al. 2018, and their code's "biasbn".
     """
     check_model(model)
     axes = np.zeros((whole_number("count", count, 1), model.w.size))
@@ -67,10 +93,22 @@ def filter_normalised(model: Model, rng: np.random.Generator, count: int = 2) ->
 
 
 def fitted_plane(points: Sequence[npt.ArrayLike]) -> Slice:
-    """The plane with the least squared distance from points (n,), at least three; through them when three.
+    """The plane with the least squared distance from the given points; through them when there are three.
 
-    The origin is the first point's place in the plane, the axes are orthonormal: coordinates are
-    distances in w, the first along the direction in which the points differ most.
+    Parameters
+    ----------
+    points
+        At least three, each of shape (n,).
+
+    Returns
+    -------
+    The origin is the first point's place in the plane, the axes are orthonormal: coordinates are distances in
+    w, the first along the direction in which the points differ most.
+
+    Raises
+    ------
+    ValueError
+        For fewer than three points.
     """
     places = np.array([real_array("point", point) for point in points], np.float64)
     if len(places) < 3:

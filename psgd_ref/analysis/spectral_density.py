@@ -14,7 +14,10 @@ from psgd_ref.core.arguments import Array, real_array, real_number, whole_number
 class SpectralDensity:
     """A spectrum as weighted points: Σ weights · h(nodes) estimates the mean of h over all eigenvalues.
 
-    nodes, weights : shape (m,), the weights ≥ 0 with sum 1
+    Parameters
+    ----------
+    nodes, weights
+        Shape (m,); the weights are ≥ 0 with sum 1.
     """
 
     nodes: Array
@@ -25,7 +28,19 @@ class SpectralDensity:
         return float(self.weights @ self.nodes**power)
 
     def smooth(self, x: npt.ArrayLike, width: float) -> Array:
-        """The density at x, shape of x, every node a normal curve of standard deviation `width` > 0."""
+        """The density at x, where every node is a normal curve.
+
+        Parameters
+        ----------
+        x
+            Any shape.
+        width
+            Standard deviation of each curve, > 0.
+
+        Returns
+        -------
+        Shape of x.
+        """
         place = real_array("x", x)[..., None]
         z = (place - self.nodes) / real_number("width", width, positive=True)
         return np.asarray(np.exp(-0.5 * z**2) @ self.weights / (width * np.sqrt(2 * np.pi)))
@@ -40,8 +55,22 @@ def spectral_density(
     first entries of its eigenvectors are Gauss's quadrature for zᵀh(A)z, exact for polynomials of degree
     up to 2·steps − 1. The mean over probes estimates tr h(A)/n.
 
-    product : v ↦ A v, A symmetric of shape (size, size); steps 1 … size; probes ≥ 1
-    Source: Ghorbani, Krishnan and Xiao 2019; Golub and Welsch 1969 for the quadrature.
+    Parameters
+    ----------
+    product
+        v ↦ A v, A symmetric of shape (size, size).
+    size
+        n ≥ 1.
+    steps
+        Of Lanczos' method for each probe, 1 … size.
+    probes
+        How many random vectors, ≥ 1.
+    rng
+        The source of the random vectors.
+
+    Source
+    ------
+    Ghorbani, Krishnan and Xiao 2019; Golub and Welsch 1969 for the quadrature.
     """
     n = whole_number("size", size, 1)
     whole_number("steps", steps, 1, n), whole_number("probes", probes, 1)
@@ -55,9 +84,21 @@ def spectral_density(
 
 
 def lanczos(product: Product, start: Array, steps: int) -> tuple[Array, Array]:
-    """The diagonal (m,) and the entries beside it (m − 1,) of Lanczos' tridiagonal matrix, m ≤ steps.
+    """Lanczos' tridiagonal matrix of a symmetric A from one start vector.
 
-    m < steps where the start vector's Krylov space is exhausted earlier.
+    Parameters
+    ----------
+    product
+        v ↦ A v.
+    start
+        Shape (n,).
+    steps
+        The largest m.
+
+    Returns
+    -------
+    The diagonal (m,) and the entries beside it (m − 1,), m ≤ steps; m < steps where the start vector's Krylov
+    space is exhausted earlier.
     """
     basis = [np.asarray(start / np.linalg.norm(start), np.float64)]
     diagonal: list[float] = []

@@ -62,11 +62,35 @@ def descend(
     noise: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> Array:
-    """The path of (P)SGD from every start: shape (steps + 1, *start.shape).
+    """The path of SGD, or with a warp of PSGD, from every start.
 
     w⁺ = w − η s(w) ⊙ (L′(w) + noise·ξ), ξ standard normal; s = 1 without a warp
 
-    start : independent runs along the first axis; noise ≥ 0 needs an `rng` unless it is 0
+    Parameters
+    ----------
+    start
+        Independent runs along the first axis.
+    slope
+        L′.
+    warp
+        Gives s; None for SGD.
+    lr
+        η.
+    steps
+        ≥ 1.
+    noise
+        ≥ 0.
+    rng
+        The source of ξ; needed unless noise is 0.
+
+    Returns
+    -------
+    Shape (steps + 1, *start.shape).
+
+    Raises
+    ------
+    ValueError
+        For noise without an `rng`.
     """
     w = real_array("start", start)
     real_number("noise", noise), whole_number("steps", steps, 1)

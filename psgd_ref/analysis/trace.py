@@ -13,8 +13,20 @@ def hutchinson_trace(
 
     tr A = E zᵀA z,   z_i = ±1 with equal chance; the variance of one sample is 2 Σ_{i≠j} A_ij²
 
-    product : v ↦ A v, A symmetric of shape (size, size); samples ≥ 2
-    Source: Hutchinson 1990.
+    Parameters
+    ----------
+    product
+        v ↦ A v, A symmetric of shape (size, size).
+    size
+        n ≥ 1.
+    samples
+        How many vectors z, ≥ 2.
+    rng
+        The source of the vectors.
+
+    Source
+    ------
+    Hutchinson 1990.
     """
     n = whole_number("size", size, 1)
     found = []

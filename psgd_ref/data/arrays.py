@@ -19,9 +19,22 @@ _CHUNK = 1000
 def as_pixels(images: Any) -> Images:
     """Images as (N, H, W, C) uint8, from what people have.
 
-    (N, H, W) is given a channel axis. (N, C, H, W) with 1 … 4 channels, where the last axis is longer, and
-    floats in 0 … 1 are recognised; both are said by a UserWarning, since they are guesses. Whole numbers in
-    0 … 255 of any dtype are pixels as they are. Raises ValueError for anything else.
+    Parameters
+    ----------
+    images
+        (N, H, W, C), or (N, H, W), which is given a channel axis; whole numbers in 0 … 255 of any dtype are
+        pixels as they are. (N, C, H, W) with 1 … 4 channels, where the last axis is longer, and floats in
+        0 … 1 are recognised.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+
+    Warns
+    -----
+    UserWarning
+        For (N, C, H, W) and for floats, since they are guesses.
     """
     pixels = with_channels(_in_bytes(np.asarray(images)))
     if pixels.shape[1] in _CHANNELS and pixels.shape[3] not in _CHANNELS:
@@ -31,7 +44,13 @@ def as_pixels(images: Any) -> Images:
 
 
 def with_channels(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """(N, H, W, C) as it is, (N, H, W) with an axis of one channel; ValueError for other axes."""
+    """(N, H, W, C) as it is, (N, H, W) with an axis of one channel.
+
+    Raises
+    ------
+    ValueError
+        For other axes.
+    """
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or 0 in images.shape[1:]:
@@ -40,7 +59,13 @@ def with_channels(images: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def as_labels(labels: Any) -> Labels:
-    """Labels as (N,) whole numbers ≥ 0; ValueError for anything else."""
+    """Labels as (N,) whole numbers ≥ 0.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
     array = np.asarray(labels)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise ValueError(
@@ -52,9 +77,18 @@ def as_labels(labels: Any) -> Labels:
 
 
 def channel_statistics(images: Images) -> tuple[Array, Array]:
-    """Mean and standard deviation of each channel (C,) float32, exact sums of whole numbers before rounding.
+    """Mean and standard deviation of each channel, from exact sums of whole numbers.
 
-    In chunks, since an array of 64-bit numbers would take eight times the images' memory.
+    They are taken in chunks, since an array of 64-bit numbers would take eight times the images' memory.
+
+    Parameters
+    ----------
+    images
+        (N, H, W, C) uint8.
+
+    Returns
+    -------
+    Two arrays (C,) float32, in units of the pixels. A channel that never changes has deviation 1.
     """
     total, squares = 0, 0
     for start in range(0, len(images), _CHUNK):

@@ -14,8 +14,14 @@ Images = npt.NDArray[np.uint8]
 class Shift:
     """Move every image by up to `pixels` along each axis: a random crop of the padded image.
 
-    reflect : what comes in at the border is the image mirrored, as in the official code, not zeros
     Takes and gives (N, H, W, C); each image draws its own move, uniform in −pixels … pixels.
+
+    Parameters
+    ----------
+    pixels
+        The largest move.
+    reflect
+        Whether what comes in at the border is the image mirrored, as in the official code; otherwise zeros.
     """
 
     pixels: int = 1
@@ -56,7 +62,13 @@ class Flip:
 
 @dataclass(frozen=True)
 class Chain:
-    """One change after the other."""
+    """One change after the other.
+
+    Parameters
+    ----------
+    parts
+        The changes, the first one first.
+    """
 
     parts: tuple[Augmentation, ...]
 

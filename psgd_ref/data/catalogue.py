@@ -33,7 +33,10 @@ VALIDATION = 5000
 def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     """Where downloaded sets live: the given folder, else PSGD_REF_DATA, else `data` in the user's cache.
 
-    Raises ValueError that names PSGD_REF_DATA when none is given and there is no home folder.
+    Raises
+    ------
+    ValueError
+        When none is given and there is no home folder; the message names PSGD_REF_DATA.
     """
     chosen = folder or os.environ.get("PSGD_REF_DATA")
     if chosen:
@@ -49,12 +52,22 @@ def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
 
 
 def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
-    """The data set of that name: digits, moons, signals, mnist, fashion-mnist, cifar10, cifar100, cifar10-16.
+    """The data set of that name; 5,000 training images of a downloaded one become its validation images.
 
-    folder : where downloaded sets live (see `data_folder`). What lies there in its canonical layout is
-             used as it is; only what is missing is fetched.
-    5,000 of the training images of a downloaded set become its validation images.
-    Raises ValueError for another name and for malformed files; errors of fetching as `download`.
+    Parameters
+    ----------
+    name
+        digits, moons, signals, mnist, fashion-mnist, cifar10, cifar100 or cifar10-16.
+    folder
+        Where downloaded sets live (see `data_folder`). What lies there in its canonical layout is used as it
+        is; only what is missing is fetched.
+
+    Raises
+    ------
+    ValueError
+        For another name and for malformed files.
+    ConnectionError, OSError
+        As `download`.
 
     Examples
     --------
@@ -77,7 +90,10 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
 def image_shape(name: str) -> tuple[tuple[int, ...], int]:
     """(H, W, C) of the images of a data set and its number of classes; nothing is fetched or read.
 
-    Raises ValueError for another name.
+    Raises
+    ------
+    ValueError
+        For another name.
     """
     choice("data set", name, NAMES)
     if name in BUILT_IN:
@@ -90,9 +106,23 @@ def image_shape(name: str) -> tuple[tuple[int, ...], int]:
 
 
 def fetch(name: str, folder: str | os.PathLike[str] | None = None) -> Path | None:
-    """Make sure that the files of a data set are there; returns their place, None when it has none.
+    """Make sure that the files of a data set are there.
 
-    Raises ValueError for another name and for a wrong checksum, ConnectionError when no mirror answers.
+    Parameters
+    ----------
+    name, folder
+        As in `load`.
+
+    Returns
+    -------
+    The place of the files, None for a set that has none.
+
+    Raises
+    ------
+    ValueError
+        For another name and for a wrong checksum.
+    ConnectionError
+        When no mirror answers.
     """
     choice("data set", name, NAMES)
     name = HALVED[name][0] if name in HALVED else name
@@ -103,9 +133,16 @@ def fetch(name: str, folder: str | os.PathLike[str] | None = None) -> Path | Non
 class Entry:
     """A line of the catalogue.
 
-    train, test : numbers of images; train includes those for validation
-    megabytes   : to download, 10⁶ bytes; 0 for built-in sets
-    place       : where it lies, None when it is not there yet or needs no file
+    Parameters
+    ----------
+    name, classes, shape
+        The data set's name, its number of classes and (H, W, C) of an image.
+    train, test
+        Numbers of images; train includes those for validation.
+    megabytes
+        To download, in 10⁶ bytes; 0 for built-in sets.
+    place
+        Where it lies, None when it is not there yet or needs no file.
     """
 
     name: str
@@ -144,8 +181,16 @@ def entries(folder: str | os.PathLike[str] | None = None) -> list[Entry]:
 class Check:
     """What a check found.
 
-    published : files that have their published checksum, packed or unpacked
-    own       : whether some files are in a form that has none, such as CIFAR's batches unpacked
+    Parameters
+    ----------
+    data
+        The data set.
+    place
+        Where it lies, None for a built-in set.
+    published
+        Files that have their published checksum, packed or unpacked.
+    own
+        Whether some files are in a form that has none, such as CIFAR's batches unpacked.
     """
 
     data: Dataset
@@ -155,9 +200,19 @@ class Check:
 
 
 def check(name: str, folder: str | os.PathLike[str] | None = None) -> Check:
-    """Read a data set from its place, nothing fetched, and compare files with the published checksums.
+    """Read a data set from its place and compare its files with the published checksums; nothing is fetched.
 
-    Raises ValueError for a wrong checksum or a malformed file, FileNotFoundError when it is not there.
+    Parameters
+    ----------
+    name, folder
+        As in `load`.
+
+    Raises
+    ------
+    ValueError
+        For another name, a wrong checksum or a malformed file.
+    FileNotFoundError
+        When it is not there.
     """
     choice("data set", name, NAMES)
     if name in BUILT_IN:

@@ -15,11 +15,27 @@ PIXELS = CHANNELS * SIDE * SIDE
 
 
 def parse_records(content: bytes, label_bytes: int, classes: int, origin: str) -> Split:
-    """Images (N, 32, 32, 3) and labels, the last of each record's label bytes.
+    """Images and labels from records of CIFAR's binary format.
 
-    label_bytes : 1 (CIFAR-10) or 2 (CIFAR-100: coarse, fine)
-    origin      : name of the file for the message
-    Raises ValueError for a length that is no multiple of the record's, and for labels ≥ classes.
+    Parameters
+    ----------
+    content
+        The bytes of a file.
+    label_bytes
+        1 (CIFAR-10) or 2 (CIFAR-100: coarse, fine).
+    classes
+        Labels must be below it.
+    origin
+        Name of the file for the message.
+
+    Returns
+    -------
+    Images (N, 32, 32, 3) and labels, the last of each record's label bytes.
+
+    Raises
+    ------
+    ValueError
+        For a length that is no multiple of the record's, and for labels ≥ classes.
     """
     record = label_bytes + PIXELS
     if len(content) == 0 or len(content) % record:
@@ -33,7 +49,13 @@ def parse_records(content: bytes, label_bytes: int, classes: int, origin: str) -
 
 
 def checked_labels(labels: npt.NDArray[np.intp], classes: int, origin: str) -> npt.NDArray[np.intp]:
-    """The labels when all are below `classes`; else ValueError."""
+    """The labels, when all are below `classes`.
+
+    Raises
+    ------
+    ValueError
+        When one is not; the message names the file `origin`.
+    """
     if len(labels) and labels.max() >= classes:
         raise ValueError(f"{origin} has label {labels.max()}; labels 0..{classes - 1} are accepted")
     return labels

@@ -186,7 +186,17 @@ class Dataset:
         )
 
     def normalise(self, images: Images) -> Array:
-        """(pixels − mean)/std as float32; images (N, H, W, C), shape kept."""
+        """(pixels − mean)/std as float32.
+
+        Parameters
+        ----------
+        images
+            (N, H, W, C).
+
+        Returns
+        -------
+        Shape of images.
+        """
         _, height, width, channels = images.shape
         # A whole image as one row: with rows of C numbers only, broadcasting takes ten times as long.
         mean, std = (np.tile(each, height * width) for each in (self.mean, self.std))
@@ -202,6 +212,8 @@ class Dataset:
 
         Parameters
         ----------
+        rng
+            The source of the order and of the changes.
         size
             ≥ 1; the last batch may be smaller.
         augment

@@ -19,10 +19,25 @@ CHUNK = 2**13
 def download(source: Source, folder: Path, progress: bool | None = None) -> Path:
     """Download what is missing of a data set into folder/name and return that folder.
 
-    progress : show a bar on standard error; by default when a person watches
-    Interrupted, it leaves `FILE.part`, from which the next call goes on. Raises ValueError when what
-    came does not have the published checksum (it is deleted), ConnectionError that says what to put
-    where when no mirror answers, OSError when the disk refuses.
+    Interrupted, it leaves `FILE.part`, from which the next call goes on.
+
+    Parameters
+    ----------
+    source
+        The data set.
+    folder
+        Where data sets live.
+    progress
+        Show a bar on standard error; by default when a person watches.
+
+    Raises
+    ------
+    ValueError
+        When what came does not have the published checksum (it is deleted).
+    ConnectionError
+        When no mirror answers; the message says what to put where.
+    OSError
+        When the disk refuses.
     """
     place = folder / source.name
     for remote in source.files:

@@ -16,8 +16,19 @@ UNSIGNED_BYTE = 8
 def parse_idx(content: bytes, rank: int, origin: str) -> npt.NDArray[np.uint8]:
     """The array of unsigned bytes in an IDX file of that rank.
 
-    origin : name of the file for the message
-    Raises ValueError when magic number, rank or length are not those of such a file.
+    Parameters
+    ----------
+    content
+        The bytes of the file.
+    rank
+        How many axes the array has.
+    origin
+        Name of the file for the message.
+
+    Raises
+    ------
+    ValueError
+        When magic number, rank or length are not those of such a file.
     """
     header = 4 + 4 * rank
     magic = bytes((0, 0, UNSIGNED_BYTE, rank))

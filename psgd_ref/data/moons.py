@@ -10,8 +10,19 @@ from psgd_ref.data.split import hold_out
 def load_moons(count: int = 2000, noise: float = 0.1, seed: int = 0) -> Dataset:
     """Points (N, 1, 1, 2) in a square of 256 × 256, two classes: `count` to train and validate, half to test.
 
-    noise : standard deviation around the half circles, in units of their radius
-    A tenth of `count` validates. Raises ValueError for count < 20 or a negative noise.
+    Parameters
+    ----------
+    count
+        ≥ 20; a tenth of them validates.
+    noise
+        Standard deviation around the half circles, in units of their radius, ≥ 0.
+    seed
+        Of the points.
+
+    Raises
+    ------
+    ValueError
+        For count < 20 or a negative noise.
     """
     whole_number("count", count, 20), real_number("noise", noise)
     rng = np.random.default_rng(whole_number("seed", seed, 0))

@@ -18,7 +18,17 @@ TEMPLATE_SEED = 42
 def load_signals(count: int = 4000, seed: int = 0) -> Dataset:
     """Signals (N, 1, 40, 1) of ten classes: `count` to train and validate, a quarter as many to test.
 
-    A tenth of `count` validates. Raises ValueError for count < 20.
+    Parameters
+    ----------
+    count
+        ≥ 20; a tenth of them validates.
+    seed
+        Of the signals; the templates are the same for every seed.
+
+    Raises
+    ------
+    ValueError
+        For count < 20.
     """
     whole_number("count", count, 20)
     rng = np.random.default_rng(whole_number("seed", seed, 0))

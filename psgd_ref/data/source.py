@@ -40,10 +40,16 @@ class Remote:
 class Source(ABC):
     """A data set that is fetched once and then read from a folder.
 
-    name    : as `load` takes it, and the name of its folder
-    shape   : (H, W, C) of an image
-    counts  : images to train on (validation included) and to test on
-    files   : what is downloaded, from any of the `mirrors` (addresses that end in /)
+    Parameters
+    ----------
+    name
+        As `load` takes it, and the name of its folder.
+    shape
+        (H, W, C) of an image.
+    counts
+        Images to train on (validation included) and to test on.
+    files, mirrors
+        What is downloaded, from any of the mirrors (addresses that end in /).
     """
 
     name: str
@@ -74,11 +80,23 @@ class Source(ABC):
 
     @abstractmethod
     def published(self, place: Path) -> list[str]:
-        """Names of the files at a place that have a published checksum; ValueError when one has another."""
+        """Names of the files at a place that have a published checksum.
+
+        Raises
+        ------
+        ValueError
+            When one has another.
+        """
 
     @abstractmethod
     def read(self, place: Path) -> tuple[Split, Split]:
-        """Training and test images from a place that `find` gave; ValueError for malformed files."""
+        """Training and test images from a place that `find` gave.
+
+        Raises
+        ------
+        ValueError
+            For malformed files.
+        """
 
     def complete(self, part: str, split: Split) -> Split:
         """The split when it has the published number of images of the published shape; else ValueError."""
@@ -152,12 +170,18 @@ class IdxSource(Source):
 class CifarSource(Source):
     """Binary batches, packed in one archive as published or unpacked.
 
-    inside      : name of the archive's folder
-    batches     : names of the files in it, the test batch last
-    label_bytes : of each record
     Accepted places: a folder in FOLDER that is called as the data set, its archive or `inside`, in any
     letters (cifar10, CIFAR-10, cifar-10-binary, cifar-10-batches-bin), one in another, too; and FOLDER
     itself. Never the pickled ("python") version.
+
+    Parameters
+    ----------
+    inside
+        Name of the archive's folder.
+    batches
+        Names of the files in it, the test batch last.
+    label_bytes
+        Of each record.
     """
 
     inside: str = ""

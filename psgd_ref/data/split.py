@@ -11,14 +11,36 @@ SPLIT_SEED = 2020
 
 
 def hold_out(name: str, classes: int, train: Split, test: Split, validation: int) -> Dataset:
-    """A data set whose validation images are `validation` of the training images, drawn once for all."""
+    """A data set whose validation images are drawn from the training images, once for all.
+
+    Parameters
+    ----------
+    name, classes
+        As in `Dataset`.
+    train, test
+        All images to train on, validation included, and those to test on.
+    validation
+        How many of the training images become validation images.
+    """
     held_out, rest = divide(train, validation)
     mean, std = channel_statistics(rest.images)
     return Dataset(name, classes, rest, held_out, test, mean, std)
 
 
 def divide(split: Split, count: int) -> tuple[Split, Split]:
-    """So many images drawn at random, always the same, and the rest; both in their old order."""
+    """So many images drawn at random, always the same, and the rest; both in their old order.
+
+    Parameters
+    ----------
+    split
+        The images.
+    count
+        How many to draw.
+
+    Returns
+    -------
+    The drawn images, and the rest.
+    """
     order = np.random.default_rng(SPLIT_SEED).permutation(len(split))
     return _chosen(split, order[:count]), _chosen(split, order[count:])
 
@@ -29,8 +51,16 @@ def _chosen(split: Split, indices: Labels) -> Split:
 
 
 def halved(name: str, data: Dataset, count: int) -> Dataset:
-    """The data set at half its size: means of 2 × 2 pixels, halves rounded to even, of the first `count`
-    training images and of all others. Height and width must be even.
+    """The data set at half its height and width: means of 2 × 2 pixels, halves rounded to even.
+
+    Parameters
+    ----------
+    name
+        Of the new data set.
+    data
+        Height and width of its images must be even.
+    count
+        How many of the training images to take, the first ones; validation and test images are all taken.
     """
     train, validation, test = (
         Split(_averaged(part.images[:last]), part.labels[:last])

@@ -16,10 +16,23 @@ def convnet(
     seed: int = 0,
     dtype: npt.DTypeLike = np.float32,
 ) -> Model:
-    """3×3 convolutions with batch norm and ReLU, a 2×2 max-pool halfway, mean, linear.
+    """3×3 convolutions with batch norm and ReLU, a 2×2 max-pool halfway, then the mean and a linear layer.
 
-    channels : of the input images (N, H, W, channels), H and W ≥ 2
-    widths   : channels of each convolution
+    Parameters
+    ----------
+    channels
+        Of the input images (N, H, W, channels), H and W ≥ 2.
+    widths
+        Channels of each convolution, at least one number.
+    classes
+        ≥ 2.
+    seed, dtype
+        As in `Model`.
+
+    Raises
+    ------
+    ValueError
+        For no widths, or numbers that are too small.
     """
     sizes = whole_numbers("widths", widths, 1)
     if not sizes:

@@ -11,9 +11,21 @@ from psgd_ref.nn import Flatten, Layer, Linear, Model, ReLU, Sequential
 
 
 def mlp(widths: Sequence[int] = (64, 50, 20, 10), seed: int = 0, dtype: npt.DTypeLike = np.float32) -> Model:
-    """Fully connected layers of the given widths, input first and classes last, with ReLU between.
+    """Fully connected layers of the given widths with ReLU between.
 
-    Takes rows (N, widths[0]) or images with that many numbers. Raises ValueError for fewer than two widths.
+    Takes rows (N, widths[0]) or images with that many numbers.
+
+    Parameters
+    ----------
+    widths
+        At least two, input first and classes last.
+    seed, dtype
+        As in `Model`.
+
+    Raises
+    ------
+    ValueError
+        For fewer than two widths.
     """
     sizes = whole_numbers("widths", widths, 1)
     if len(sizes) < 2:

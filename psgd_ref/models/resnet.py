@@ -17,10 +17,26 @@ def resnet(
 ) -> Model:
     """A 3×3 stem and three stages of (depth − 2)/6 basic blocks with width, 2·width and 4·width channels.
 
-    depth    : 8, 14, 20, 26, 32, 38, 44, 50, 56
-    channels : of the input images (N, H, W, channels)
-    Stages two and three begin with stride 2 and a 1×1 convolution with batch norm as the shortcut.
-    Names are those of the official PSGD code's ResNet. Raises ValueError for another depth.
+    Stages two and three begin with stride 2 and a 1×1 convolution with batch norm as the shortcut. Names are
+    those of the official PSGD code's ResNet.
+
+    Parameters
+    ----------
+    depth
+        8, 14, 20, 26, 32, 38, 44, 50 or 56.
+    classes
+        ≥ 2.
+    seed, dtype
+        As in `Model`.
+    channels
+        Of the input images (N, H, W, channels).
+    width
+        Channels of the first stage, ≥ 1.
+
+    Raises
+    ------
+    ValueError
+        For another depth.
     """
     if whole_number("depth", depth, 8, 56) % 6 != 2:
         raise ValueError(f"depth must be 6n + 2 (8, 14, 20, … 56); got {depth}")

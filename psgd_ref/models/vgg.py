@@ -18,10 +18,27 @@ def vgg(
     width: int = 64,
     dtype: npt.DTypeLike = np.float32,
 ) -> Model:
-    """3×3 convolutions in five stages of width, 2, 4, 8, 8·width channels, mean, linear.
+    """3×3 convolutions in five stages of width, 2, 4, 8, 8·width channels, then the mean and a linear layer.
 
-    depth : 11, 13, 16 or 19. A stage pools only while the images are taken to be 32×32: H and W must
-    be multiples of 32. Raises ValueError for another depth.
+    Every stage ends in a 2×2 max-pool, so H and W must be multiples of 32.
+
+    Parameters
+    ----------
+    depth
+        11, 13, 16 or 19.
+    classes
+        ≥ 2.
+    seed, dtype
+        As in `Model`.
+    channels
+        Of the input images (N, H, W, channels).
+    width
+        Channels of the first stage, ≥ 1.
+
+    Raises
+    ------
+    ValueError
+        For another depth.
     """
     if not isinstance(depth, int) or depth not in STAGES:
         raise ValueError(f"depth must be one of {', '.join(map(str, STAGES))}; got {depth!r}")

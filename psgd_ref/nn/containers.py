@@ -58,10 +58,22 @@ def _first_trainable(layers: list[Layer]) -> int:
 
 
 class Residual(Layer):
-    """y = join(body(x) + …): a body, a shortcut around it, and the batch norm where the two meet.
+    """A body, a shortcut around it, and the batch norm where the two meet.
 
-    y = max(norm(body(x)) + shortcut(x), 0), the identity when `shortcut` is None. The sum is taken
-    inside the norm, before its ReLU. Source: He et al. 2016, the basic block.
+    y = max(norm(body(x)) + shortcut(x), 0); the sum is taken inside the norm, before its ReLU
+
+    Parameters
+    ----------
+    body
+        Named layers, one behind the other.
+    norm
+        Name and layer of the batch norm where the two meet.
+    shortcut
+        Named layers, one behind the other; None for the identity.
+
+    Source
+    ------
+    He et al. 2016, the basic block.
     """
 
     def __init__(

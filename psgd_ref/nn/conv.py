@@ -14,8 +14,14 @@ from psgd_ref.nn.windows import shown, slid, square
 class Conv2d(Weighted):
     """Cross-correlation; x (N, H, W, inputs), weight HWIO, bias (outputs,).
 
-    size, stride, padding : whole numbers or (height, width) pairs
-    bias                  : without one by default, because a batch norm follows
+    Parameters
+    ----------
+    inputs, outputs
+        Numbers of channels, ≥ 1.
+    size, stride, padding
+        Whole numbers or (height, width) pairs.
+    bias
+        Whether there is one; there is none by default, because a batch norm follows.
     """
 
     def __init__(

@@ -54,7 +54,19 @@ def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: Any = 1, 
 def conv2d_backward(
     dy: Array, x: Array, weight: Array, stride: Any = 1, padding: Any = 0
 ) -> tuple[Array, Array, Array]:
-    """Gradients (dx, dweight, dbias) of `conv2d` for dy (N, OH, OW, O)."""
+    """Gradients of `conv2d`.
+
+    Parameters
+    ----------
+    dy
+        (N, OH, OW, O).
+    x, weight, stride, padding
+        As in `conv2d`.
+
+    Returns
+    -------
+    (dx, dweight, dbias)
+    """
     step, border = pair("stride", stride, 1), pair("padding", padding, 0)
     dx, dweight = kernels.conv2d_backward(dy, x, weight, step, border)
     assert dx is not None
@@ -62,21 +74,63 @@ def conv2d_backward(
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """y = x · weight + bias; x (N, I), weight (I, O), bias (O,) or None. Returns (N, O)."""
+    """y = x · weight + bias.
+
+    Parameters
+    ----------
+    x
+        (N, I).
+    weight
+        (I, O).
+    bias
+        (O,), or None.
+
+    Returns
+    -------
+    (N, O)
+    """
     return kernels.linear(x, weight, bias)
 
 
 def linear_backward(dy: Array, x: Array, weight: Array) -> tuple[Array, Array, Array]:
-    """Gradients (dx, dweight, dbias) of `linear` for dy (N, O)."""
+    """Gradients of `linear`.
+
+    Parameters
+    ----------
+    dy
+        (N, O).
+    x, weight
+        As in `linear`.
+
+    Returns
+    -------
+    (dx, dweight, dbias)
+    """
     dx, dweight = kernels.linear_backward(dy, x, weight)
     assert dx is not None
     return dx, dweight, kernels.channel_sum(dy)
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps: float = 1e-5) -> Array:
-    """γ (x − mean)/√(var + eps) + β over the last axis; x (…, C), the others (C,). Returns x's shape.
+    """γ (x − mean)/√(var + eps) + β over the last axis.
 
-    eps ≥ 0. Raises ValueError where var + eps is not positive.
+    Parameters
+    ----------
+    x
+        (…, C).
+    gamma, beta, mean, var
+        (C,).
+    eps
+        ≥ 0.
+
+    Returns
+    -------
+    Shape of x.
+
+    Raises
+    ------
+    ValueError
+        Where var + eps is not positive.
     """
     eps = real_number("eps", eps)
     shaped("var", var, (rows("x", x),))
@@ -86,9 +140,25 @@ def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, var: Array, eps
 
 
 def batch_norm_backward(dy: Array, x: Array, gamma: Array, eps: float = 1e-5) -> tuple[Array, Array, Array]:
-    """Gradients (dx, dγ, dβ) of batch norm whose mean and (biased) variance are those of x itself.
+    """Gradients of batch norm whose mean and (biased) variance are those of x itself.
 
-    dy, x (…, C) with at least one row; eps ≥ 0. Raises ValueError where the variance + eps is 0.
+    Parameters
+    ----------
+    dy, x
+        (…, C) with at least one row.
+    gamma
+        (C,).
+    eps
+        ≥ 0.
+
+    Returns
+    -------
+    (dx, dγ, dβ)
+
+    Raises
+    ------
+    ValueError
+        Where the variance + eps is 0.
     """
     eps = real_number("eps", eps)
     rows("x", x)

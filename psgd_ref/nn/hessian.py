@@ -17,16 +17,35 @@ METHODS = ("exact", "differences")
 class Hessian:
     """The matrix of second derivatives of the mean cross-entropy at model.w, as a linear map.
 
-    H v = ∂/∂t ∇L(w + t v) at t = 0, by forward-over-reverse differentiation (Pearlmutter 1994)
-
-    images, labels, smoothing : as in `Model.loss_and_grad`
-    training : batch norms take the statistics of `images` (the loss is then that of `loss_and_grad`), or
-               with False their running ones
-    loss, gradient : L and ∇L, shape (n,), at the same point
+    H v = ∂/∂t ∇L(w + t v) at t = 0, by forward-over-reverse differentiation
 
     Holds a copy: the model, its gradient and its running statistics stay as they are. At a kink (ReLU at
     0, a tie in max pooling) the derivatives of one side are taken, those of the backward pass. Runs in the
-    model's dtype. Raises ValueError for a layer whose rules are not known, such as one with a quantizer.
+    model's dtype.
+
+    Parameters
+    ----------
+    model
+        The network and the point w.
+    images, labels, label_smoothing
+        As in `Model.loss_and_grad`.
+    training
+        With True batch norms take the statistics of `images` (the loss is then that of `loss_and_grad`); with
+        False they take their running ones.
+
+    Attributes
+    ----------
+    loss, gradient
+        L and ∇L, shape (n,), at the same point.
+
+    Raises
+    ------
+    ValueError
+        For a layer whose rules are not known, such as one with a quantizer.
+
+    Source
+    ------
+    Pearlmutter 1994.
     """
 
     def __init__(
@@ -44,7 +63,18 @@ class Hessian:
         self.net.backward(dlogits, self._views(self.gradient))
 
     def product(self, vector: npt.ArrayLike) -> Array:
-        """H v for v of shape (n,), in the model's dtype. Raises ValueError for another shape."""
+        """H v, in the model's dtype.
+
+        Parameters
+        ----------
+        vector
+            v, shape (n,).
+
+        Raises
+        ------
+        ValueError
+            For another shape.
+        """
         v = _direction(vector, self.model)
         change, out = self._views(v), np.zeros_like(v)
         dz = self.net.forward_change(self.still, change)
@@ -69,12 +99,29 @@ def hessian_vector(
 ) -> Array:
     """H v, H the Hessian of the loss of `Model.loss_and_grad` (batch norms in training mode) at model.w.
 
-    method : "exact", see `Hessian`; or "differences", (∇L(w + hv) − ∇L(w − hv)) / 2h, for any layers
-    step   : ‖hv‖ of the differences; by default √ε max(1, ‖w‖), ε the rounding unit of the dtype. A longer
-             one loses fewer digits, but passes more kinks of the ReLUs, at which the gradient jumps; these
-             jumps count in the differences, and not in the exact product.
-    Returns shape (n,) in the model's dtype. The model, its gradient and its running statistics stay as
-    they are. Raises ValueError for a vector of another shape, or layers that "exact" does not know.
+    Parameters
+    ----------
+    model
+        It stays as it is, with its gradient and its running statistics.
+    images, labels, label_smoothing
+        As in `Model.loss_and_grad`.
+    vector
+        v, shape (n,).
+    method
+        "exact", see `Hessian`; or "differences", (∇L(w + hv) − ∇L(w − hv)) / 2h, for any layers.
+    step
+        ‖hv‖ of the differences; by default √ε max(1, ‖w‖), ε the rounding unit of the dtype. A longer step
+        loses fewer digits, but passes more kinks of the ReLUs, at which the gradient jumps; these jumps count
+        in the differences, and not in the exact product.
+
+    Returns
+    -------
+    Shape (n,), in the model's dtype.
+
+    Raises
+    ------
+    ValueError
+        For a vector of another shape, or layers that "exact" does not know.
     """
     check_model(model)
     if choice("method", method, METHODS) == "exact":

@@ -17,7 +17,7 @@ class Layer:
     y, cache = forward(x, training);   dx = backward(dy, cache)
 
     `backward` writes the gradients of the layer's own parameters into their `grad` views and returns
-    ∂L/∂x, or None when `need_dx` is false. Outside training no cache is kept and `cache` is None. A cache
+    ∂L/∂x, or None when `need_dx` is False. Outside training no cache is kept and `cache` is None. A cache
     serves one backward pass, which lets go of its arrays on the way.
     """
 

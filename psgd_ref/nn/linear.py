@@ -8,7 +8,13 @@ from psgd_ref.nn.weighted import Weighted
 
 
 class Linear(Weighted):
-    """y = x W + b; x (N, inputs), W (inputs, outputs), b (outputs,)."""
+    """y = x W + b; x (N, inputs), W (inputs, outputs), b (outputs,).
+
+    Parameters
+    ----------
+    inputs, outputs
+        Numbers per row of x and of y, ≥ 1.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         inputs, outputs = whole_number("inputs", inputs, 1), whole_number("outputs", outputs, 1)

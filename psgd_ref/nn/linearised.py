@@ -47,9 +47,19 @@ class Linearised:
 
 
 def linearise(layer: Layer, training: bool) -> Linearised:
-    """The layer at its present parameters; batch norms take the batch's statistics when `training`.
+    """The layer, held at its present parameters.
 
-    Raises ValueError for a layer whose rules are not known here and for one that holds a quantizer.
+    Parameters
+    ----------
+    layer
+        Its state is not touched.
+    training
+        Whether batch norms take the batch's statistics.
+
+    Raises
+    ------
+    ValueError
+        For a layer whose rules are not known here, and for one that holds a quantizer.
     """
     match layer:
         case Sequential():

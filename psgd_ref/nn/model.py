@@ -106,11 +106,19 @@ class Model:
                 part.view(self.mask)[...] = masks.get(part.name, True)
 
     def set_mask(self, mask: npt.NDArray[np.bool_] | None) -> None:
-        """Prune the parameters where `mask` is False, for good; None lets all be free. Modifies the model.
+        """Prune the parameters where `mask` is False, for good; modifies the model.
 
-        mask : (n,) booleans in the order of w
-        Optimisers, copies, quantization and checkpoints keep to it. Raises ValueError for another shape
-        or dtype.
+        Optimisers, copies, quantization and checkpoints keep to it.
+
+        Parameters
+        ----------
+        mask
+            (n,) booleans in the order of w; None sets all free.
+
+        Raises
+        ------
+        ValueError
+            For another shape or dtype.
         """
         if mask is not None:
             check_mask(mask, self.w)
@@ -149,7 +157,13 @@ class Model:
         return found
 
     def segment(self, name: str) -> Segment:
-        """The segment of that name; ValueError that lists the names when there is none."""
+        """The segment of that name.
+
+        Raises
+        ------
+        ValueError
+            When there is none; the message lists the names.
+        """
         for segment in self.segments:
             if segment.name == name:
                 return segment
@@ -207,16 +221,28 @@ class Model:
         return np.concatenate(classes) if classes else np.zeros(0, np.intp)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        """Logits (N, K) of images x (N, H, W, C), or of rows (N, I) for a perceptron.
+        """Logits (N, K) of images.
 
-        With `training` batch norms use the batch's statistics and move their running ones.
+        Parameters
+        ----------
+        x
+            (N, H, W, C), or rows (N, I) for a perceptron.
+        training
+            Whether batch norms use the batch's statistics and move their running ones.
         """
         return self.net.forward(self._images(x), training)[0]
 
     def loss_and_grad(self, x: Array, labels: Any, label_smoothing: float = 0.0) -> float:
         """Mean cross-entropy of a batch in training mode; fills `g` with its gradient.
 
-        x as in `forward`, labels (N,) whole numbers in 0 … K − 1, smoothing in [0, 1).
+        Parameters
+        ----------
+        x
+            As in `forward`.
+        labels
+            (N,) whole numbers in 0 … K − 1.
+        label_smoothing
+            In [0, 1).
         """
         expect_backward()
         logits, cache = self.net.forward(self._images(x), True)

@@ -17,8 +17,19 @@ class BatchNorm(Layer):
     """y = γ (x − m)/√(v + eps) + β [+ residual], then max(y, 0) with `relu`.
 
     In training m and v are the batch's mean and biased variance, and the running statistics move by
-    `momentum` towards m and the unbiased variance, as PyTorch's do; in evaluation the running ones
-    serve. x (…, features). Source: Ioffe and Szegedy 2015.
+    `momentum` towards m and the unbiased variance, as PyTorch's do. In evaluation m and v are the running
+    ones.
+
+    Parameters
+    ----------
+    features
+        The length of the last axis of x, (…, features).
+    relu
+        Whether max(y, 0) follows.
+
+    Source
+    ------
+    Ioffe and Szegedy 2015.
     """
 
     eps = 1e-5

@@ -21,8 +21,15 @@ Initialiser = Callable[[np.random.Generator, tuple[int, ...]], Array]
 class Parameter:
     """A trainable array of a layer: its shape, role and first value, later views of value and gradient.
 
-    role : "weight" or "bias" (both quantized and scaled), "norm" (γ, β: neither), "quantizer" (a step or
-           a range) or "gate" (a gate's logit); nothing decays the last two where roles are told apart
+    Parameters
+    ----------
+    shape
+        Of the array.
+    role
+        "weight" or "bias" (both quantized and scaled), "norm" (γ, β: neither), "quantizer" (a step or a
+        range) or "gate" (a gate's logit); nothing decays the last two where roles are told apart.
+    initial
+        Makes the first value from a random generator and the shape.
     """
 
     def __init__(self, shape: tuple[int, ...], role: Role, initial: Initialiser) -> None:
@@ -91,7 +98,12 @@ def bind(layer: "Layer", segments: tuple[Segment, ...], w: Array, g: Array) -> N
 
 
 def he_normal(fan_in: int) -> Initialiser:
-    """Normal values of variance 2/fan_in (He et al. 2015), for a layer before a ReLU."""
+    """Normal values of variance 2/fan_in, for a layer before a ReLU.
+
+    Source
+    ------
+    He et al. 2015.
+    """
     return partial(_normal, deviation=np.sqrt(2 / fan_in))
 
 

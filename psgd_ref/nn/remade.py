@@ -17,9 +17,10 @@ class Remade:
 
     Parameters
     ----------
-    x, gamma, beta, mean, var, eps, residual, relu : as in `kernels.batch_norm_eval`; gamma and beta must not
-        change before the backward pass
-    y : the output where it is small and not worth a second pass over x, else None
+    x, gamma, beta, mean, var, eps, residual, relu
+        As in `kernels.batch_norm_eval`; gamma and beta must not change before the backward pass.
+    y
+        The output where it is small and not worth a second pass over x, else None.
     """
 
     x: Array

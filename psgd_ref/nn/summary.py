@@ -16,6 +16,8 @@ def summary(net: Layer, shape: Shape | None, bits: Mapping[str, int]) -> str:
 
     Parameters
     ----------
+    net
+        The network.
     shape
         Of one input, without the axis of images; None when it is not known.
     bits

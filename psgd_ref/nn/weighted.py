@@ -9,12 +9,18 @@ from psgd_ref.nn.remade import Remade, unpacked
 class Weighted(Layer):
     """y = product(x, W) + b, where a quantizer may stand before x and another before W.
 
-    bias             : None for a layer without one
-    weight_quantizer, input_quantizer : layers that keep the shape of what they are given, or None
+    A quantizer is a layer like any other: it acts in training and in evaluation, has a backward pass and may
+    have parameters (after it is put in or taken out, `Model.lay_out_again`). Which one it is does not matter
+    here. Subclasses say what `product` is.
 
-    A quantizer is a layer like any other: it acts in training and in evaluation, has a backward pass
-    and may have parameters (after it is put in or taken out, `Model.lay_out_again`). Which one it is
-    does not matter here. Subclasses say what `product` is.
+    Attributes
+    ----------
+    weight
+        W.
+    bias
+        b; None for a layer without one.
+    weight_quantizer, input_quantizer
+        Layers that keep the shape of what they are given, or None.
     """
 
     weight: Parameter
@@ -23,7 +29,13 @@ class Weighted(Layer):
     input_quantizer: Layer | None = None
 
     def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        """The layer's output; ValueError for an x that does not fit."""
+        """The layer's output.
+
+        Raises
+        ------
+        ValueError
+            For an x that does not fit.
+        """
         raise NotImplementedError
 
     def product_backward(
@@ -35,10 +47,20 @@ class Weighted(Layer):
         into: Array | None = None,
         bias_into: Array | None = None,
     ) -> tuple[Array | None, Array]:
-        """Gradients of `product` by x (None unless needed) and by the weight.
+        """Gradients of `product` by x and by the weight.
 
-        into : an array to put the latter in, a new one by default
-        bias_into : an array for the gradient of the bias, which is not taken without one
+        Parameters
+        ----------
+        dy
+            ∂L/∂y.
+        x, weight
+            As in `product`.
+        need_dx
+            Whether the gradient by x is needed; it is None otherwise.
+        into
+            An array to put the gradient by the weight in, a new one by default.
+        bias_into
+            An array for the gradient of the bias, which is not taken without one.
         """
         raise NotImplementedError
 
