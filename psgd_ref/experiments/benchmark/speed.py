@@ -86,9 +86,13 @@ class Measured:
 class Row:
     """What was found for one case; seconds are medians.
 
-    `others` go by the name of the side; a case named "… / plain" has a second process of ours. `target` is of
-    the ratio to PyTorch, or to the second process. `rate` is in FLOP or bytes a second, and `share` is that
-    of the machine's peak in the same run.
+    Parameters
+    ----------
+    others, target
+        By the name of the side; a case named "… / plain" has a second process of ours. The target is of the
+        ratio to PyTorch, or to the second process.
+    rate, share
+        FLOP or bytes a second, and their share of the machine's peak in the same run.
     """
 
     name: str
@@ -237,8 +241,7 @@ def run(
     keep_memory
         Whether the C library keeps freed memory, in all sides' processes.
     peers, builds
-        Whether `torch.compile` and JAX take part, where they are installed; other builds of this package,
-        wheels or checkouts (`against.prepare`).
+        Whether `torch.compile` and JAX take part, if installed; other builds (`against.prepare`).
     """
     cases = select(words)
     threads = threads or os.cpu_count() or 1

@@ -20,7 +20,17 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is run; `points` are of the loss landscape, along each side of its plane."""
+    """How much is run.
+
+    Parameters
+    ----------
+    seeds : tuple of int
+        Of the runs.
+    epochs : int
+        Of training.
+    points : int
+        Of the loss landscape, along each side of its plane.
+    """
 
     seeds: tuple[int, ...] = tuple(range(5))
     epochs: int = EPOCHS
