@@ -241,7 +241,7 @@ def run(
     keep_memory
         Whether the C library keeps freed memory, in all sides' processes.
     peers, builds
-        Whether `torch.compile` and JAX take part, if installed; other builds (`against.prepare`).
+        Whether `torch.compile` and JAX join, if installed; other wheels or checkouts (`against.prepare`).
     """
     cases = select(words)
     threads = threads or os.cpu_count() or 1
