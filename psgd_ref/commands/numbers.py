@@ -30,12 +30,34 @@ def real(text: str) -> float:
 
 
 def bit_widths(text: str) -> list[int]:
-    """Whole numbers with commas between them."""
+    """Whole numbers with commas between them.
+
+    Parameters
+    ----------
+    text : str
+        What the user typed, such as "8,4,2".
+
+    Raises
+    ------
+    ArgumentTypeError
+        For other text.
+    """
     return [_read(int, part, "whole numbers such as 8,4,2", text) for part in text.split(",")]
 
 
 def per_cents(text: str) -> list[float]:
-    """Numbers in 0 … 100 with commas between them."""
+    """Numbers in 0 … 100 with commas between them.
+
+    Parameters
+    ----------
+    text : str
+        What the user typed, such as "50,80,90".
+
+    Raises
+    ------
+    ArgumentTypeError
+        For other text.
+    """
     accepted = "per cent in 0..100 such as 50,80,90"
     numbers = [_read(float, part, accepted, text) for part in text.split(",")]
     if not all(0 <= number <= 100 for number in numbers):

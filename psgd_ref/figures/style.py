@@ -83,7 +83,18 @@ def styled() -> Iterator[None]:
 
 
 def line(method: str) -> dict[str, Any]:
-    """Colour and dash of a method ("sgd", "psgd", "warped", "mirror"), without its marker."""
+    """Colour and dash of a method, without its marker.
+
+    Parameters
+    ----------
+    method : str
+        "sgd", "psgd", "warped" or "mirror".
+
+    Returns
+    -------
+    dict
+        "color" and "linestyle", as matplotlib takes them.
+    """
     return {key: METHODS[method][key] for key in ("color", "linestyle")}
 
 
@@ -94,9 +105,19 @@ def letter(axes: Iterable[Axes], titles: list[str]) -> None:
 
 
 def save(figure: Figure, path: str | Path) -> tuple[Path, Path]:
-    """Write `path`.png and `path`.svg, byte for byte the same each time, and return both paths.
+    """Write `path`.png and `path`.svg, byte for byte the same each time: neither carries a date or version.
 
-    path : file name without its suffix; its folder is created. Neither file carries a date or version.
+    Parameters
+    ----------
+    figure : Figure
+        What is written.
+    path : str or Path
+        File name without its suffix; its folder is created.
+
+    Returns
+    -------
+    tuple of Path
+        Of the PNG and of the SVG.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,12 +16,19 @@ TIMING = ("worker.py", "build.py")
 
 
 def prepare(build: Path, folder: Path) -> dict[str, str]:
-    """Copy the build into `folder`; returns the environment variables of a process that runs it there.
+    """Copy the build into `folder`, where a process can run it.
 
     Parameters
     ----------
-    build : a wheel, a checkout, or a folder that holds the package
-    folder : an empty folder
+    build : Path
+        A wheel, a checkout, or a folder that holds the package.
+    folder : Path
+        An empty folder.
+
+    Returns
+    -------
+    dict of str
+        The environment variables of a process that runs the build there.
 
     Raises
     ------

@@ -6,14 +6,24 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Case:
-    """One row.
+    """One row of the benchmark.
 
-    work    : "train" (forward, backward, optimiser), "evaluate", "optimizer", "fit" (an epoch) or "layer"
-    options : what `ours.build` and `pytorch.build` make it from
-    against : options that only the other side has
-    target  : the ratio of times, ours to the other's, that this project sets itself
-    opponent: the other side: "pytorch", or "ours" where two cases of this package are compared
-    headline: whether it is one for which other builds and further peers are timed too
+    Parameters
+    ----------
+    name : str
+        Of the row.
+    work : str
+        "train" (forward, backward, optimiser), "evaluate", "optimizer", "fit" (an epoch) or "layer".
+    options : dict
+        What `ours.build` and `pytorch.build` make it from.
+    against : dict
+        Options that only the other side has.
+    target : float, optional
+        The ratio of times, ours to the other's, that this project sets itself.
+    opponent : str
+        The other side: "pytorch", or "ours" where two cases of this package are compared.
+    headline : bool
+        Whether it is one for which other builds and further peers are timed too.
     """
 
     name: str

@@ -29,10 +29,13 @@ class _Watch(event.Listener):
 
 
 def measure() -> dict[str, Any]:
-    """Seconds of the processor for each of the `kernels` of a first ResNet-32 training step, longest first.
+    """What compiling costs a first ResNet-32 training step, in a process with an empty cache.
 
-    In a process with an empty cache; `cold` and `warm` are the seconds of the whole step by the clock,
-    with nothing compiled and then from the cache.
+    Returns
+    -------
+    dict
+        `kernels`: seconds of the processor for each of them, longest first. `cold` and `warm`: seconds of the
+        whole step by the clock, with nothing compiled and then from the cache.
     """
     with TemporaryDirectory() as folder:
         cold, warm = (_first_step(folder) for _ in range(2))

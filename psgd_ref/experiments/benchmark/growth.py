@@ -44,7 +44,15 @@ class Result:
     points: list[Point]
 
     def slope(self, axis: str, quantity: str) -> float:
-        """Of log quantity ("seconds" or "bytes") against log value, by least squares."""
+        """The slope of log quantity against log value, by least squares.
+
+        Parameters
+        ----------
+        axis : str
+            A name of `AXES`.
+        quantity : str
+            "seconds" or "bytes".
+        """
         here = [point for point in self.points if point.axis == axis]
         logs = np.log([[point.value, getattr(point, quantity)] for point in here])
         return float(np.polyfit(logs[:, 0], logs[:, 1], 1)[0])
@@ -70,7 +78,13 @@ class Result:
 
 
 def select(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Values of the axes whose name holds one of the words, all without words; ValueError when none does."""
+    """Values of the axes whose name holds one of the words, of all axes without words.
+
+    Raises
+    ------
+    ValueError
+        When no name holds any of the words.
+    """
     chosen = {axis: values for axis, values in AXES.items() if not words or any(w in axis for w in words)}
     if not chosen:
         raise ValueError(f"no axis is named {' or '.join(words)}; there are {', '.join(AXES)}")
@@ -80,7 +94,11 @@ def select(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
 def run(axes: Mapping[str, Sequence[int]] | None = None) -> Result:
     """Measure every point in a fresh process of one thread.
 
-    axes : values by axis ("batch", "width", "depth" of a ResNet; "weights" of PSGD's step alone)
+    Parameters
+    ----------
+    axes : mapping, optional
+        Values by axis: "batch", "width" and "depth" of a ResNet, "weights" of PSGD's step alone; by default
+        `AXES`.
     """
     jobs = [(axis, value) for axis, values in (axes or AXES).items() for value in values]
     points = []
@@ -99,7 +117,17 @@ def rehearse(axis: str, value: int) -> None:
 
 
 def measure(axis: str, value: int) -> Point:
-    """One point; the memory is what this process took beyond what a tiny step of the same kind needs."""
+    """One point: the median seconds of a step, and its memory.
+
+    The memory is what this process took, in bytes, beyond what a tiny step of the same kind needs.
+
+    Parameters
+    ----------
+    axis : str
+        A name of `AXES`.
+    value : int
+        On that axis.
+    """
     step = _step(axis)
     step(axis, None)()
     before = _peak()

@@ -65,7 +65,20 @@ class _Builder:
 
 
 def build(case: dict[str, Any]) -> tuple[Step, float]:
-    """A call that does the work of the case once and waits for it; "train" and "evaluate" alone."""
+    """A call that does the work of the case once and waits for it.
+
+    Returns
+    -------
+    step : callable
+        Takes no arguments.
+    amount : float
+        0: `ours.py` counts the work.
+
+    Raises
+    ------
+    ValueError
+        For other work than "train" and "evaluate".
+    """
     if case["work"] not in ("train", "evaluate"):
         raise ValueError(f"work must be 'train' or 'evaluate'; got {case['work']!r}")
     training = case["work"] == "train"

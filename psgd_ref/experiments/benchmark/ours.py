@@ -35,7 +35,20 @@ QUANTIZERS: dict[str, type[FakeQuantizer]] = {
 
 
 def build(case: dict[str, Any]) -> tuple[Step, float]:
-    """A call that does the work of the case once, and how many FLOP (optimiser, triad: bytes) that is."""
+    """A call that does the work of the case once, and how much work that is.
+
+    Parameters
+    ----------
+    case : dict
+        The work and its options, such as `Case.request` gives.
+
+    Returns
+    -------
+    step : callable
+        Takes no arguments.
+    amount : float
+        In FLOP; in bytes for the optimiser and the triad.
+    """
     make = {"layer": _layer, "sgemm": _sgemm, "triad": _triad}
     if case["work"] in make:
         return make[case["work"]](case)

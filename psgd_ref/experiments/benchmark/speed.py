@@ -42,11 +42,14 @@ PEAKS = {
 class Rival:
     """A side that ours is compared with.
 
-    name    : at the head of its column
-    module  : in this folder, what its process runs
-    extra   : options beyond those of the case
-    environ : variables of its process
-    folder  : where it runs, this process's own by default
+    Parameters
+    ----------
+    name, module : str
+        The head of its column, and what its process runs, in this folder.
+    extra, environ : dict
+        Options beyond those of the case, and variables of its process.
+    folder : Path, optional
+        Where it runs, this process's own by default.
     """
 
     name: str
@@ -83,9 +86,13 @@ class Measured:
 class Row:
     """What was found for one case; seconds are medians.
 
-    others : by the name of the side; a case named "… / plain" has a second process of ours
-    target : of the ratio to PyTorch, or to the second process
-    rate   : FLOP or bytes a second, and `share` of the machine's peak in the same run
+    Parameters
+    ----------
+    others, target
+        By the name of the side; a case named "… / plain" has a second process of ours. The target is of the
+        ratio to PyTorch, or to the second process.
+    rate, share
+        FLOP or bytes a second, and their share of the machine's peak in the same run.
     """
 
     name: str
@@ -227,11 +234,14 @@ def run(
 
     Parameters
     ----------
-    words : see `select`
-    threads : of each side, one for each core by default
-    keep_memory : whether the C library keeps freed memory, in all sides' processes
-    peers : whether `torch.compile` and JAX take part, where they are installed
-    builds : other builds of this package, wheels or checkouts (`against.prepare`)
+    words, turns
+        The cases as in `select`, and how often each side is timed.
+    threads
+        Of each side, one for each core by default.
+    keep_memory
+        Whether the C library keeps freed memory, in all sides' processes.
+    peers, builds
+        Whether `torch.compile` and JAX join, if installed; other wheels or checkouts (`against.prepare`).
     """
     cases = select(words)
     threads = threads or os.cpu_count() or 1

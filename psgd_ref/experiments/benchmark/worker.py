@@ -17,7 +17,16 @@ TURN = 0.25
 
 
 def serve(build: Callable[[dict[str, Any]], tuple[Step, float]]) -> None:
-    """Answer requests {"build": case} by its work (FLOP or bytes), {"time": true} by seconds a call."""
+    """Answer the requests on standard input until it ends.
+
+    {"build": case} is answered by the amount of work in a call (FLOP or bytes), {"time": true} by the seconds
+    of a call.
+
+    Parameters
+    ----------
+    build : callable
+        From a case to a call that does its work once, and the amount of that work.
+    """
     step: Step = list
     for line in sys.stdin:
         request = json.loads(line)

@@ -46,7 +46,20 @@ SETTINGS = (
 
 
 def run(seeds: Sequence[int], epochs: int, store: ArrayStore) -> dict[str, Any]:
-    """Distances from the targets against steps, one list a seed, by setting."""
+    """Distances from the targets against steps, by setting.
+
+    Parameters
+    ----------
+    seeds, epochs
+        Of the runs.
+    store : ArrayStore
+        Where the results of runs are kept.
+
+    Returns
+    -------
+    dict
+        What `figures.paper.clustering` draws; distances are lists over seeds.
+    """
     jobs = [job for setting in SETTINGS for job in with_seeds(_job(setting, epochs), seeds)]
     found = store.all(gathered, jobs, "clustering")
     lines: dict[str, Any] = {}

@@ -45,7 +45,22 @@ def ended(job: Job) -> Arrays:
 
 
 def layers(job: Job, arrays: Arrays, bins: int) -> list[dict[str, Any]]:
-    """Of every layer's weights the counts in bins over w/max|w| from −1 to 1, and its number of levels."""
+    """The histogram of every layer's weights, and its number of bits.
+
+    Parameters
+    ----------
+    job : Job
+        The run.
+    arrays : dict of arrays
+        What the run ended with (`ended`).
+    bins : int
+        Of the histogram, over w/max|w| from −1 to 1.
+
+    Returns
+    -------
+    list of dict
+        "name", "bits" and "counts" for each layer.
+    """
     model = restored(job, arrays)
     found = []
     for name, tensor in quantize(model, job.bits or 3).quantized.items():

@@ -16,7 +16,20 @@ BINS = 63
 
 
 def run(seeds: Sequence[int], epochs: int, store: ArrayStore) -> dict[str, Any]:
-    """Errors by method and width, a list over seeds each, and the first seed's histograms of one layer."""
+    """Errors by method and width, and the first seed's histograms of one layer.
+
+    Parameters
+    ----------
+    seeds, epochs
+        Of the demonstration's runs.
+    store : ArrayStore
+        Where the results of runs are kept.
+
+    Returns
+    -------
+    dict
+        What `figures.paper.fig1` draws; errors are lists over seeds.
+    """
     jobs = [job for seed in seeds for job in demonstrated("convnet", seed, epochs)]
     found = store.all(ended, jobs, "training")
     methods: dict[str, Any] = {}

@@ -19,7 +19,13 @@ SHOWN = (241, 440, 645, 895, 1180, 1487)
 
 
 def run(seed: int = 0) -> dict[str, Any]:
-    """The numbers of all panels. seed : of the noise."""
+    """The numbers of all panels.
+
+    Parameters
+    ----------
+    seed : int
+        Of the noise.
+    """
     grid = UniformGrid(GAP)
     soft = Warp(grid, EPS, "volume")
     return {

@@ -11,7 +11,15 @@ BINS = 121
 
 
 def run(seeds: Sequence[int], epochs: int, store: ArrayStore) -> dict[str, Any]:
-    """Histograms of every layer of the first seed's models."""
+    """Histograms of every layer of the first seed's models.
+
+    Parameters
+    ----------
+    seeds, epochs
+        Of the demonstration's runs; the first seed is shown.
+    store : ArrayStore
+        Where the results of runs are kept.
+    """
     jobs = demonstrated("convnet", seeds[0], epochs)
     found = store.all(ended, jobs, "training")
     methods = {job.name: layers(job, arrays, BINS) for job, arrays in zip(jobs, found, strict=True)}

@@ -27,7 +27,15 @@ RULE = (
 
 
 def run(seeds: Sequence[int], epochs: int, store: ArrayStore) -> dict[str, Any]:
-    """Everything that the pictures of Fig. 4 draw."""
+    """Everything that the pictures of Fig. 4 draw.
+
+    Parameters
+    ----------
+    seeds, epochs
+        Of the runs.
+    store : ArrayStore
+        Where the results of runs are kept.
+    """
     chosen = {job.name: job for job in _chosen(epochs, store)}
     jobs = [each for job in chosen.values() for each in with_seeds(job, seeds)]
     followed = store.all(through_training, jobs, "curvature")

@@ -20,7 +20,17 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is run; `points` are of the loss landscape, along each side of its plane."""
+    """How much is run.
+
+    Parameters
+    ----------
+    seeds : tuple of int
+        Of the runs.
+    epochs : int
+        Of training.
+    points : int
+        Of the loss landscape, along each side of its plane.
+    """
 
     seeds: tuple[int, ...] = tuple(range(5))
     epochs: int = EPOCHS
@@ -59,7 +69,7 @@ OF_RUN = ("landscape_random", "landscape_ways")
 
 
 def reproduce(names: Sequence[str], settings: Settings, store: ArrayStore, out: Path) -> dict[str, Path]:
-    """Run figures, or take what was run before, and write their files into `out`; returns these by name.
+    """Run figures, or take what was run before, and write their files into `out`.
 
     For each figure NAME.json has its numbers, its captions and the command; each of its pictures is written
     as PNG and SVG; captions.md shows the pictures in `out` with captions.
@@ -74,6 +84,11 @@ def reproduce(names: Sequence[str], settings: Settings, store: ArrayStore, out: 
         Of results that are kept between commands.
     out : Path
         Folder of the files.
+
+    Returns
+    -------
+    dict of Path
+        The files by name.
 
     Raises
     ------
@@ -93,7 +108,27 @@ def reproduce(names: Sequence[str], settings: Settings, store: ArrayStore, out: 
 def reproduce_run(
     folder: Path, store: ArrayStore, out: Path, points: int, bits: int, images: int, data: Path | None = None
 ) -> dict[str, Path]:
-    """The loss landscape around a run of `psgd-ref train`; arguments as `landscape.of_run`, else as above."""
+    """Draw the loss landscape around a run of `psgd-ref train`, and write its files into `out`.
+
+    Parameters
+    ----------
+    folder, store, points, bits, data
+        As in `landscape.of_run`.
+    out : Path
+        Folder of the files.
+    images : int
+        Of training images, the first.
+
+    Returns
+    -------
+    dict of Path
+        The files by name.
+
+    Raises
+    ------
+    ValueError
+        As `landscape.of_run` does.
+    """
     found = landscape.of_run(folder, store, points, bits, images, data)
     command = f"psgd-ref reproduce landscape --run {folder} --points {points} --bits {bits} --images {images}"
     return write("landscape_run", found, command, OF_RUN, out)
@@ -102,7 +137,26 @@ def reproduce_run(
 def write(
     name: str, data: dict[str, Any], command: str, pictures: Sequence[str], out: Path
 ) -> dict[str, Path]:
-    """Draw the pictures from the very numbers that are written, and write both."""
+    """Draw the pictures from the very numbers that are written, and write both.
+
+    Parameters
+    ----------
+    name : str
+        Of the figure; its numbers are written to NAME.json.
+    data : dict
+        The numbers.
+    command : str
+        What makes the figure again.
+    pictures : sequence of str
+        Modules of `psgd_ref.figures.paper` that draw the numbers.
+    out : Path
+        Folder of the files, which is created.
+
+    Returns
+    -------
+    dict of Path
+        The pictures (PNG) and the numbers by name.
+    """
     from psgd_ref.figures.style import save
 
     out.mkdir(parents=True, exist_ok=True)

@@ -139,7 +139,29 @@ def around(
     store: ArrayStore,
     key: dict[str, Any],
 ) -> dict[str, Any]:
-    """A filter-normalised random plane around a model, and the way to its grid in w and in y = F(w)."""
+    """A filter-normalised random plane around a model, and the way to its grid in w and in y = F(w).
+
+    Parameters
+    ----------
+    model : Model
+        At the middle of the plane and at the start of the ways.
+    bits : int
+        Of the min-max grid.
+    points : int
+        Along each side of the plane.
+    images, labels : array
+        What the losses are taken on.
+    store : ArrayStore
+        Where losses are kept.
+    key : dict
+        What identifies them there.
+
+    Returns
+    -------
+    dict
+        "random": the coordinates "a" and "b" of the plane and its "losses". "ways": the places "way" along
+        each line, and the losses of the straight lines in "w" and in "y".
+    """
     side = np.linspace(-REACH, REACH, points)
     random = filter_normalised(model, np.random.default_rng(0))
     warp = ModelWarp(model, MinMaxGrid(bits), EPS)

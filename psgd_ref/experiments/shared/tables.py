@@ -26,7 +26,17 @@ def points(gain: Array) -> str:
 
 
 def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]], align: str) -> str:
-    """A Markdown table; `align` has "l" or "r" for each column."""
+    """A Markdown table.
+
+    Parameters
+    ----------
+    heads : sequence of str
+        Of the columns.
+    lines : sequence of sequence of str
+        The cells, line by line.
+    align : str
+        "l" or "r" for each column.
+    """
     rule = "|".join("---:" if side == "r" else "---" for side in align)
     rows = ["| " + " | ".join(line) + " |" for line in lines]
     return "\n".join(["| " + " | ".join(heads) + " |", f"|{rule}|", *rows])

@@ -15,7 +15,16 @@ WIDTHS = (4.0, 1.8, 1.0)
 def ends(ax: Axes, starts: Array, ends_of: Mapping[str, Array], marks: Mapping[str, float]) -> None:
     """Draw where each start ends, one line a method, the first one widest so that equal lines show.
 
-    starts, ends : shape (m,); marks : name → height of a dotted line (a minimum, a target)
+    Parameters
+    ----------
+    ax : Axes
+        What is drawn on.
+    starts : array
+        Shape (m,).
+    ends_of : mapping
+        From the method's name to its ends, shape (m,).
+    marks : mapping
+        From a name to the height of a dotted line (a minimum, a target).
     """
     for (name, end), width in zip(ends_of.items(), WIDTHS, strict=False):
         ax.plot(starts, end, linewidth=width, label=name)
@@ -31,8 +40,18 @@ def basin_map(
 ) -> None:
     """Shade the starts that end in the first minimum, name the minima, and draw some paths.
 
-    side : coordinates of the starts, shape (m,), the same on both axes; first : (m, m) of bool, rows = w₂;
-    minima : name → (2,); paths : (steps, 2) each, from the dot onwards
+    Parameters
+    ----------
+    ax : Axes
+        What is drawn on.
+    side : array
+        Coordinates of the starts, shape (m,), the same on both axes.
+    first : array of bool
+        Whether a start ends in the first minimum, shape (m, m); rows are w₂.
+    minima : mapping
+        From a name to a place, shape (2,).
+    paths : sequence of array
+        Each of shape (steps, 2), from the dot onwards.
     """
     ax.pcolormesh(side, side, first, cmap=ListedColormap(["white", "#CFE3F2"]), shading="nearest")
     for path in paths:

@@ -15,9 +15,24 @@ from psgd_ref.figures import style
 def cells(axes: Sequence[Axes], warp: Warp, cells_across: int = 2, tiles: int = 8) -> PolyCollection:
     """Tile the plane of two weights evenly (left), and draw the image of every tile (right).
 
-    Both panels share their unit. Shade: log₂ of the factor by which the warp multiplies a tile's area.
-    Thick lines are cell walls, dots targets. warp : on a uniform grid of spacing `warp.targets.mean_gap()`.
-    Returns the right panel's tiles, for a colour bar.
+    Both panels share their unit. The shade is log₂ of the factor by which the warp multiplies a tile's area.
+    Thick lines are cell walls, dots are targets.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        The left panel and the right one.
+    warp : Warp
+        On a uniform grid of spacing `warp.targets.mean_gap()`.
+    cells_across : int
+        Cells along each side of the plane.
+    tiles : int
+        Tiles along each side of a cell.
+
+    Returns
+    -------
+    PolyCollection
+        The right panel's tiles, for a colour bar.
     """
     gap = warp.targets.mean_gap()
     edges = np.linspace(-0.5 * gap, (cells_across - 0.5) * gap, cells_across * tiles + 1)

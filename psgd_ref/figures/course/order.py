@@ -17,7 +17,18 @@ FEW = 100
 def order(ax: Axes, rates: Array, gaps: Mapping[str, Array], slope: int, unit: str = "gap") -> None:
     """Draw each gap against the step size, and one grey line ∝ η^slope through the first gap's last point.
 
-    rates : η, shape (m,); gaps : name → positive errors, shape (m,)
+    Parameters
+    ----------
+    ax : Axes
+        What is drawn on.
+    rates : array
+        The step sizes η, shape (m,).
+    gaps : mapping
+        From a name to positive errors, shape (m,).
+    slope : int
+        Of the grey line.
+    unit : str
+        The label of the vertical axis.
     """
     first = next(iter(gaps.values()))
     guide = first[-1] * (rates / rates[-1]) ** slope

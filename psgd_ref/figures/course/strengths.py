@@ -12,8 +12,18 @@ from psgd_ref.figures.style import BLUE, INK, PAGE, letter, styled
 def draw(layers: Sequence[dict[str, Any]], tuned: float) -> Figure:
     """Strengths (a) and what they mean for the step (b), by layer from input to output.
 
-    layers : with `step` (its ends are equal) and `distance` (mean d), as `psgd-ref evaluate --report --json`
-    tuned  : λ_s, one for all layers
+    Parameters
+    ----------
+    layers : sequence of dict
+        As `psgd-ref evaluate --report --json` gives them, with `step` (its ends are equal) and `distance`
+        (mean d).
+    tuned : float
+        The strength λ_s, one for all layers.
+
+    Returns
+    -------
+    Figure
+        As wide as the page.
     """
     number = range(1, len(layers) + 1)
     volume = [8 / layer["step"][0] for layer in layers]

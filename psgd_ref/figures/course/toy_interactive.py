@@ -23,8 +23,21 @@ def draw(
 ) -> Figure:
     """The loss over w and over y = f(w), and where noisy runs of SGD and PSGD spend their second half.
 
-    eps, strength, gap : ε ≥ 0, λ > 0 and Δ > 0 of the warp; lr : η ≥ 0
-    noise, seed        : standard deviation of the gradient's noise, and the seed of it
+    Parameters
+    ----------
+    eps, strength, gap : float
+        ε ≥ 0, λ > 0 and Δ > 0 of the warp.
+    lr : float
+        The learning rate η ≥ 0.
+    noise : float
+        Standard deviation of the gradient's noise.
+    seed : int
+        Of the starts and of the noise.
+
+    Returns
+    -------
+    Figure
+        As wide as the page.
     """
     warp = Warp(UniformGrid(gap), eps, strength)
     w = np.linspace(LOW, HIGH, 400)
@@ -59,9 +72,12 @@ def draw(
 
 
 def sliders() -> Any:
-    """The picture with sliders for ε, λ, Δ, η and the noise; a plain picture where ipywidgets is missing.
+    """The picture with sliders for ε, λ, Δ, η and the noise, as the last expression of a notebook's cell.
 
-    For a notebook: the last expression of a cell.
+    Returns
+    -------
+    interactive or Figure
+        The sliders; a plain picture where ipywidgets is missing.
     """
     try:
         from ipywidgets import FloatLogSlider, FloatSlider, interactive

@@ -15,8 +15,17 @@ from psgd_ref.figures.style import BLUE, FAINT, INK, PAGE, letter, styled
 def draw(metrics: Sequence[dict[str, Any]]) -> Figure:
     """Four panels against epochs, from the lines of a run's metrics.jsonl.
 
-    metrics : at least one; with `epoch`, `loss`, `validation_loss`, `validation_accuracy`, the same with
-              _W and the bits, `effective_rate`, `mean_distance` and `moved`
+    Parameters
+    ----------
+    metrics : sequence of dict
+        At least one line. Each has `epoch`, `loss`, `validation_loss`, `validation_accuracy`, the validation
+        accuracy of the rounded weights (the same name with _W and the bits), `effective_rate`,
+        `mean_distance` and `moved`.
+
+    Returns
+    -------
+    Figure
+        As wide as the page.
     """
     rounded = next(name for name in metrics[0] if name.startswith("validation_accuracy_W"))
     bits = rounded.removeprefix("validation_accuracy_W")

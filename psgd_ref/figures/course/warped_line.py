@@ -13,8 +13,19 @@ from psgd_ref.figures import style
 def warped_line(ax: Axes, warp: Warp, low: float, high: float, ticks: int = 73) -> None:
     """Draw an even ruler of weights above its image y = f(w), both from the left to the right edge.
 
-    Every tick is joined to its image; targets are thick with a dot, cell walls dashed. Wide spaces below
-    are stretched stretches of the line. low, high : ends of the ruler, in the unit of the weights.
+    Every tick is joined to its image; targets are thick with a dot, cell walls dashed. Wide spaces below are
+    parts of the line that the warp stretches.
+
+    Parameters
+    ----------
+    ax : Axes
+        What is drawn on.
+    warp : Warp
+        The map f, with its targets.
+    low, high : float
+        Ends of the ruler, in the unit of the weights.
+    ticks : int
+        Of the ruler, both ends included.
     """
 
     def across(values: Array) -> Array:

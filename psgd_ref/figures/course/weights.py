@@ -11,7 +11,16 @@ from psgd_ref.figures.style import BLUE, INK
 def weight_histogram(ax: Axes, weights: Array, codes: npt.NDArray[np.signedinteger], bits: int) -> None:
     """Draw the counts of weights, and of the integers that they are rounded to, on a logarithmic axis.
 
-    weights : in units of the step Δ, any shape; codes : their integers, same shape; bits : of the grid
+    Parameters
+    ----------
+    ax : Axes
+        What is drawn on.
+    weights : array
+        In units of the step Δ, any shape.
+    codes : array of int
+        The integers that the weights are rounded to, same shape.
+    bits : int
+        Of the grid.
     """
     edge = 2 ** (bits - 1) - 0.5
     bins = np.linspace(-edge, edge, int(2 * edge) * 15 + 1).tolist()

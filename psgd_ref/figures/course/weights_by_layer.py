@@ -13,7 +13,18 @@ COLORS = ("#4D4D4D", BLUE, VERMILION)
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """A row for each layer; `data` has "bins" and "methods": name → layers with name, bits, counts."""
+    """A row for each layer, a column for each method.
+
+    Parameters
+    ----------
+    data : mapping
+        "bins", their number; and "methods", from a name to its layers, each with "name", "bits" and "counts".
+
+    Returns
+    -------
+    Figure
+        As wide as a column.
+    """
     methods: Mapping[str, Sequence[Mapping[str, Any]]] = data["methods"]
     rows = len(next(iter(methods.values())))
     edges = np.linspace(-1, 1, data["bins"] + 1)

@@ -22,7 +22,13 @@ UNIFORM_MEAN = 0.25
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Four panels; `data` as `experiments.reproduction.clustering.run` gives it."""
+    """Four panels.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.clustering.run` gives it.
+    """
     lines = data["lines"]
     with styled():
         figure, axes = plt.subplots(2, 2, figsize=(COLUMN, 4.4), sharex=True)
@@ -89,7 +95,20 @@ def caption(data: Mapping[str, Any]) -> str:
 
 
 def against_mirror(lines: Mapping[str, Any], name: str) -> Any:
-    """The geometric mean of d over that of mirror descent, seed by seed: shape (seeds, looks)."""
+    """The geometric mean of d over that of mirror descent, seed by seed.
+
+    Parameters
+    ----------
+    lines : mapping
+        As `experiments.reproduction.clustering.run` gives them.
+    name : str
+        Of the line that is compared.
+
+    Returns
+    -------
+    array
+        Shape (seeds, looks).
+    """
     return np.array(lines[name]["typical"]) / np.array(lines["mirror"]["typical"])
 
 

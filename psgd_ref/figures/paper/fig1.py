@@ -20,7 +20,13 @@ FILLS = {"SGD": "#4D4D4D", "PSGD → W3": "#8FC3E6", "PSGD → W2": "white"}
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Three rows at column width; `data` as `experiments.reproduction.fig1.run` gives it."""
+    """Three rows at column width.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.fig1.run` gives it.
+    """
     with styled():
         figure = plt.figure(figsize=(COLUMN, 5.4))
         upper, lower = np.asarray(figure.subfigures(2, 1, height_ratios=(2.1, 1)))

@@ -15,7 +15,13 @@ SHADE = ListedColormap(["white", "#BFDCEF"])
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Six panels, two in a row; `data` as `experiments.reproduction.fig2.run` gives it."""
+    """Six panels, two in a row.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.fig2.run` gives it.
+    """
     with styled():
         figure, axes = plt.subplots(3, 2, figsize=(COLUMN, 5.5))
         _loss(axes[0, 0], axes[0, 1], data)

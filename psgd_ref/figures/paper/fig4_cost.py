@@ -15,7 +15,13 @@ SLOPE, BEND = "white", "#8FC3E6"
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """A row for each network, a column for each width; `data` as `experiments.reproduction.fig4.run`."""
+    """A row for each network, a column for each width.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.fig4.run` gives it.
+    """
     networks = {"perceptron": _last(data["perceptron"]), "convnet": data["convnet"]}
     with styled():
         figure, axes = plt.subplots(2, len(data["widths"]), figsize=(COLUMN, 3.9))

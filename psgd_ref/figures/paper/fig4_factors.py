@@ -22,7 +22,13 @@ LOOKS = (("#4D4D4D", "o"), (BLUE, "s"), (VERMILION, "^"))
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """PSGD's value over SGD's, seed by seed, on a logarithmic axis; `data` as `fig4.run` gives it."""
+    """PSGD's value over SGD's, seed by seed, on a logarithmic axis.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.fig4.run` gives it.
+    """
     with styled():
         figure, ax = plt.subplots(figsize=(COLUMN, 2.9))
         ax.axvline(1, color=FAINT, linewidth=1.2, linestyle="-", zorder=0)
@@ -69,7 +75,18 @@ def caption(data: Mapping[str, Any]) -> str:
 
 
 def ratios(data: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """PSGD's value over SGD's of every quantity, a value a seed; sizes alone where signs may differ."""
+    """PSGD's value over SGD's of every quantity, for each network and number of bits.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.fig4.run` gives it.
+
+    Returns
+    -------
+    dict
+        By network and bits, then by quantity: a value for each seed, without its sign, as signs may differ.
+    """
     perceptron = _last(data["perceptron"])
     found: dict[str, dict[str, Any]] = {}
     cases = {f"perceptron, {data['bits']} bits": (perceptron, f"PSGD → W{data['bits']}", data["bits"])}

@@ -12,7 +12,13 @@ from psgd_ref.figures.style import COLUMN, letter, styled
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Two panels on one axis of eigenvalues; `data` as `experiments.reproduction.fig4.run` gives it."""
+    """Two panels on one axis of eigenvalues.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.fig4.run` gives it.
+    """
     methods = data["perceptron"]
     spectra = [method["spectrum"] for method in methods.values()]
     high = 1.1 * max(max(each[key]) for each in spectra for key in each if key.endswith("nodes"))

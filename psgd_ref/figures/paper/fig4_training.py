@@ -17,7 +17,13 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Four panels against steps; `data` as `experiments.reproduction.fig4.run` gives it."""
+    """Four panels against steps.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.fig4.run` gives it.
+    """
     bits = data["bits"]
     with styled():
         figure, axes = plt.subplots(2, 2, figsize=(COLUMN, 4.1), sharex=True)

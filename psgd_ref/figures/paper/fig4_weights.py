@@ -9,7 +9,13 @@ from psgd_ref.figures.course import weights_by_layer
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """A row a layer, a column a method; `data` as `experiments.reproduction.fig4.run` gives it."""
+    """A row for each layer, a column for each method.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.fig4.run` gives it.
+    """
     return weights_by_layer.draw({"bins": data["bins"], "methods": data["weights"]})
 
 

@@ -68,7 +68,17 @@ def _psgd(places: Mapping[str, Any], suffix: str = "") -> Any:
 
 
 def plane(ax: Axes, data: Mapping[str, Any], norm: LogNorm) -> None:
-    """Draw losses over coordinates a and b in colour and contours."""
+    """Draw losses over coordinates a and b in colour and contours.
+
+    Parameters
+    ----------
+    ax : Axes
+        What is drawn on.
+    data : mapping
+        With "a", "b" and "losses".
+    norm : LogNorm
+        From losses to colours; losses beyond its limits are drawn at the limits.
+    """
     a, b, losses = (np.array(data[key]) for key in ("a", "b", "losses"))
     shown = np.clip(losses, norm.vmin, norm.vmax)
     ax.pcolormesh(a, b, shown, norm=norm, cmap=COLORMAP, shading="nearest", rasterized=True)

@@ -13,7 +13,13 @@ from psgd_ref.figures.style import COLUMN, INK, letter, styled
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """A panel for each network; `data` as `experiments.reproduction.landscape` gives it."""
+    """A panel for each network.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.landscape` gives it.
+    """
     planes = data["random"]
     losses = np.concatenate([np.ravel(each["losses"]) for each in planes.values()])
     finite = losses[np.isfinite(losses)]

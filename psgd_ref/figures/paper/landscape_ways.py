@@ -17,7 +17,13 @@ LOOKS: tuple[dict[str, Any], ...] = (
 
 
 def draw(data: Mapping[str, Any]) -> Figure:
-    """Two panels; `data` as `experiments.reproduction.landscape` gives it."""
+    """Two panels.
+
+    Parameters
+    ----------
+    data : mapping
+        As `experiments.reproduction.landscape` gives it.
+    """
     with styled():
         figure, axes = plt.subplots(1, 2, figsize=(COLUMN, 2.3), sharey=True)
         for ax, key in zip(axes, ("w", "y"), strict=True):

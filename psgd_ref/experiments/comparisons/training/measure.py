@@ -33,9 +33,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Accuracies (0 … 1) by method's name, precision and batch norm; seconds of CPU; what was found.
+    """What one run gave; one that diverged has accuracy 0 everywhere, and took no time that means anything.
 
-    A run that diverged has accuracy 0 everywhere, and took no time that means anything.
+    Parameters
+    ----------
+    accuracy : dict
+        0 … 1, by the method's name, the precision and the treatment of the batch norms.
+    seconds : float
+        Of CPU.
+    note : str
+        What was found.
     """
 
     accuracy: dict[tuple[str, Precision, str], float]

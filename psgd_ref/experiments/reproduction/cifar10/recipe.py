@@ -151,7 +151,13 @@ class Recipe:
         return [self._run("trunk", LOOK, seed, {**options, **drops}) for seed in self.seeds]
 
     def runs(self, starts: Sequence[Path]) -> list[tuple[Branch, list[Run]]]:
-        """Every branch with its runs, one for each seed; `starts` are the trunks' checkpoints."""
+        """Every branch with its runs, one for each seed.
+
+        Parameters
+        ----------
+        starts : sequence of Path
+            The trunks' checkpoints, one for each seed.
+        """
         drop = max(self._scaled(SECOND_DROP) - self.trunk_epochs, 1)
         options = {"epochs": self.branch_epochs, "lr": LATE_RATE, "milestones": (drop,)}
         begun = [

@@ -112,7 +112,13 @@ def run(recipe: Recipe, folder: Path, engine: Engine, data_folder: Path | None =
 
 
 def so_far(recipe: Recipe, folder: Path) -> Result:
-    """What is there of it, while it runs or after it was killed; nothing is computed. Raises OSError."""
+    """What is there of it, while it runs or after it was killed; nothing is computed.
+
+    Raises
+    ------
+    OSError
+        From `driver.status`.
+    """
     return _result(recipe, folder, lambda runs: driver.status(runs, folder))
 
 
@@ -139,7 +145,17 @@ def save(result: Result, folder: Path, text: str) -> dict[str, Path]:
 
 
 def estimate(recipe: Recipe, workers: int, seconds_per_step: Callable[[str], float] | None = None) -> float:
-    """Hours for all runs, from the time of a training step of one thread (measured here by default)."""
+    """Hours for all runs, from the time of a training step of one thread.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The table's size.
+    workers : int
+        That share the runs.
+    seconds_per_step : callable, optional
+        From a model's name to the seconds of its step; by default they are measured here (`step_seconds`).
+    """
     step = (seconds_per_step or step_seconds)(recipe.model)
     images, held, test = CIFAR10.counts[0] - VALIDATION, VALIDATION, CIFAR10.counts[1]
     epoch = images + 2 * FORWARD * held
