@@ -185,9 +185,16 @@ class PSGDClassifier(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[likeliest])
 
     def quantize(self, bits: int | None = None) -> "PSGDClassifier":
-        """A fitted copy whose weights are integers of so many bits times a scale, by default `bits`.
+        """A fitted copy whose weights are integers times a scale; the integers are in `model_.quantized`.
 
-        The integers are in `model_.quantized`. Source: `psgd_ref.compress.quantize`.
+        Parameters
+        ----------
+        bits
+            Of the integers, by default the estimator's `bits`.
+
+        Source
+        ------
+        `psgd_ref.compress.quantize`.
         """
         check_is_fitted(self)
         copied = type(self)(**self.get_params())

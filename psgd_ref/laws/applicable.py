@@ -9,7 +9,10 @@ from psgd_ref.laws.methods.subject import Subject
 def applicable(subject: Subject, claims: Iterable[str] | None) -> tuple[list[Claim], tuple[str, ...]]:
     """The claims to check, and the ids of those of the ledger that are about parts the subject lacks.
 
-    Raises ValueError for an unknown or empty choice, and for a named claim that does not apply.
+    Raises
+    ------
+    ValueError
+        For an unknown or empty choice, and for a named claim that does not apply.
     """
     entries, given = chosen(claims), subject.given
     if given is None:

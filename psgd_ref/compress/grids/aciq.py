@@ -21,8 +21,14 @@ LAWS = ("laplace", "gauss")
 class ACIQGrid(UniformRule):
     """Outermost level α = b·W(3·4^M), b = mean|w − mean w| (Laplace), or α_M·sd(w) (Gauss), M bits.
 
-    bits 2 … 16; law "laplace" (the official default) or "gauss". α is at most max|w|, and max|w| where all
-    weights are equal: a wider range serves nobody.
+    α is at most max|w|, and max|w| where all weights are equal: a wider range serves nobody.
+
+    Parameters
+    ----------
+    bits
+        M, 2 … 16.
+    law
+        "laplace" (the official default) or "gauss".
 
     Raises
     ------
@@ -92,6 +98,19 @@ def half_range_clip(x: Array, bits: int, law: str = "laplace") -> float:
     """Top of the unsigned range of values behind a ReLU: max(mean, 0) + α_(M+1)·spread, at most max x.
 
     All 2^M levels lie on one side, as if there were one bit more.
+
+    Parameters
+    ----------
+    x
+        The values, any shape.
+    bits
+        M.
+    law
+        "laplace" or "gauss".
+
+    Returns
+    -------
+    The top, in the unit of x; 0 when there are no values.
 
     Source
     ------

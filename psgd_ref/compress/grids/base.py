@@ -69,13 +69,15 @@ class ClipGrid(UniformRule):
 
     Parameters
     ----------
+    bits
+        2 … 16.
     clip
-        ≥ 0, in the unit of the weights; bits 2 … 16.
+        ≥ 0, in the unit of the weights.
 
     Raises
     ------
     ValueError
-        For others.
+        For other values.
     """
 
     clip: float = 1.0

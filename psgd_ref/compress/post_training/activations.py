@@ -27,8 +27,15 @@ BATCH_SIZE, SAMPLE = 128, 2**14
 class UnsignedRounding(Layer):
     """x ↦ codes · scale, codes = clip(round(x/scale), 0, 2^bits − 1), scale = top/(2^bits − 1).
 
-    bits 1 … 16; top > 0, the largest value, in the unit of x ≥ 0; the zero point is 0, ties go to the
-    even code. Backwards the gradient passes inside the range and stops outside.
+    The zero point is 0, ties go to the even code. Backwards the gradient passes inside the range and stops
+    outside.
+
+    Parameters
+    ----------
+    bits
+        1 … 16.
+    top
+        > 0, the largest value, in the unit of x ≥ 0.
     """
 
     zero_point = 0

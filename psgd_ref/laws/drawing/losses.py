@@ -32,8 +32,14 @@ class Loss(Protocol):
 class Quadratic:
     """½(w − c)ᵀH(w − c), curvatures drawn over two orders of magnitude, directions at random.
 
-    `unit` is the scale of c, and with `flat` the least curvature is 0 (n > 1). Smoothness β and PL constant μ
-    are the extreme curvatures that are not 0; L* = 0.
+    Smoothness β and PL constant μ are the extreme curvatures that are not 0; L* = 0.
+
+    Parameters
+    ----------
+    unit
+        The scale of c.
+    flat
+        Whether the least curvature is 0 (n > 1).
     """
 
     seed: int
