@@ -26,6 +26,9 @@ LARGEST_BATCH = 200
 class PSGDClassifier(ClassifierMixin, BaseEstimator):
     """A network trained by position-based scaled gradient descent, as a scikit-learn classifier.
 
+    Rows of float64 are computed in float64 by NumPy, rows of float32 (and all images) in float32 by the
+    kernels. Scale the features first, as for any network.
+
     Parameters
     ----------
     bits
@@ -62,9 +65,6 @@ class PSGDClassifier(ClassifierMixin, BaseEstimator):
         The network, a `psgd_ref.nn.Model`; after `quantize` a `QuantizedModel`.
     n_iter_, loss_curve_
         Epochs of the last `fit`, and the mean loss of each.
-
-    Rows of float64 are computed in float64 by NumPy, rows of float32 (and all images) in float32 by the
-    kernels. Scale the features first, as for any network.
 
     Examples
     --------

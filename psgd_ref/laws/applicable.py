@@ -29,7 +29,13 @@ def applicable(subject: Subject, claims: Iterable[str] | None) -> tuple[list[Cla
 
 
 def chosen(claims: Iterable[str] | None) -> list[Claim]:
-    """The named claims in the ledger's order, all for None; ValueError for an unknown or empty choice."""
+    """The named claims in the ledger's order, all for None.
+
+    Raises
+    ------
+    ValueError
+        For an unknown or empty choice.
+    """
     if claims is None:
         return list(LEDGER.values())
     wanted = list(claims)

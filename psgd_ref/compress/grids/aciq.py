@@ -51,7 +51,12 @@ class ACIQGrid(UniformRule):
 
 
 def laplace_clip(bits: int) -> float:
-    """α*/b = W(3·4^M), W Lambert's function, for M ≥ 0 bits: the minimum of `laplace_error`; claim H2."""
+    """α*/b = W(3·4^M), W Lambert's function, for M ≥ 0 bits: the minimum of `laplace_error`.
+
+    Source
+    ------
+    Claim H2.
+    """
     return float(scipy.special.lambertw(3 * 4.0 ** whole_number("bits", bits, 0, 64)).real)
 
 
@@ -73,7 +78,10 @@ def laplace_error(alpha: npt.ArrayLike, bits: int) -> Array:
 
 
 def gauss_error(alpha: npt.ArrayLike, bits: int) -> Array:
-    """The same for a Gauss variable (σ = 1): (1 + α²)(1 − erf(α/√2)) − √(2/π) α e^(−α²/2) + α²/(3·4^M)."""
+    """Mean squared error of a Gauss variable (σ = 1) clipped at α.
+
+    (1 + α²)(1 − erf(α/√2)) − √(2/π) α e^(−α²/2) + α²/(3·4^M)
+    """
     a = real_array("alpha", alpha)
     tails = (1 + a * a) * (1 - scipy.special.erf(a / np.sqrt(2))) - np.sqrt(2 / np.pi) * a * np.exp(
         -a * a / 2

@@ -108,7 +108,13 @@ class FixedTargets:
 
 
 def as_grid(rule: Any) -> Grid:
-    """A rule itself, or fixed targets as a rule; ValueError for anything else, such as a class or a name."""
+    """A rule itself, or fixed targets as a rule.
+
+    Raises
+    ------
+    ValueError
+        For anything else, such as a class or a name.
+    """
     made = not isinstance(rule, type)
     if made and hasattr(rule, "fit") and hasattr(rule, "bits"):
         return cast(Grid, rule)

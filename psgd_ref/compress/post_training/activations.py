@@ -162,7 +162,13 @@ def ranged(model: Model, images: Array, bits: int, rule: str = "max") -> dict[st
 
 
 def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict[str, Inputs]:
-    """What images show of the inputs of the named layers; ValueError when one is negative somewhere."""
+    """What images show of the inputs of the named layers.
+
+    Raises
+    ------
+    ValueError
+        When one is negative somewhere.
+    """
     observed = observe(model, images)
     for name in names:
         if observed[name].smallest < 0:
@@ -172,14 +178,15 @@ def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict
 
 
 def from_batch_norms(model: Model, bits: int, stds: float = 6.0) -> dict[str, UnsignedRounding]:
-    """The same with ranges [0, max_c (β_c + n|γ_c|)] from batch norms: no data are needed.
+    """Unsigned rounding with ranges [0, max_c (β_c + n|γ_c|)] from batch norms: no data are needed.
 
-    In front of the ReLU of a residual sum the moments of both summands are added (`input_signals`).
+    In front of the ReLU of a residual sum the moments of both summands are added (`input_signals`). Layers
+    whose input no batch norm describes are left out.
 
     Parameters
     ----------
     stds
-        n ≥ 0. Layers whose input no batch norm describes are left out.
+        n ≥ 0.
 
     Source
     ------

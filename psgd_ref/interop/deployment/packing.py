@@ -7,7 +7,13 @@ WIDTHS = (2, 4, 8)
 
 
 def container_bits(bits: int) -> int:
-    """The narrowest of 2, 4 and 8 bits that holds codes of so many bits; ValueError above 8."""
+    """The narrowest of 2, 4 and 8 bits that holds codes of so many bits.
+
+    Raises
+    ------
+    ValueError
+        Above 8 bits.
+    """
     for width in WIDTHS:
         if bits <= width:
             return width

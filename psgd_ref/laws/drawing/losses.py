@@ -140,7 +140,12 @@ class Logistic:
 class Perceptron:
     """A network 3 → 4 (tanh) → 3 with softmax cross-entropy on 16 random points: smooth, not convex; L ≥ 0.
 
-    Weights are in multiples of `unit`, n = 27: 12 and then 12 weights and 3 biases.
+    Parameters
+    ----------
+    unit
+        What weights are multiples of.
+    n
+        27: 12 and then 12 weights and 3 biases.
     """
 
     seed: int

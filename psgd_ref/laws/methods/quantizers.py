@@ -153,7 +153,10 @@ class Quantization:
 def as_quantization(thing: Any, alone: bool = True) -> Quantization:
     """The quantizer that a thing is, by its structure.
 
-    alone : also take q(w), whose bits are its own affair
+    Parameters
+    ----------
+    alone
+        Also take q(w), whose bits are its own affair.
 
     Raises
     ------
