@@ -18,9 +18,18 @@ SMALLEST = 1e-6
 
 
 def gate(phi: Array, u: Array) -> tuple[Array, Array]:
-    """z and ∂z/∂φ for logits φ and uniform numbers u in [0, 1], any shape; z in the dtype of φ.
+    """z and ∂z/∂φ.
 
-    The derivative is 0 where z is 0 or 1.
+    Parameters
+    ----------
+    phi
+        Logits φ, any shape.
+    u
+        Uniform numbers in [0, 1].
+
+    Returns
+    -------
+    Both in the dtype of φ; the derivative is 0 where z is 0 or 1.
     """
     s = scipy.special.expit((scipy.special.logit(np.clip(u, SMALLEST, 1 - SMALLEST)) + phi) / TEMPERATURE)
     stretched = s * (HIGH - LOW) + LOW

@@ -27,5 +27,11 @@ QUANTIZERS: dict[str, type[FakeQuantizer]] = {"lsq": LSQ, "dsq": DSQ, "ewgs": EW
 
 
 def named_grid(name: str) -> Callable[..., Grid]:
-    """The rule of that name; ValueError for another name."""
+    """The rule of that name.
+
+    Raises
+    ------
+    ValueError
+        For another name.
+    """
     return GRIDS[choice("grid", name, tuple(GRIDS))]

@@ -24,7 +24,7 @@ def register_parametrization(model: Model, make: Callable[[tuple[int, ...]], Par
     Parameters
     ----------
     make
-        From the shape of a weight to the φ before it.
+        Gives the φ to put before a weight, from the weight's shape.
     """
     copied = model.copy()
     weights = {layer: layer.weight.value.copy() for layer in weighted(copied)}

@@ -34,14 +34,15 @@ def layer_name(segment: Segment) -> str:
 
 
 def assign(model: Model, grid: Grid | Mapping[str, Grid]) -> list[tuple[Segment, Grid]]:
-    """Every quantized segment with its grid: `grid`, but 8 bits in the first and last layer below 4 bits.
+    """Every quantized segment with its grid.
 
     Zero alone is for pruning, so it is a target of what is pruned: weights, not biases.
 
     Parameters
     ----------
     grid
-        Or rules by parameter name, taken as they are; segments without one are left out.
+        One rule for all, but 8 bits in the first and last layer below 4 bits; or rules by parameter name,
+        taken as they are, where segments without one are left out.
     """
     if isinstance(grid, FixedTargets) and isinstance(grid.targets, Zero):
         return [(segment, grid) for segment in prunable(model)]

@@ -82,7 +82,15 @@ def load_tensors(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
-    """All tensors and the metadata of a safetensors file, bfloat16 as float32; ValueError when malformed."""
+    """All tensors and the metadata of a safetensors file, bfloat16 as float32.
+
+    Raises
+    ------
+    ValueError
+        When it is malformed.
+    OSError
+        When it is a folder, is not there, or cannot be read.
+    """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; a safetensors file is accepted")
     if not path.exists():

@@ -26,6 +26,9 @@ LARGEST_BATCH = 200
 class PSGDClassifier(ClassifierMixin, BaseEstimator):
     """A network trained by position-based scaled gradient descent, as a scikit-learn classifier.
 
+    Rows of float64 are computed in float64 by NumPy, rows of float32 (and all images) in float32 by the
+    kernels. Scale the features first, as for any network.
+
     Parameters
     ----------
     bits
@@ -62,9 +65,6 @@ class PSGDClassifier(ClassifierMixin, BaseEstimator):
         The network, a `psgd_ref.nn.Model`; after `quantize` a `QuantizedModel`.
     n_iter_, loss_curve_
         Epochs of the last `fit`, and the mean loss of each.
-
-    Rows of float64 are computed in float64 by NumPy, rows of float32 (and all images) in float32 by the
-    kernels. Scale the features first, as for any network.
 
     Examples
     --------
@@ -185,9 +185,16 @@ class PSGDClassifier(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[likeliest])
 
     def quantize(self, bits: int | None = None) -> "PSGDClassifier":
-        """A fitted copy whose weights are integers of so many bits times a scale, by default `bits`.
+        """A fitted copy whose weights are integers times a scale; the integers are in `model_.quantized`.
 
-        The integers are in `model_.quantized`. Source: `psgd_ref.compress.quantize`.
+        Parameters
+        ----------
+        bits
+            Of the integers, by default the estimator's `bits`.
+
+        Source
+        ------
+        `psgd_ref.compress.quantize`.
         """
         check_is_fitted(self)
         copied = type(self)(**self.get_params())

@@ -26,9 +26,13 @@ def can_be_kept(function: Callable[..., Any]) -> bool:
 class FileCache:
     """What a dispatcher of Numba's asks as its `_cache`, for one function.
 
-    function : whose code `can_be_kept`, and that calls kernels only
-    folder   : for exactly these kernels on this computer (`compile.CACHE`), so that a file there is never
-               stale. What is missing, damaged, or of another signature is answered by None: compile anew.
+    Parameters
+    ----------
+    function
+        One whose code `can_be_kept`, and that calls kernels only.
+    folder
+        For exactly these kernels on this computer (`compile.CACHE`), so that a file there is never stale.
+        What is missing, damaged, or of another signature is answered by None: compile anew.
     """
 
     def __init__(self, function: Callable[..., Any], folder: Path) -> None:

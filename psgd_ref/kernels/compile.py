@@ -73,7 +73,14 @@ CHECK = checked()
 def user_cache() -> Path:
     """The package's folder in the user's cache: PSGD_REF_CACHE, else psgd_ref in XDG_CACHE_HOME or ~/.cache.
 
-    An absolute path. Raises ValueError that names PSGD_REF_CACHE when there is no home folder.
+    Returns
+    -------
+    An absolute path.
+
+    Raises
+    ------
+    ValueError
+        When there is no home folder; it names PSGD_REF_CACHE.
     """
     chosen = os.environ.get("PSGD_REF_CACHE")
     try:

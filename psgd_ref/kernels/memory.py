@@ -93,10 +93,14 @@ class Pool:
     def empty(self, shape: tuple[int, ...], dtype: Any = np.float32) -> npt.NDArray[Any]:
         """An array of arbitrary content, C-contiguous; large ones start on a cache line.
 
+        As `numpy.empty`, only faster the second time.
+
         Parameters
         ----------
-        shape : sizes
-        dtype : any; as `numpy.empty`, only faster the second time
+        shape
+            Sizes.
+        dtype
+            Any.
         """
         count = math.prod(shape)
         if count < _FEW:

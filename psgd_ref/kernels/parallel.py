@@ -52,8 +52,16 @@ def _launch(count, work, task, arguments):
 def for_each(count, work, body, arguments):
     """body(index, worker, *arguments) for 0 ≤ index < count, in any order, on Numba's threads.
 
-    work : operations of the whole loop, roughly; body : a function marked `body`; arguments : a tuple.
-    0 ≤ worker < the number of threads.
+    Parameters
+    ----------
+    count
+        How many turns the loop has.
+    work
+        Operations of the whole loop, roughly.
+    body
+        A function marked `body`. It is told its worker, 0 ≤ worker < the number of threads.
+    arguments
+        A tuple.
     """
     _launch(count, work, task_address(body, arguments), stack_address(arguments))
 
@@ -73,9 +81,14 @@ class _Threads:
 def start_threads() -> None:
     """Start Numba's threads unless they run; needed before a kernel that comes from the cache.
 
-    (Numba starts them when it compiles a parallel loop or loads one, but not for a function that only
-    calls one: that would call through a null pointer.) Raises RuntimeError in a process forked from one
-    whose OpenMP threads were running: GNU OpenMP does not survive that, and Numba would end the process.
+    Numba starts them when it compiles a parallel loop or loads one, but not for a function that only calls
+    one: that would call through a null pointer.
+
+    Raises
+    ------
+    RuntimeError
+        In a process forked from one whose OpenMP threads were running: GNU OpenMP does not survive that, and
+        Numba would end the process.
     """
     if _Threads.lost:
         raise RuntimeError(

@@ -21,12 +21,21 @@ _BLOCK = 8192
 class Part:
     """One tensor of the vector, w[start:stop], and its scale s(w) = λ(d + ε).
 
-    channels : length of its last axis if every channel has a Δ of its own, else 1
-    levels   : targets are −levels … levels times Δ; 0 for the target zero alone, None for s = 1 (plain SGD)
-    strength : λ, or "volume" for λ* of `core.scale.volume_strength`
-    eps, cap : as in `core.Warp`
-    refit    : Δ at the beginning of every step: "min-max" makes it max|w|/levels, "learned" takes it to
-               Σ wk/Σ k² for the integers k that the weights have under the Δ before, "given" leaves it
+    Parameters
+    ----------
+    start, stop
+        Its range in the vector.
+    channels
+        Length of its last axis if every channel has a Δ of its own, else 1.
+    levels
+        Targets are −levels … levels times Δ; 0 for the target zero alone, None for s = 1 (plain SGD).
+    strength
+        λ, or "volume" for λ* of `core.scale.volume_strength`.
+    eps, cap
+        As in `core.Warp`.
+    refit
+        Δ at the beginning of every step: "min-max" makes it max|w|/levels, "learned" takes it to Σ wk/Σ k²
+        for the integers k that the weights have under the Δ before, "given" leaves it.
     """
 
     start: int
@@ -49,7 +58,11 @@ class Parts:
     def of(cls, parts: Sequence[Part]) -> "Parts":
         """The parts, checked: in order, without overlap.
 
-        Raises ValueError for others, for broken rows, an unknown refit, or "volume" with a single target.
+        Raises
+        ------
+        ValueError
+            For parts out of order or overlapping, broken rows, an unknown refit, or "volume" with a single
+            target.
         """
         end = 0
         for part in parts:

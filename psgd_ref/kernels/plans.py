@@ -33,17 +33,30 @@ _REPEATS = 24
 class Plan:
     """A correlation of images of one size.
 
-    result : shape of the result
-    images : how many, lines of an image and numbers in a line, numbers in an image of the result
-    border : size of a bordered image, length of its lines, offset of the image in it
-    reads, writes : offset of every pixel in a bordered image and in an image of the result
-    products : offset of every number (i, j, c) that a pixel reads, from its first
-    spans : for every tile of pixels the first of its products and the one behind the last
-    bands : for every row of W the first pixel that has products with it and the one behind the last
-    starts : offset of the first read and of the first write
-    weights : where W lies, the offset of the first weight and the distance to the next along i, j, c, o
-    taps : rows, columns, inputs, outputs of W
-    tile, room : the tile of sums; how many numbers packed biases and weights and an image of each thread take
+    Parameters
+    ----------
+    result
+        Shape of the result.
+    images
+        How many, lines of an image and numbers in a line, numbers in an image of the result.
+    border
+        Size of a bordered image, length of its lines, offset of the image in it.
+    reads, writes
+        Offset of every pixel in a bordered image and in an image of the result.
+    products
+        Offset of every number (i, j, c) that a pixel reads, from its first.
+    spans
+        For every tile of pixels the first of its products and the one behind the last.
+    bands
+        For every row of W the first pixel that has products with it and the one behind the last.
+    starts
+        Offset of the first read and of the first write.
+    weights
+        Where W lies, the offset of the first weight and the distance to the next along i, j, c, o.
+    taps
+        Rows, columns, inputs, outputs of W.
+    tile, room
+        The tile of sums; how many numbers packed biases and weights and an image of each thread take.
     """
 
     result: tuple[int, ...]

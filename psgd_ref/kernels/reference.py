@@ -53,7 +53,16 @@ def conv2d_backward(
 ) -> tuple[Array | None, Array]:
     """Gradients of `conv2d`: dw[i,j,c,o] = Σ x[…]·dy[…,o], and dx scatters dy·wᵀ back over each window.
 
-    into : an array in the shape of w to put dw in, a new one by default
+    Parameters
+    ----------
+    need_dx
+        Whether dx is wanted; it is None otherwise.
+    into
+        An array in the shape of w to put dw in, a new one by default.
+
+    Returns
+    -------
+    dx, dw
     """
     dw = np.zeros(w.shape, np.result_type(dy, x)) if into is None else into
     dx = np.zeros(x.shape, np.result_type(dy, w)) if need_dx else None
@@ -108,8 +117,18 @@ def linear_backward(
 ) -> tuple[Array | None, Array]:
     """Gradients of `linear`: dx = dy wᵀ, dw = xᵀ dy.
 
-    into : an array in the shape of w to put dw in, a new one by default
-    bias_into : an array for the gradient of the bias, which is not taken without one
+    Parameters
+    ----------
+    need_dx
+        Whether dx is wanted; it is None otherwise.
+    into
+        An array in the shape of w to put dw in, a new one by default.
+    bias_into
+        An array for the gradient of the bias, which is not taken without one.
+
+    Returns
+    -------
+    dx, dw
     """
     if bias_into is not None:
         channel_sum(dy, bias_into)
@@ -134,8 +153,18 @@ def batch_norm_train(
 ) -> tuple[Array, Array, Array]:
     """y = γ(x − m)/√(v + ε) + β [+ residual], optionally max(y, 0), with batch mean m and biased variance v.
 
-    Returns y, m, v; m and v are taken over all axes but the last. Moves the running statistics, in place,
-    by `momentum` towards m and the unbiased variance v n/(n − 1) of n rows.
+    Parameters
+    ----------
+    running_mean, running_var
+        Moved in place, by `momentum`, towards m and the unbiased variance v n/(n − 1) of n rows.
+    residual
+        Added before the ReLU; None for none.
+    relu
+        Whether max(y, 0) is taken.
+
+    Returns
+    -------
+    y, m, v; m and v are taken over all axes but the last.
     """
     axes = tuple(range(x.ndim - 1))
     mean, var = x.mean(axes), x.var(axes)
@@ -176,9 +205,20 @@ def batch_norm_backward(
 ) -> tuple[Array, Array, Array, Array | None]:
     """Gradients of `batch_norm_train`: dx, dγ, dβ and dz, the gradient before the ReLU (the residual's).
 
-    dz is None unless needed; into : arrays to put dγ and dβ in, new ones by default.
-
     With x̂ = (x − m)/√(v+ε): dγ = Σ dz x̂, dβ = Σ dz, dx = γ/√(v+ε) · (dz − mean(dz) − x̂ mean(dz x̂)).
+
+    Parameters
+    ----------
+    y
+        The output, for the ReLU's gradient; with None it is left out.
+    need_dz
+        Whether dz is wanted; it is None otherwise.
+    into
+        Arrays to put dγ and dβ in, new ones by default.
+
+    Returns
+    -------
+    dx, dγ, dβ, dz
     """
     dz = relu_backward(dy, y) if relu and y is not None else dy
     axes = tuple(range(x.ndim - 1))
@@ -289,13 +329,15 @@ def psgd_update(
 
     Parameters
     ----------
-    steps : the Δ of every slot, (slots,)
-    weight_decay, grid_decay : κ and ρ; parts without targets have ρ = 0
+    steps
+        The Δ of every slot, (slots,).
+    weight_decay, grid_decay
+        κ and ρ; parts without targets have ρ = 0.
 
     Returns
     -------
-    bool
-        False, and w and v as they were, where a part that has targets holds a weight that is not finite.
+    False, and w and v as they were, where a part that has targets holds a weight that is not finite; else
+    True.
     """
     steps[...] = fitted_steps(w, parts, steps)
     if not np.isfinite(steps).all():
@@ -318,9 +360,12 @@ def psgd_update(
 
 
 def fitted_steps(w: Array, parts: Parts, steps: Array) -> Array:
-    """The Δ of every slot brought up to w, (slots,); 1 where all weights are 0 or there is no grid.
+    """The Δ of every slot brought up to w, by `Part.refit`.
 
-    NaN or infinite where a part that has targets, if only zero, has such a weight.
+    Returns
+    -------
+    (slots,) in the dtype of w; 1 where all weights are 0 or there is no grid, NaN or infinite where a part
+    that has targets, if only zero, has such a weight.
     """
     fitted = []
     for part, (_, _, first, _, _) in zip(parts.parts, parts.whole, strict=True):
@@ -354,7 +399,16 @@ def fake_quantize_backward(
     """Gradients by x, step and offset of `fake_quantize` where rint is taken for the identity (STE).
 
     v = (x − offset)/step, c its code, and for low < v < high: dx = dy (1 + pull sgn(dy)(v − c)), else 0.
-    dstep = Σ (dy c − dx v), doffset = Σ (dy − dx). pull = 0 is the plain straight-through estimator.
+    dstep = Σ (dy c − dx v), doffset = Σ (dy − dx).
+
+    Parameters
+    ----------
+    pull
+        0 is the plain straight-through estimator.
+
+    Returns
+    -------
+    dx, dstep, doffset
     """
     v = (x - offset) / step
     code = np.clip(np.rint(v), low, high)
@@ -369,6 +423,10 @@ def soft_round_backward(
 
     t = (x − lower)/Δ in 0 … cells, r = t − cell − ½, φ = tanh(c r)/(1 − α), c = ln(2/α − 1), and the
     value is lower + Δ(cell + (φ + 1)/2). Outside the range it is the nearer end.
+
+    Returns
+    -------
+    The gradients by x (shape of x), lower, upper and alpha.
     """
     c, gain = np.log(2 / alpha - 1), 1 / (1 - alpha)
     step = (upper - lower) / cells
@@ -397,10 +455,14 @@ def nested_round(x: Array, lower: float, upper: float, gates: Array) -> Array:
 def nested_round_backward(
     dy: Array, x: Array, lower: float, upper: float, gates: Array
 ) -> tuple[Array, Array, float]:
-    """Gradients for `nested_round` where rint is taken for the identity: dx, Σ dy ε_b, and by the reach.
+    """Gradients for `nested_round` where rint is taken for the identity.
 
-    dx = dy inside the range, else 0. The range is [−u, u] or [0, u]: its gradient is
-    Σ dy ((y − x)/u) inside, and ±dy is added beyond. Σ dy ε_b is for each gate, (widths − 1,).
+    The range is [−u, u] or [0, u]: its gradient is Σ dy ((y − x)/u) inside, and ±dy is added beyond.
+
+    Returns
+    -------
+    dx, which is dy inside the range, else 0; Σ dy ε_b for each gate, (widths − 1,); and the gradient by the
+    reach u.
     """
     inside = clip_inside(x, lower, upper)
     terms = nested_terms(inside, lower, upper, len(gates) + 1)

@@ -103,9 +103,12 @@ def tile_columns(typing: Any, shape: Any) -> Any:
 def tile_load(typing: Any, shape: Any, a: Any, offset: Any, rows: Any) -> Any:
     """tile[p, :] = a[offset + row p : … + columns]. Emits a load a register.
 
-    rows : where the rows lie; an array with the offset of each; or a pair, such an array for many tiles and
-    the place of this one's first row in it; or one number, the distance from each to the next (0 repeats
-    one row), which None in place of the array says is 1.
+    Parameters
+    ----------
+    rows
+        Where the rows lie; an array with the offset of each; or a pair, such an array for many tiles and the
+        place of this one's first row in it; or one number, the distance from each to the next (0 repeats one
+        row), which None in place of the array says is 1.
     """
     tile = _tile_type(shape)
 

@@ -9,7 +9,10 @@ from psgd_ref.laws.methods.subject import Subject
 def applicable(subject: Subject, claims: Iterable[str] | None) -> tuple[list[Claim], tuple[str, ...]]:
     """The claims to check, and the ids of those of the ledger that are about parts the subject lacks.
 
-    Raises ValueError for an unknown or empty choice, and for a named claim that does not apply.
+    Raises
+    ------
+    ValueError
+        For an unknown or empty choice, and for a named claim that does not apply.
     """
     entries, given = chosen(claims), subject.given
     if given is None:
@@ -26,7 +29,13 @@ def applicable(subject: Subject, claims: Iterable[str] | None) -> tuple[list[Cla
 
 
 def chosen(claims: Iterable[str] | None) -> list[Claim]:
-    """The named claims in the ledger's order, all for None; ValueError for an unknown or empty choice."""
+    """The named claims in the ledger's order, all for None.
+
+    Raises
+    ------
+    ValueError
+        For an unknown or empty choice.
+    """
     if claims is None:
         return list(LEDGER.values())
     wanted = list(claims)

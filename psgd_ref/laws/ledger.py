@@ -67,7 +67,10 @@ class Claim:
     def holds(self, cost: float = 1, part: str = "", **inputs: SearchStrategy[Any]) -> Callable[[Body], Body]:
         """Decorator: add a property, a function of (subject, trial, **inputs), tried on drawn inputs.
 
-        cost, part : as in `Property`
+        Parameters
+        ----------
+        cost, part
+            As in `Property`.
         """
 
         def add(body: Body) -> Body:

@@ -23,11 +23,23 @@ def verify(
 ) -> int:
     """Check the named claims, or all that apply, and print one line each as it is done, then a summary.
 
-    subject : this library's own when None, and then JSON is a list of outcomes, else the whole report
-    bits    : at which a subject that is a quantizer is described, as `describe` takes it
-    Returns the exit status: 0 when every claim that could be checked holds, or is refuted as stated; 1
-    when one fails or none could be checked. Raises ValueError for an unknown claim, and as `check` does
-    when a subject that was given has nothing that can be checked.
+    Parameters
+    ----------
+    subject
+        This library's own when None, and then JSON is a list of outcomes, else the whole report.
+    bits
+        At which a subject that is a quantizer is described, as `describe` takes it.
+
+    Returns
+    -------
+    The exit status: 0 when every claim that could be checked holds, or is refuted as stated; 1 when one
+    fails or none could be checked.
+
+    Raises
+    ------
+    ValueError
+        For an unknown claim, and as `check` does when a subject that was given has nothing that can be
+        checked.
     """
     checked = reference() if subject is None else subject
     entries, others = applicable(checked, claims)

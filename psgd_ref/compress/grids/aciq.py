@@ -21,8 +21,14 @@ LAWS = ("laplace", "gauss")
 class ACIQGrid(UniformRule):
     """Outermost level α = b·W(3·4^M), b = mean|w − mean w| (Laplace), or α_M·sd(w) (Gauss), M bits.
 
-    bits 2 … 16; law "laplace" (the official default) or "gauss". α is at most max|w|, and max|w| where all
-    weights are equal: a wider range serves nobody.
+    α is at most max|w|, and max|w| where all weights are equal: a wider range serves nobody.
+
+    Parameters
+    ----------
+    bits
+        M, 2 … 16.
+    law
+        "laplace" (the official default) or "gauss".
 
     Raises
     ------
@@ -45,7 +51,12 @@ class ACIQGrid(UniformRule):
 
 
 def laplace_clip(bits: int) -> float:
-    """α*/b = W(3·4^M), W Lambert's function, for M ≥ 0 bits: the minimum of `laplace_error`; claim H2."""
+    """α*/b = W(3·4^M), W Lambert's function, for M ≥ 0 bits: the minimum of `laplace_error`.
+
+    Source
+    ------
+    Claim H2.
+    """
     return float(scipy.special.lambertw(3 * 4.0 ** whole_number("bits", bits, 0, 64)).real)
 
 
@@ -67,7 +78,10 @@ def laplace_error(alpha: npt.ArrayLike, bits: int) -> Array:
 
 
 def gauss_error(alpha: npt.ArrayLike, bits: int) -> Array:
-    """The same for a Gauss variable (σ = 1): (1 + α²)(1 − erf(α/√2)) − √(2/π) α e^(−α²/2) + α²/(3·4^M)."""
+    """Mean squared error of a Gauss variable (σ = 1) clipped at α.
+
+    (1 + α²)(1 − erf(α/√2)) − √(2/π) α e^(−α²/2) + α²/(3·4^M)
+    """
     a = real_array("alpha", alpha)
     tails = (1 + a * a) * (1 - scipy.special.erf(a / np.sqrt(2))) - np.sqrt(2 / np.pi) * a * np.exp(
         -a * a / 2
@@ -92,6 +106,19 @@ def half_range_clip(x: Array, bits: int, law: str = "laplace") -> float:
     """Top of the unsigned range of values behind a ReLU: max(mean, 0) + α_(M+1)·spread, at most max x.
 
     All 2^M levels lie on one side, as if there were one bit more.
+
+    Parameters
+    ----------
+    x
+        The values, any shape.
+    bits
+        M.
+    law
+        "laplace" or "gauss".
+
+    Returns
+    -------
+    The top, in the unit of x; 0 when there are no values.
 
     Source
     ------

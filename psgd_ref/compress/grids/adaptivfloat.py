@@ -67,9 +67,22 @@ class AdaptivFloatGrid:
 
 
 def magnitudes(bits: int, exponent_bits: int, top: int, variant: str = "paper") -> Array:
-    """The magnitudes of AdaptivFloat⟨n, e⟩ with largest exponent `top`, rising from 0; 2^(n−1) of them.
+    """The magnitudes of AdaptivFloat⟨n, e⟩ with largest exponent `top`, rising from 0.
 
-    Arguments as in `AdaptivFloatGrid`; claim H2.
+    Parameters
+    ----------
+    bits, exponent_bits, variant
+        As in `AdaptivFloatGrid`.
+    top
+        The largest exponent.
+
+    Returns
+    -------
+    (2^(n−1),)
+
+    Source
+    ------
+    Claim H2.
     """
     n = whole_number("bits", bits, 2, 16)
     least = 2 if choice("variant", variant, VARIANTS) == "released" else 1

@@ -69,13 +69,15 @@ class ClipGrid(UniformRule):
 
     Parameters
     ----------
+    bits
+        2 … 16.
     clip
-        ≥ 0, in the unit of the weights; bits 2 … 16.
+        ≥ 0, in the unit of the weights.
 
     Raises
     ------
     ValueError
-        For others.
+        For other values.
     """
 
     clip: float = 1.0
@@ -106,7 +108,13 @@ class FixedTargets:
 
 
 def as_grid(rule: Any) -> Grid:
-    """A rule itself, or fixed targets as a rule; ValueError for anything else, such as a class or a name."""
+    """A rule itself, or fixed targets as a rule.
+
+    Raises
+    ------
+    ValueError
+        For anything else, such as a class or a name.
+    """
     made = not isinstance(rule, type)
     if made and hasattr(rule, "fit") and hasattr(rule, "bits"):
         return cast(Grid, rule)

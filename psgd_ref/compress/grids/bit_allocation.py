@@ -13,8 +13,24 @@ from psgd_ref.core.arguments import Array, real_array, whole_number
 def allocated_grids(w: npt.ArrayLike, bits: int, law: str = "laplace") -> list[ACIQGrid]:
     """One grid for each output channel (last axis) of w, with bits by `allocate_bits` and its spread.
 
-    For `quantize_tensor` and, by parameter name, for `QuantizedModel`. Raises ValueError for a vector.
+    For `quantize_tensor` and, by parameter name, for `QuantizedModel`.
 
+    Parameters
+    ----------
+    w
+        Weights, at least two axes.
+    bits
+        On average over the channels.
+    law
+        As in `ACIQGrid`.
+
+    Raises
+    ------
+    ValueError
+        For a vector.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> w = np.outer([-1.0, 0.0, 1.0], [1.0, 8.0])
     >>> [grid.bits for grid in allocated_grids(w, bits=3)]
@@ -37,7 +53,15 @@ def allocate_bits(clips: npt.ArrayLike, bits: int, low: int = 2, high: int = 8) 
     Parameters
     ----------
     clips
-        α of each channel, (C,), ≥ 0; bits in low … high, and so is each channel's result.
+        α of each channel, (C,), ≥ 0.
+    bits
+        In low … high.
+    low, high
+        Between which each channel's result lies, too.
+
+    Returns
+    -------
+    (C,)
 
     Raises
     ------

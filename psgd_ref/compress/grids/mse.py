@@ -51,8 +51,15 @@ class MSEGrid(UniformRule):
 class PNormGrid(UniformRule):
     """The step Δ that makes Σ |w − Q(w)|^p least: small p clips hard, large p spares the largest weights.
 
-    p > 0, bits 2 … 16; p = 2 is `MSEGrid`. The scan of `MSEGrid`; a tensor of more than 2,048 weights is
-    represented by the middle ones of as many equal groups.
+    The scan of `MSEGrid`; a tensor of more than 2,048 weights is represented by the middle ones of as many
+    equal groups.
+
+    Parameters
+    ----------
+    bits
+        2 … 16.
+    p
+        > 0; p = 2 is `MSEGrid`.
 
     Raises
     ------
@@ -78,7 +85,16 @@ class PNormGrid(UniformRule):
 def best_clip(magnitudes: Array, levels: int, p: float = 2.0) -> float:
     """The c that makes Σ |m − Q(m)|^p least over magnitudes m ≥ 0, with Q on {0 … levels}·c/levels.
 
-    At most the largest magnitude. Any shape; returns 0 for magnitudes that are all 0 or none.
+    Parameters
+    ----------
+    magnitudes
+        m, any shape.
+    levels
+        How many levels lie above zero.
+
+    Returns
+    -------
+    At most the largest magnitude; 0 for magnitudes that are all 0 or none.
     """
     m = np.sort(magnitudes.ravel().astype(np.float64))
     largest = float(m.max(initial=0.0))

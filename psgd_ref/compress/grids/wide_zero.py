@@ -18,10 +18,12 @@ class WideZeroGrid(UniformRule):
     Δ = max|w|/K,   K = 2^(bits−1) − 1,   r = max(1, rint(2K·reach)) ≤ K
 
     PSGD towards it draws small weights to 0 and large ones to levels of the min-max grid of as many bits:
-    one training run for pruning and for quantization on the usual grid. bits 2 … 16.
+    one training run for pruning and for quantization on the usual grid.
 
     Parameters
     ----------
+    bits
+        2 … 16.
     reach
         How far zero's cell reaches, as a fraction of max|w|, 0 … 0.5; the cell ends at rΔ/2. 0 is the
         min-max grid, 0.5 leaves three targets, at any number of bits.

@@ -27,8 +27,15 @@ BATCH_SIZE, SAMPLE = 128, 2**14
 class UnsignedRounding(Layer):
     """x ↦ codes · scale, codes = clip(round(x/scale), 0, 2^bits − 1), scale = top/(2^bits − 1).
 
-    bits 1 … 16; top > 0, the largest value, in the unit of x ≥ 0; the zero point is 0, ties go to the
-    even code. Backwards the gradient passes inside the range and stops outside.
+    The zero point is 0, ties go to the even code. Backwards the gradient passes inside the range and stops
+    outside.
+
+    Parameters
+    ----------
+    bits
+        1 … 16.
+    top
+        > 0, the largest value, in the unit of x ≥ 0.
     """
 
     zero_point = 0
@@ -155,7 +162,13 @@ def ranged(model: Model, images: Array, bits: int, rule: str = "max") -> dict[st
 
 
 def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict[str, Inputs]:
-    """What images show of the inputs of the named layers; ValueError when one is negative somewhere."""
+    """What images show of the inputs of the named layers.
+
+    Raises
+    ------
+    ValueError
+        When one is negative somewhere.
+    """
     observed = observe(model, images)
     for name in names:
         if observed[name].smallest < 0:
@@ -165,14 +178,15 @@ def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict
 
 
 def from_batch_norms(model: Model, bits: int, stds: float = 6.0) -> dict[str, UnsignedRounding]:
-    """The same with ranges [0, max_c (β_c + n|γ_c|)] from batch norms: no data are needed.
+    """Unsigned rounding with ranges [0, max_c (β_c + n|γ_c|)] from batch norms: no data are needed.
 
-    In front of the ReLU of a residual sum the moments of both summands are added (`input_signals`).
+    In front of the ReLU of a residual sum the moments of both summands are added (`input_signals`). Layers
+    whose input no batch norm describes are left out.
 
     Parameters
     ----------
     stds
-        n ≥ 0. Layers whose input no batch norm describes are left out.
+        n ≥ 0.
 
     Source
     ------

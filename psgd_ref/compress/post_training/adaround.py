@@ -84,8 +84,10 @@ def adaround(
     ValueError
         For no images, a grid that is not uniform, or a model whose weights were pruned.
 
-    Source: Nagel, Amjad, van Baalen, Louizos, Blankevoort 2020. Biases are rounded to nearest, a ReLU
-    behind the layer is left out of the error.
+    Source
+    ------
+    Nagel, Amjad, van Baalen, Louizos, Blankevoort 2020. Biases are rounded to nearest, a ReLU behind the
+    layer is left out of the error.
     """
     check_model(model)
     if len(images) == 0:

@@ -50,9 +50,14 @@ class Signal:
 
 
 def rectified_moments(mean: Array, std: Array) -> tuple[Array, Array]:
-    """Mean and variance of max(z, 0), z normal: any shape.
+    """Mean and variance of max(z, 0), z normal.
 
     E = σφ(μ/σ) + μΦ(μ/σ),   E[max(z, 0)²] = (μ² + σ²)Φ(μ/σ) + μσφ(μ/σ);   μ itself, cut at 0, for σ = 0
+
+    Parameters
+    ----------
+    mean, std
+        μ and σ of z, any shape.
     """
     mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
     ratio = np.divide(mean, std, out=np.where(mean < 0, -np.inf, np.inf), where=std > 0)

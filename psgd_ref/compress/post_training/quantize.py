@@ -122,9 +122,12 @@ def quantize(
 def relative_error(model: Model, quantized: QuantizedModel) -> float:
     """Mean of (w − Q(w))² over all weights, relative to Δ²/12, that of a weight uniform in its cell.
 
-    Each weight's error is divided by the Δ²/12 of its tensor, channel or, on an uneven grid, cell
-    first; 1 means that training left no mark. First and last layer are left out, so that all widths
-    compare the same weights.
+    Each weight's error is divided by the Δ²/12 of its tensor, channel or, on an uneven grid, cell first.
+    First and last layer are left out, so that all widths compare the same weights.
+
+    Returns
+    -------
+    1 means that training left no mark; NaN where no weights are compared.
     """
     check_model(model)
     ratios, plain = [], remove_parametrizations(model)

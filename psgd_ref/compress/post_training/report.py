@@ -44,7 +44,13 @@ class LayerReport:
 
 
 def layer_reports(model: Model, quantized: QuantizedModel) -> list[LayerReport]:
-    """One report for each quantized parameter. model : the one before quantization."""
+    """One report for each quantized parameter.
+
+    Parameters
+    ----------
+    model
+        The one before quantization.
+    """
     found, plain = [], remove_parametrizations(model)
     for name, tensor in quantized.quantized.items():
         w = plain.segment(name).view(plain.w).astype(np.float64)

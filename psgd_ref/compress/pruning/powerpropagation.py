@@ -13,10 +13,20 @@ LARGEST_ALPHA = 5
 
 
 class Powerpropagation(Parametrization):
-    """w = θ|θ|^(α−1), ∂w/∂θ = α|θ|^(α−1), elementwise; α in [1, 5].
+    """w = θ|θ|^(α−1), ∂w/∂θ = α|θ|^(α−1), elementwise.
 
     At α = 2 gradient descent in θ with rate ηλ/4 is warped gradient descent towards 0 with strength λ and
     rate η (claim G1).
+
+    Parameters
+    ----------
+    alpha
+        α in [1, 5].
+
+    Raises
+    ------
+    ValueError
+        For another α.
 
     Source
     ------
@@ -42,10 +52,15 @@ class Powerpropagation(Parametrization):
 
 
 def powerpropagation(model: Model, alpha: float) -> Model:
-    """A new model of the same function that is trained in θ, w = θ|θ|^(α−1); α in [1, 5], 1 changes nothing.
+    """A new model of the same function that is trained in θ, w = θ|θ|^(α−1).
 
     Weights start where the given model's are, as in the official code. `remove_parametrizations` gives the
     trained model in w.
+
+    Parameters
+    ----------
+    alpha
+        α in [1, 5]; 1 changes nothing.
 
     Raises
     ------

@@ -49,7 +49,17 @@ def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
 
 
 def prune_array(w: Array, sparsity: float) -> Array:
-    """w, any shape, with the fraction `sparsity` of its entries, the smallest, set to zero. Claim G3."""
+    """w with the fraction `sparsity` of its entries, the smallest, set to zero.
+
+    Parameters
+    ----------
+    w
+        Any shape.
+
+    Source
+    ------
+    Claim G3.
+    """
     return np.where(_largest(np.abs(w).ravel(), sparsity).reshape(w.shape), w, 0)
 
 

@@ -58,7 +58,13 @@ def saliency(model: Model, images: Array, labels: Any) -> Array:
 
 
 def connection_sensitivity(w: Array, g: Array) -> Array:
-    """|w g| / Σ|w g|, elementwise, for weights and gradients of one shape; ValueError when all are 0."""
+    """|w g| / Σ|w g|, elementwise, for weights and gradients of one shape.
+
+    Raises
+    ------
+    ValueError
+        When all are 0.
+    """
     sensitivity = np.abs(w * g)
     total = sensitivity.sum()
     if total == 0:

@@ -61,7 +61,12 @@ def spred(model: Model, start: str = "balanced") -> Model:
     Parameters
     ----------
     start
-        "balanced", |m| = |θ|, or "one", m = 1; other words raise ValueError.
+        "balanced", |m| = |θ|, or "one", m = 1.
+
+    Raises
+    ------
+    ValueError
+        For another start.
 
     Source
     ------

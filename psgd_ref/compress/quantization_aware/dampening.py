@@ -14,8 +14,14 @@ from psgd_ref.nn import Model
 class Dampening:
     """λ Σ (ŵ − clip(w))² over all weights with a learning quantizer, a `Penalty`; ŵ is held constant.
 
-    λ rises from 0 to `strength` along half a cosine in `steps` steps. PSGD's opposite: there the pull is
-    greatest at the thresholds between levels, where weights oscillate.
+    PSGD's opposite: there the pull is greatest at the thresholds between levels, where weights oscillate.
+
+    Parameters
+    ----------
+    strength
+        What λ rises to, from 0 along half a cosine.
+    steps
+        How many steps the rise takes.
 
     Source
     ------

@@ -24,8 +24,18 @@ class DSQ(LearnedRange):
     Q_S(x) = l + Δ (i + (φ + 1)/2), φ = tanh(k (x − m_i))/(1 − α) in cell i with middle m_i,
     k = ln(2/α − 1)/Δ, Δ = (u − l)/(2^b − 1): α → 0 is the hard staircase, larger α nearer to the line
 
-    bits 1 … 16; lower l < upper u and 0.01 ≤ α < 0.5, all learned (gradients times LSQ's 1/√(N (2^b − 1)));
-    an α that training moves out of that range acts as its nearer end. batched as in `LSQ`.
+    l, u and α are learned, with gradients times LSQ's 1/√(N (2^b − 1)).
+
+    Parameters
+    ----------
+    bits
+        1 … 16.
+    lower, upper
+        l < u.
+    batched
+        As in `LSQ`.
+    alpha
+        0.01 ≤ α < 0.5; an α that training moves out of that range acts as its nearer end.
 
     Source
     ------
@@ -64,7 +74,28 @@ class DSQ(LearnedRange):
 
 
 def soft_round(x: Array, lower: float, upper: float, bits: int, alpha: float) -> Array:
-    """Q_S, the staircase whose gradient `DSQ` uses; any shape, in the dtype of x."""
+    """Q_S, the staircase whose gradient `DSQ` uses.
+
+    Parameters
+    ----------
+    x
+        Any shape.
+    lower, upper
+        l < u, in the unit of x.
+    bits
+        1 … 16.
+    alpha
+        α in (0, 1).
+
+    Returns
+    -------
+    Shape and dtype of x.
+
+    Raises
+    ------
+    ValueError
+        For other values.
+    """
     _, cells = code_range(bits, False)
     x = real_array("x", x)
     if not finite_number("lower", lower) < finite_number("upper", upper):

@@ -23,8 +23,16 @@ class EWGS(LearnedRange):
     The closest relative of PSGD among the methods that quantize in training: the gradient grows with the
     distance to the level, but where it pulls towards the level and shrinks where it pushes away.
 
-    bits 1 … 16; lower l < upper u, both learned (gradients times LSQ's 1/√(N (2^b − 1))); δ ≥ 0, 0 is the
-    straight-through estimator; batched as in `LSQ`.
+    Parameters
+    ----------
+    bits
+        1 … 16.
+    lower, upper
+        l < u, both learned, with gradients times LSQ's 1/√(N (2^b − 1)).
+    batched
+        As in `LSQ`.
+    delta
+        δ ≥ 0; 0 is the straight-through estimator.
 
     Source
     ------

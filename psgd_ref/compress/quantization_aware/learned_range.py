@@ -11,8 +11,16 @@ from psgd_ref.nn.parameters import Parameter, filled
 class LearnedRange(FakeQuantizer):
     """x ↦ l + Δ · clip(round((x − l)/Δ), 0, 2^b − 1), Δ = (u − l)/(2^b − 1), with l and u learned.
 
-    bits 1 … 16; lower l < upper u, finite, in the unit of x; batched as in `LSQ`. An upper end that
-    training moves below the lower one stands just above it.
+    An upper end that training moves below the lower one stands just above it.
+
+    Parameters
+    ----------
+    bits
+        1 … 16.
+    lower, upper
+        l < u, finite, in the unit of x.
+    batched
+        As in `LSQ`.
 
     Raises
     ------

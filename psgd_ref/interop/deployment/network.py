@@ -13,8 +13,14 @@ FIRST, LAST = "images", "logits"
 class Integers:
     """A weight as codes times a scale, in PyTorch's layout.
 
-    codes : int8 (or int16 above 8 bits), (O, I, KH, KW) or (O, I);   bits : of the codes
-    scale : float32, () or (O,); the codes' step, times the factor of a batch norm that was folded in
+    Parameters
+    ----------
+    codes
+        int8 (or int16 above 8 bits), (O, I, KH, KW) or (O, I).
+    scale
+        float32, () or (O,); the codes' step, times the factor of a batch norm that was folded in.
+    bits
+        Of the codes.
     """
 
     codes: npt.NDArray[np.signedinteger]
@@ -32,13 +38,21 @@ class Integers:
 class Operation:
     """One step of the network, by ONNX's name for it.
 
-    kind   : Conv, Gemm, Relu, MaxPool, AveragePool, GlobalAveragePool, Flatten, Add, Affine (a batch norm
-             with no convolution before it) or Quantize (round to codes and back)
-    inputs : names of the tensors that it takes;   output : of the one it gives
-    weight : of Conv and Gemm, integers or floats, (O, I, KH, KW) or (O, I); Affine's factor (C,)
-    bias   : float32 (O,), or None
-    size, stride, padding : of windows, (height, width)
-    step, levels : of Quantize: x ↦ step · clip(round(x/step), 0, levels)
+    Parameters
+    ----------
+    kind
+        Conv, Gemm, Relu, MaxPool, AveragePool, GlobalAveragePool, Flatten, Add, Affine (a batch norm with no
+        convolution before it) or Quantize (round to codes and back).
+    inputs, output
+        Names of the tensors that it takes and of the one it gives.
+    weight
+        Of Conv and Gemm, integers or floats, (O, I, KH, KW) or (O, I); Affine's factor (C,).
+    bias
+        float32 (O,), or None.
+    size, stride, padding
+        Of windows, (height, width).
+    step, levels
+        Of Quantize: x ↦ step · clip(round(x/step), 0, levels).
     """
 
     kind: str

@@ -29,10 +29,15 @@ TOLERANCE = 1e-4
 class Exported:
     """What was written.
 
-    path, bytes : the file and its size
-    error       : largest difference between onnxruntime's logits and the emulation's, relative to the
-                  largest logit; None where onnxruntime is not installed
-    warnings    : what some runtimes do with such a file
+    Parameters
+    ----------
+    path, bytes
+        The file and its size.
+    error
+        Largest difference between onnxruntime's logits and the emulation's, relative to the largest logit;
+        None where onnxruntime is not installed.
+    warnings
+        What some runtimes do with such a file.
     """
 
     path: Path

@@ -7,7 +7,13 @@ WIDTHS = (2, 4, 8)
 
 
 def container_bits(bits: int) -> int:
-    """The narrowest of 2, 4 and 8 bits that holds codes of so many bits; ValueError above 8."""
+    """The narrowest of 2, 4 and 8 bits that holds codes of so many bits.
+
+    Raises
+    ------
+    ValueError
+        Above 8 bits.
+    """
     for width in WIDTHS:
         if bits <= width:
             return width
@@ -15,8 +21,22 @@ def container_bits(bits: int) -> int:
 
 
 def pack(codes: npt.NDArray[np.signedinteger], bits: int) -> npt.NDArray[np.uint8]:
-    """Codes of any shape, in two's complement, several to a byte; the last byte is filled with zeros.
+    """Codes in two's complement, several to a byte; the last byte is filled with zeros.
 
+    Parameters
+    ----------
+    codes
+        Any shape.
+    bits
+        Of each code.
+
+    Raises
+    ------
+    ValueError
+        For codes that so many bits cannot hold.
+
+    Examples
+    --------
     >>> pack(np.array([1, -1, 7], np.int8), 4).tolist()
     [241, 7]
     """
@@ -31,8 +51,24 @@ def pack(codes: npt.NDArray[np.signedinteger], bits: int) -> npt.NDArray[np.uint
 
 
 def unpack(data: npt.NDArray[np.uint8], bits: int, shape: tuple[int, ...]) -> npt.NDArray[np.int8]:
-    """The codes of that shape that `pack` put into the bytes; ValueError when there are too few or too many.
+    """The codes that `pack` put into the bytes.
 
+    Parameters
+    ----------
+    data
+        The bytes.
+    bits
+        Of each code.
+    shape
+        Of the codes.
+
+    Raises
+    ------
+    ValueError
+        When there are too few or too many bytes.
+
+    Examples
+    --------
     >>> unpack(np.array([241, 7], np.uint8), 4, (3,)).tolist()
     [1, -1, 7]
     """

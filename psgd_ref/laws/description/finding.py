@@ -14,10 +14,16 @@ YES, ROUNDING, NO, UNKNOWN = "yes", "to rounding", "no", "not measured"
 class Finding:
     """What was found about one property.
 
-    verdict : "yes" (to the bit), "to rounding", "no", or "not measured"
-    off     : the largest error found, as a share of max|w|
-    w, q    : the smallest tensor found at which it is off, and Q(w); None where there is none
-    instead : what the property asks for on it
+    Parameters
+    ----------
+    verdict
+        "yes" (to the bit), "to rounding", "no", or "not measured".
+    off
+        The largest error found, as a share of max|w|.
+    w, q
+        The smallest tensor found at which it is off, and Q(w); None where there is none.
+    instead
+        What the property asks for on it.
     """
 
     name: str

@@ -20,8 +20,12 @@ _RANDOM = 30
 class Probe:
     """A quantizer on bare tensors (n,), each looked at once.
 
-    run     : Q as values
-    step_of : Δ of a tensor; None where it is not known
+    Parameters
+    ----------
+    run
+        Q as values.
+    step_of
+        Δ of a tensor; None where it is not known.
     """
 
     run: Run
@@ -117,7 +121,10 @@ TESTS: dict[str, Test] = {
 def findings(probe: Probe, large: list[Array]) -> list[Finding]:
     """Every property in turn, on tensors from the smallest upwards.
 
-    large : tensors from whose values the step can be read, where it is not known by a rule
+    Parameters
+    ----------
+    large
+        Tensors from whose values the step can be read, where it is not known by a rule.
     """
     tensors = list(_tensors(probe.dtype))
     found = [

@@ -19,10 +19,15 @@ _MSE_NEAR = 2e-3
 class Scale:
     """The rule that the scale follows.
 
-    rule   : its name, one of `rules(bits)`, "least squared error", "given", "the same for every tensor",
-             "codebook: largest level = c max|w|", or "unknown"
-    error  : the largest relative difference from that rule over the tensors tried; None where none was fitted
-    formula : the rule as a function of the weights, where it has one
+    Parameters
+    ----------
+    rule
+        Its name, one of `rules(bits)`, "least squared error", "given", "the same for every tensor",
+        "codebook: largest level = c max|w|", or "unknown".
+    error
+        The largest relative difference from that rule over the tensors tried; None where none was fitted.
+    formula
+        The rule as a function of the weights, where it has one.
     """
 
     rule: str
@@ -33,6 +38,8 @@ class Scale:
 def rules(bits: int) -> dict[str, Rule]:
     """The rules in closed form, by name: each the step Δ of a tensor w at that number of bits.
 
+    Examples
+    --------
     >>> rules(4)["max|w|/(2^(b-1)-1/2)"](np.array([-7.5, 1.0]))
     1.0
     """
@@ -88,7 +95,12 @@ def samples(size: int, dtype: np.dtype) -> list[Array]:
 def fitted(run: Run, scale_of: Callable[[Array], float | None], bits: int, tensors: list[Array]) -> Scale:
     """The rule that fits best over the tensors, or why none does.
 
-    run, scale_of : Q as values, and the scale that comes with its codes, None where it has none
+    Parameters
+    ----------
+    run
+        Q as values.
+    scale_of
+        The scale that comes with Q's codes, None where it has none.
     """
     values = [run(w) for w in tensors]
     stairs = [Staircase.of(q) for q in values]

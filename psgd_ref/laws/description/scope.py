@@ -12,7 +12,15 @@ _SHAPE = (8, 512)
 
 @dataclass(frozen=True)
 class Scope:
-    """name, in words; group : how many neighbours share a scale, None where no fixed number does."""
+    """Which weights share a scale.
+
+    Parameters
+    ----------
+    name
+        In words.
+    group
+        How many neighbours share a scale, None where no fixed number does.
+    """
 
     name: str
     group: int | None = None

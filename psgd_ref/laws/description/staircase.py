@@ -15,9 +15,14 @@ Run = Callable[[Array], Array]
 class Staircase:
     """The values that Q gives to one tensor.
 
-    levels : rising, shape (m,); values that differ by rounding alone are one
-    step   : the spacing of which all gaps are multiples; None where there is none, or a single level
-    even   : whether all gaps are that step, up to a few that are missing
+    Parameters
+    ----------
+    levels
+        Rising, shape (m,); values that differ by rounding alone are one.
+    step
+        The spacing of which all gaps are multiples; None where there is none, or a single level.
+    even
+        Whether all gaps are that step, up to a few that are missing.
     """
 
     levels: Array

@@ -10,9 +10,22 @@ from psgd_ref.core.targets import UniformGrid
 def max_range_grid(w: npt.ArrayLike, levels: int) -> UniformGrid:
     """The uniform grid whose outermost targets are ± the largest weight: Δ = max|w|/levels.
 
-    levels : targets on either side of zero, 2^(b−1) − 1 for b bits. Raises ValueError where all are 0.
-    Source: the paper, section on quantization; claims D9, I2.
+    Parameters
+    ----------
+    levels
+        Targets on either side of zero, 2^(b−1) − 1 for b bits.
 
+    Raises
+    ------
+    ValueError
+        Where all weights are 0.
+
+    Source
+    ------
+    The paper, section on quantization; claims D9, I2.
+
+    Examples
+    --------
     >>> max_range_grid([0.2, -1.5], 3)
     UniformGrid(step=0.5, levels=3)
     """

@@ -32,8 +32,14 @@ class Loss(Protocol):
 class Quadratic:
     """½(w − c)ᵀH(w − c), curvatures drawn over two orders of magnitude, directions at random.
 
-    `unit` is the scale of c, and with `flat` the least curvature is 0 (n > 1). Smoothness β and PL constant μ
-    are the extreme curvatures that are not 0; L* = 0.
+    Smoothness β and PL constant μ are the extreme curvatures that are not 0; L* = 0.
+
+    Parameters
+    ----------
+    unit
+        The scale of c.
+    flat
+        Whether the least curvature is 0 (n > 1).
     """
 
     seed: int
@@ -134,7 +140,12 @@ class Logistic:
 class Perceptron:
     """A network 3 → 4 (tanh) → 3 with softmax cross-entropy on 16 random points: smooth, not convex; L ≥ 0.
 
-    Weights are in multiples of `unit`, n = 27: 12 and then 12 weights and 3 biases.
+    Parameters
+    ----------
+    unit
+        What weights are multiples of.
+    n
+        27: 12 and then 12 weights and 3 biases.
     """
 
     seed: int

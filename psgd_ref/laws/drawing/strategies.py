@@ -117,7 +117,10 @@ def setups(
 ) -> st.SearchStrategy[Setting]:
     """A setting in which ε is 0 or 10^−6 … 10 gaps and λ is 10^−2 … 10^2 per gap.
 
-    eps: "any", "zero" or "positive"; cap: as given, or either where the set allows it.
+    Parameters
+    ----------
+    eps, cap
+        ε is "any", "zero" or "positive"; the cap is as given, or either where None and the set allows it.
     """
 
     def build(chosen: Targets, share: float, per_gap: float, wanted: bool) -> Setting:

@@ -85,7 +85,13 @@ def as_subject(thing: Any) -> Subject:
 
 
 def load_subject(address: str) -> Subject:
-    """The subject at "module:Name"; ValueError as `load` and `as_subject` raise it."""
+    """The subject at "module:Name".
+
+    Raises
+    ------
+    ValueError
+        As `load` and `as_subject` raise it.
+    """
     return replace(as_subject(load(address)), address=f'"{address}"')
 
 

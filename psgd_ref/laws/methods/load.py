@@ -7,9 +7,17 @@ from typing import Any
 
 
 def load(address: str) -> Any:
-    """What stands at "module:Name", Name possibly dotted; modules of the current directory are found, too.
+    """What stands at "module:Name"; modules of the current directory are found, too.
 
-    Raises ValueError when the address has another form, the module cannot be imported or has no such name.
+    Parameters
+    ----------
+    address
+        "module:Name", Name possibly dotted.
+
+    Raises
+    ------
+    ValueError
+        When the address has another form, the module cannot be imported or has no such name.
     """
     module, colon, name = address.partition(":")
     if not (colon and module and name):

@@ -55,8 +55,12 @@ class Invertible(Protocol):
 class Quantizer(Protocol):
     """Integers for weights, made by a class or function of (targets).
 
-    levels : every value it can give, rising, shape (m,); None on an endless lattice
-    scale  : Δ, where the value is codes · scale; None where it is levels[codes]
+    Attributes
+    ----------
+    levels
+        Every value it can give, rising, shape (m,); None on an endless lattice.
+    scale
+        Δ, where the value is codes · scale; None where it is levels[codes].
     """
 
     @property

@@ -29,7 +29,13 @@ class Quantized:
 
 
 def read(result: Any, w: Array) -> Quantized:
-    """A result in any of the forms; BadResultError for what is none, with the forms that are."""
+    """A result in any of the forms.
+
+    Raises
+    ------
+    BadResultError
+        For what is none, with the forms that are.
+    """
     if isinstance(result, tuple | list) and len(result) in (2, 3):
         result = dict(zip(_KEYS, result, strict=False))
     elif not isinstance(result, Mapping) and hasattr(result, "codes") and hasattr(result, "scale"):

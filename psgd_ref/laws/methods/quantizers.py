@@ -43,10 +43,16 @@ _UNITS = (1, 2, 8, 16, 32, 64, 128, 256)
 class Quantization:
     """A quantizer that somebody brought, under one way to call it.
 
-    name, form : what it is called, and the form in which it came
-    call       : (w, options) → its result, options under the names of `ALIASES`
-    takes      : which of the options it asks for
-    bits       : the number of bits that it is fixed to; None where it is told
+    Parameters
+    ----------
+    name, form
+        What it is called, and the form in which it came.
+    call
+        (w, options) → its result, options under the names of `ALIASES`.
+    takes
+        Which of the options it asks for.
+    bits
+        The number of bits that it is fixed to; None where it is told.
     """
 
     name: str
@@ -85,8 +91,12 @@ class Quantization:
         """w̄ on a grid of 2^b − 1 levels, 2 ≤ b ≤ 8, that both extremes beside the weights ask for.
 
         A scale that is fitted to the weights cannot be given, but weights can that ask for it; those beyond
-        the range are brought to its ends first. A quantizer that
-        asks for targets is given these. Raises NotImplementedError for other targets.
+        the range are brought to its ends first. A quantizer that asks for targets is given these.
+
+        Raises
+        ------
+        NotImplementedError
+            For other targets.
         """
         if self.takes == {"targets"}:
             return self._called(w, {"targets": targets}).value
@@ -143,7 +153,10 @@ class Quantization:
 def as_quantization(thing: Any, alone: bool = True) -> Quantization:
     """The quantizer that a thing is, by its structure.
 
-    alone : also take q(w), whose bits are its own affair
+    Parameters
+    ----------
+    alone
+        Also take q(w), whose bits are its own affair.
 
     Raises
     ------

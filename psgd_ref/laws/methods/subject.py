@@ -90,6 +90,8 @@ class Formulas:
 class Subject:
     """The functions under test, by structure and not by inheritance: any callables that fit will do.
 
+    None in the place of a part after `formulas` says that the subject has no such method.
+
     Parameters
     ----------
     name
@@ -134,8 +136,6 @@ class Subject:
         Counts the calls of those parts, where they are known.
     address
         The code that stands for the subject where a counter-example is run again.
-
-    None in the place of a part after `formulas` says that the subject has no such method.
     """
 
     name: str = "psgd_ref"
