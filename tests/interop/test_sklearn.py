@@ -20,7 +20,7 @@ MOONS = make_moons(200, noise=0.15, random_state=0)
 QUICK = {"max_iter": 40, "hidden_layer_sizes": (16,), "random_state": 0}
 
 
-@parametrize_with_checks([PSGDClassifier(max_iter=60)])
+@parametrize_with_checks([PSGDClassifier(max_iter=40)])
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
@@ -75,19 +75,19 @@ def test_decay_to_the_grid_gathers_the_weights():
 
 def test_images_and_early_stopping():
     X, y = load_digits(return_X_y=True)
-    X = (X / 16).astype(np.float32)[:400]
+    X = (X / 16).astype(np.float32)[:300]
     model = PSGDClassifier(
         network="convnet",
         image_shape=(8, 8),
         hidden_layer_sizes=(8, 16),
         early_stopping=True,
         n_iter_no_change=3,
-        max_iter=12,
+        max_iter=8,
         batch_size=50,
         random_state=0,
-    ).fit(X, y[:400])
-    assert model.score(X, y[:400]) > 0.8
-    assert model.n_iter_ == len(model.loss_curve_) <= 12
+    ).fit(X, y[:300])
+    assert model.score(X, y[:300]) > 0.6
+    assert model.n_iter_ == len(model.loss_curve_) <= 8
 
 
 def test_warm_start_goes_on_from_the_weights():

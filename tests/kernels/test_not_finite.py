@@ -10,7 +10,7 @@ from psgd_ref.kernels import reference, winograd
 from tests.kernels.test_oracles import SEEDS, windows
 
 BAD = [np.nan, np.inf, -np.inf]
-FEW = settings(max_examples=40, deadline=None)
+FEW = settings(max_examples=25, deadline=None)
 
 
 def classes(a):
