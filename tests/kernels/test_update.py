@@ -47,7 +47,9 @@ def test_update_agrees_with_its_oracle(drawn, seed, momentum, weight_decay, grid
     if rng.random() < 0.2:
         w[parts.parts[0].start : parts.parts[0].stop] = 0
     # Weights within the grid and beyond it: the cap and the outermost targets have work to do.
-    steps = (np.abs(w).max() * rng.uniform(0.01, 2, parts.slots)).astype(np.float32)
+    # Where all weights are 0 there is no scale to take Δ from: any will do.
+    scale = np.abs(w).max() or 1.0
+    steps = (scale * rng.uniform(0.01, 2, parts.slots)).astype(np.float32)
     wide, wide_steps = [a.astype(float) for a in (w, g, v)], steps.astype(float)
     for _ in range(2):
         largest = np.abs(wide[0]).max()
