@@ -69,11 +69,7 @@ def test_psgd_in_pytorch_passes(torch_adapter):
         ("EpsForgotten", "D5", "with ε = 1, λ = 1, g = -1, η = 1: your step gives 0, w − ηλ(d + ε)g is 1"),
         ("Squared", "B2", "your step gives"),
         ("FloorForRound", "B2", "your step gives"),
-        (
-            "ConstantScale",
-            "D5",
-            "at w = 0, d = 0 from the target 0 of UniformGrid(step=1.0, levels=None), with ε",
-        ),
+        ("ConstantScale", "D5", "at w = 0, d = 0 from the target 0 of"),
         ("DecayScaled", "E4", "your step with decay gives"),
     ],
 )
