@@ -28,7 +28,7 @@ test-deep: .venv/installed-test ## every law with random seeds and 5,000 example
 test-floors: ## run the tests with the lowest versions that pyproject.toml allows, in an environment of their own
 	test -x .venv-floors/bin/python || $(PYTHON) -m venv .venv-floors
 	.venv-floors/bin/python -m pip install --quiet --disable-pip-version-check --editable . $$($(PYTHON) tests/floors.py test)
-	.venv-floors/bin/pytest -n 2 --dist worksteal
+	.venv-floors/bin/pytest -n 2 --dist worksteal -W default::DeprecationWarning  # old libraries beside new ones warn
 
 check: .venv/installed-dev ## lint, format, types, directions of import
 	$(BIN)/ruff check
