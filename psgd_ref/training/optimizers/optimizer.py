@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from psgd_ref.core.arguments import Array, real_number
+from psgd_ref.core.arguments import Array, fraction, real_number
 from psgd_ref.nn import Model
 from psgd_ref.training.optimizers.fused import Fused, fuse
 from psgd_ref.training.optimizers.links.position import ScaleByPosition
@@ -77,8 +77,8 @@ class Optimizer:
         if len(positions) > 1:
             raise ValueError(f"a chain may hold one ScaleByPosition; got {len(positions)}")
         targets = [link for link in chain if isinstance(link, ScaleByPosition | PullToTargets)]
-        if not callable(gradient_at) and not 0 <= real_number("gradient_at", gradient_at) <= 1:
-            raise ValueError(f"gradient_at must lie in [0, 1]; got {gradient_at!r}")
+        if not callable(gradient_at):
+            fraction("gradient_at", gradient_at)
         if gradient_at != 0 and not targets:
             raise ValueError("gradient_at needs targets to take the gradient at; the chain has none")
         # Not by assignment, which the frozen classes made of this one refuse.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from psgd_ref.compress import GRIDS, QUANTIZERS
-from psgd_ref.core.arguments import choice, known, real_number, whole_number
+from psgd_ref.core.arguments import choice, fraction, known, real_number, whole_number
 from psgd_ref.data import NAMES, RECIPES
 from psgd_ref.training.optimizers.links.position import DISCRETIZATIONS
 from psgd_ref.training.optimizers.psgd import DECAY_TARGETS
@@ -130,8 +130,7 @@ class Configuration:
         if isinstance(self.refresh, str) and self.grid == "adaptivfloat":
             raise ValueError(f"refresh {self.refresh!r} is for one Δ; grid 'adaptivfloat' has several")
         for name in ("ramp", "gradient_at"):
-            if getattr(self, name) > 1:
-                raise ValueError(f"{name} must lie in [0, 1]; got {getattr(self, name)!r}")
+            fraction(name, getattr(self, name))
         # 0.5 and 1 and "volume": what is one number must compare as one number.
         if not isinstance(self.strength, str):
             object.__setattr__(self, "strength", real_number("strength", self.strength))

@@ -9,7 +9,7 @@ import numpy as np
 from psgd_ref.compress.grids.base import Grid
 from psgd_ref.compress.selection import prunable
 from psgd_ref.core import Targets
-from psgd_ref.core.arguments import Array, real_number
+from psgd_ref.core.arguments import Array, fraction, real_number
 from psgd_ref.core.clustering import soft_threshold
 from psgd_ref.nn import Model
 from psgd_ref.training.optimizers.links.refit import EveryStep, Fitter, Refit
@@ -122,8 +122,7 @@ def piecewise_affine(u: Array, targets: Targets, inverse_slope: float) -> Array:
     >>> piecewise_affine(np.array([0.1, 0.4, 0.7, 3.0]), UniformGrid(1.0, 1), 0.5)
     array([0. , 0.3, 0.9, 1. ])
     """
-    if not 0 <= real_number("inverse_slope", inverse_slope) <= 1:
-        raise ValueError(f"inverse_slope must lie in [0, 1]; got {inverse_slope!r}")
+    fraction("inverse_slope", inverse_slope)
     position = targets.position(u)
     nearest = targets.value(position)
     offset = np.asarray(u - nearest)
