@@ -13,6 +13,7 @@ from psgd_ref.compress.grids.base import EMA_WEIGHT
 from psgd_ref.compress.grids.mse import best_clip
 from psgd_ref.compress.post_training.moments import input_signals
 from psgd_ref.compress.selection import layer_bits
+from psgd_ref.compress.watch import watched_inputs
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, choice, real_number, whole_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
@@ -240,35 +241,28 @@ def observe(model: Model, images: Array) -> dict[str, Inputs]:
     if len(images) == 0:
         raise ValueError("images must not be empty; calibration needs at least one")
     found = weight_layers(model)
-    recorders = {each.name: _Recorder(each.layer.input_quantizer) for each in found}
-    try:
-        for each in found:
-            each.layer.input_quantizer = recorders[each.name]
+    recorders = [_Recorder() for _ in found]
+    with watched_inputs(found, recorders):
         for start in range(0, len(images), BATCH_SIZE):
             model.forward(images[start : start + BATCH_SIZE])
-    finally:
-        for each in found:
-            each.layer.input_quantizer = recorders[each.name].inner
-    return {name: recorder.inputs() for name, recorder in recorders.items()}
+    return {each.name: recorder.inputs() for each, recorder in zip(found, recorders, strict=True)}
 
 
-class _Recorder(Layer):
-    """Lets x pass (through the quantizer it stands in for) and keeps notes."""
+class _Recorder:
+    """Keeps notes of what it is shown."""
 
-    def __init__(self, inner: Layer | None) -> None:
-        self.inner = inner
+    def __init__(self) -> None:
         self.values: list[Array] = []
         self.sums: list[Array] = []
         self.counts: list[int] = []
         self.ends: list[tuple[float, float]] = []
 
-    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+    def __call__(self, x: Array) -> None:
         flat = x.ravel()
         self.values.append(flat[:: max(1, flat.size // SAMPLE)].copy())
         self.sums.append(x.sum(axis=tuple(range(x.ndim - 1)), dtype=np.float64))
         self.counts.append(x.size // x.shape[-1])
         self.ends.append((float(flat.min()), float(flat.max())))
-        return (x, None) if self.inner is None else self.inner.forward(x, training)
 
     def inputs(self) -> Inputs:
         values = np.concatenate(self.values)

@@ -11,9 +11,9 @@ from psgd_ref.compress.grids.base import Grid
 from psgd_ref.compress.grids.mse import MSEGrid
 from psgd_ref.compress.post_training.quantize import QuantizedModel, quantize
 from psgd_ref.compress.post_training.tensor import QuantizedTensor
+from psgd_ref.compress.watch import watched_inputs
 from psgd_ref.core.arguments import Array, real_number, whole_number
-from psgd_ref.nn import Layer, Model
-from psgd_ref.nn.layer import Cache
+from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
 from psgd_ref.nn.weighted import Weighted
 
@@ -185,22 +185,8 @@ def _weight_name(each: WeightLayer) -> str:
 
 def _input(model: Model, each: WeightLayer, images: Array) -> Array:
     """What reaches the layer, behind a quantizer of its input."""
-    keeper = _Keeper(each.layer.input_quantizer)
-    each.layer.input_quantizer = keeper
-    try:
+    seen: list[Array] = []
+    with watched_inputs([each], [seen.append]):
         model.forward(images)
-    finally:
-        each.layer.input_quantizer = keeper.inner
-    return keeper.seen
-
-
-class _Keeper(Layer):
-    """Lets x pass (through the quantizer it stands in for) and keeps what comes out."""
-
-    def __init__(self, inner: Layer | None) -> None:
-        self.inner = inner
-
-    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        y, cache = (x, None) if self.inner is None else self.inner.forward(x, training)
-        self.seen = y
-        return y, cache
+    quantizer = each.layer.input_quantizer
+    return seen[0] if quantizer is None else quantizer.forward(seen[0], False)[0]
