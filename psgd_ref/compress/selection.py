@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from psgd_ref.compress.grids.base import FixedTargets, Grid, with_bits
-from psgd_ref.core import Zero
+from psgd_ref.compress.grids.base import Grid, with_bits
 from psgd_ref.nn import Model, Segment
 
 # The first and last layer have 8 bits when the others have fewer than 4, as in the official code.
@@ -15,17 +14,13 @@ def layer_bits(bits: int, outer: bool) -> int:
     return OUTER_BITS if outer and bits < FEW_BITS else bits
 
 
-def prunable(model: Model) -> tuple[Segment, ...]:
-    """The segments that pruning acts on: weights, not biases and batch norms."""
-    return tuple(segment for segment in model.segments if segment.role == "weight")
+def weight_segments(model: Model) -> tuple[Segment, ...]:
+    """The segments that are scaled in training and rounded or pruned afterwards: weights alone.
 
-
-def quantized_segments(model: Model) -> tuple[Segment, ...]:
-    """The segments that are quantized: weights and the linear layers' biases, not batch norms.
-
-    The same set is scaled in training and quantized afterwards, as in the official code.
+    Not batch norms, and not biases, which the official code puts on the grid, too: runtimes keep them in full
+    precision or in 32 bits, and they begin at 0, a target, where at ε = 0 nothing would move them (claim D5).
     """
-    return tuple(segment for segment in model.segments if segment.role in ("weight", "bias"))
+    return tuple(segment for segment in model.segments if segment.role == "weight")
 
 
 def layer_name(segment: Segment) -> str:
@@ -34,9 +29,7 @@ def layer_name(segment: Segment) -> str:
 
 
 def assign(model: Model, grid: Grid | Mapping[str, Grid]) -> list[tuple[Segment, Grid]]:
-    """Every quantized segment with its grid.
-
-    Zero alone is for pruning, so it is a target of what is pruned: weights, not biases.
+    """Every segment that lies on a grid, with it.
 
     Parameters
     ----------
@@ -44,9 +37,7 @@ def assign(model: Model, grid: Grid | Mapping[str, Grid]) -> list[tuple[Segment,
         One rule for all, but 8 bits in the first and last layer below 4 bits; or rules by parameter name,
         taken as they are, where segments without one are left out.
     """
-    if isinstance(grid, FixedTargets) and isinstance(grid.targets, Zero):
-        return [(segment, grid) for segment in prunable(model)]
-    segments = quantized_segments(model)
+    segments = weight_segments(model)
     if isinstance(grid, Mapping):
         return [(segment, grid[segment.name]) for segment in segments if segment.name in grid]
     if grid.bits is None or not segments:
@@ -59,5 +50,5 @@ def assign(model: Model, grid: Grid | Mapping[str, Grid]) -> list[tuple[Segment,
 
 def outer_layers(model: Model) -> set[str]:
     """The names of the first and the last layer that are quantized."""
-    segments = quantized_segments(model)
+    segments = weight_segments(model)
     return {layer_name(segments[0]), layer_name(segments[-1])}

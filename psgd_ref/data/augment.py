@@ -1,6 +1,7 @@
 """Random changes of training images that keep their labels."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +77,30 @@ class Chain:
         for part in self.parts:
             images = part(images, rng)
         return images
+
+
+def as_record(augment: Augmentation) -> dict[str, Any]:
+    """One of the changes of this file as plain values, for a file; ValueError for another."""
+    match augment:
+        case Shift(pixels, reflect):
+            return {"kind": "Shift", "pixels": pixels, "reflect": reflect}
+        case Flip():
+            return {"kind": "Flip"}
+        case Chain(parts):
+            return {"kind": "Chain", "parts": [as_record(part) for part in parts]}
+    raise ValueError(f"a file can hold Shift, Flip and Chain of these; got {augment!r}")
+
+
+def from_record(record: Any) -> Augmentation:
+    """The change that `as_record` wrote; ValueError for other values."""
+    match record:
+        case {"kind": "Shift", "pixels": int(pixels), "reflect": bool(reflect)} if pixels >= 0:
+            return Shift(pixels, reflect)
+        case {"kind": "Flip"}:
+            return Flip()
+        case {"kind": "Chain", "parts": list(parts)}:
+            return Chain(tuple(from_record(part) for part in parts))
+    raise ValueError(f"no change of images is written as {record!r}")
 
 
 # By the names of the command line. "crop" is the usual recipe for CIFAR, "crop-small" that for images of half

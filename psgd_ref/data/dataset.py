@@ -205,6 +205,29 @@ class Dataset:
         pixels /= std
         return pixels.reshape(images.shape)
 
+    def as_trained(
+        self, count: int | None = None, augment: Augmentation | None = None, seed: int = 0
+    ) -> Array:
+        """Training images as training shows them: changed at random, then normalised.
+
+        Parameters
+        ----------
+        count
+            How many, the first ones; by default all.
+        augment
+            What is done to their raw pixels; by default the data set's own.
+        seed
+            Of the changes.
+
+        Returns
+        -------
+        (count, H, W, C) float32.
+        """
+        images, change = self.train.images[:count], self.augment if augment is None else augment
+        if change is not None:
+            images = change(images, np.random.default_rng(seed))
+        return self.normalise(images)
+
     def batches(
         self, rng: np.random.Generator, size: int, augment: Augmentation | None = None
     ) -> Iterator[tuple[Array, Labels]]:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from psgd_ref.core.arguments import Array
+from psgd_ref.data.augment import as_record, from_record
 from psgd_ref.interop.safetensors import MASK, OWN, load_tensors, read, write
 from psgd_ref.interop.state_dict import state_dict
 from psgd_ref.interop.structure import build, describe
@@ -28,8 +30,8 @@ DTYPES = ("float32", "float64")
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model, structure and weights, to a safetensors file. The file appears whole or not at all.
 
-    A pruned model keeps its mask. A quantized model is saved as the numbers that it computes with, not as
-    integers.
+    A pruned model keeps its mask, a trained one how raw pixels are normalised and what changed its training
+    images. A quantized model is saved as the numbers that it computes with, not as integers.
 
     Parameters
     ----------
@@ -41,7 +43,7 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     ValueError
-        For a layer that a file cannot hold, by its name, and for weights that are not finite.
+        For a layer or a change of images that a file cannot hold, and for weights that are not finite.
     OSError
         When the file cannot be written.
 
@@ -56,7 +58,11 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     (23,)
     """
     check_model(model)
-    structure = {"format": FORMAT, "dtype": str(model.w.dtype), "net": describe(model.net)}
+    structure: dict[str, Any] = {"format": FORMAT, "dtype": str(model.w.dtype), "net": describe(model.net)}
+    if model.pixels is not None:
+        structure["pixels"] = [np.asarray(part).tolist() for part in model.pixels]
+    if model.augment is not None:
+        structure["augment"] = as_record(model.augment)
     tensors: dict[str, npt.NDArray[Any]] = dict(state_dict(model))
     bad = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if bad:
@@ -112,4 +118,20 @@ def _build(structure: Any, tensors: dict[str, npt.NDArray[Any]]) -> Model:
     wanted = sum(math.prod(segment.shape) for segment in lay_out(net))
     if not 0 < wanted <= sum(tensor.size for tensor in tensors.values()):
         raise ValueError(f"its structure has {wanted} parameters, more or fewer than its tensors")
-    return Model(net, dtype=dtype)
+    model = Model(net, dtype=dtype)
+    if "pixels" in structure:
+        model.pixels = _pixels(structure["pixels"])
+    if "augment" in structure:
+        model.augment = from_record(structure["augment"])
+    return model
+
+
+def _pixels(record: Any) -> tuple[Array, Array]:
+    """Mean and std by channel; ValueError for other values."""
+    try:
+        mean, std = (np.array(part, np.float32) for part in record)
+    except (TypeError, ValueError):
+        raise ValueError("pixels must be mean and std by channel") from None
+    if mean.ndim != 1 or mean.shape != std.shape or not np.isfinite(mean).all() or not (std > 0).all():
+        raise ValueError("pixels must be finite means and positive stds by channel")
+    return mean, std

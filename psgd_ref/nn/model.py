@@ -1,6 +1,7 @@
 """A model is a function of one flat vector w: a network, its parameters, and its loss."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from psgd_ref.nn.layer import Layer, Shape
 from psgd_ref.nn.parameters import Segment, bind, dotted, lay_out, named_layers, named_parameters
 from psgd_ref.nn.summary import summary
 
+# Changes raw pixels (N, H, W, C) at random, and keeps their labels.
+Augment = Callable[[npt.NDArray[np.uint8], np.random.Generator], npt.NDArray[np.uint8]]
 # Images that `predict` takes at a time.
 _BATCH = 500
 
@@ -39,6 +42,9 @@ class Model:
         None, or (n,) booleans, False where a parameter is pruned: w and g stay 0 there.
     pixels
         None, or mean and std per channel of raw pixels, by which `predict` normalises them; `fit` sets it.
+    augment
+        None, or what was done to the raw pixels of its training images, such as `Shift(1)`; `fit` sets it.
+        Batch norms are re-estimated on images that were changed likewise.
 
     Raises
     ------
@@ -66,6 +72,7 @@ class Model:
 
     mask: npt.NDArray[np.bool_] | None = None
     pixels: tuple[Array, Array] | None = None
+    augment: Augment | None = None
     # The shape of the images that were seen last, for the table.
     _seen: Shape | None = None
 
@@ -140,11 +147,11 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {"net": self.net, "segments": self.segments, "w": self.w, "mask": self.mask}
-        return state | {"pixels": self.pixels, "seen": self._seen}
+        return state | {"pixels": self.pixels, "augment": self.augment, "seen": self._seen}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.net, self.segments, self.mask = state["net"], state["segments"], state["mask"]
-        self.pixels, self._seen = state["pixels"], state["seen"]
+        self.pixels, self.augment, self._seen = state["pixels"], state["augment"], state["seen"]
         self.bind(state["w"])
 
     @property

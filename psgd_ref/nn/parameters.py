@@ -26,7 +26,7 @@ class Parameter:
     shape
         Of the array.
     role
-        "weight" or "bias" (both quantized and scaled), "norm" (γ, β: neither), "quantizer" (a step or a
+        "weight" (scaled, quantized, pruned), "bias" or "norm" (γ, β: neither), "quantizer" (a step or a
         range) or "gate" (a gate's logit); nothing decays the last two where roles are told apart.
     initial
         Makes the first value from a random generator and the shape.

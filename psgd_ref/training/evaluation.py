@@ -120,8 +120,9 @@ def evaluate(
     grid, per_channel
         As in `quantize`.
     reestimate
-        Give every model, the full-precision one too, fresh batch-norm statistics from the first 5,000
-        training images first.
+        Give every model, the full-precision one too, fresh batch-norm statistics first: those of the first
+        5,000 training images, changed at random as in training (`model.augment`). A model that has fitted its
+        images has other statistics on them as they are than on new ones.
     activations
         Bit-widths of the layers' inputs, 1 … 16, on unsigned grids.
     ranges
@@ -202,7 +203,7 @@ def accuracies(
     results: dict[str, float] = {}
     for name, subject in models.items():
         if reestimate:
-            reestimate_batch_norm(subject, data.normalise(data.train.images[:CALIBRATION]))
+            reestimate_batch_norm(subject, data.as_trained(CALIBRATION, subject.augment))
         results[name] = score(subject, in_order(data, split))[1]
         for width in activations:
             observed = data.normalise(data.train.images[:OBSERVED])

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.compress.selection import quantized_segments
+from psgd_ref.compress.selection import weight_segments
 from psgd_ref.core.arguments import Array, real_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.hessian import Hessian
@@ -13,7 +13,7 @@ from psgd_ref.nn.hessian import Hessian
 
 @dataclass(frozen=True)
 class GradientL1:
-    """L + λ ‖∂L/∂w‖₁ over weights and linear biases, an `Objective`.
+    """L + λ ‖∂L/∂w‖₁ over weights, an `Objective`.
 
     Its gradient is g + λ H sgn(g) by one exact Hessian-vector product: rounding that moves each weight by
     at most δ changes the loss by at most δ‖g‖₁ to first order, so a small norm bears any rounding.
@@ -45,7 +45,7 @@ class GradientL1:
     def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float:
         loss = model.loss_and_grad(images, labels, self.label_smoothing)
         signs = np.zeros_like(model.w)
-        for segment in quantized_segments(model):
+        for segment in weight_segments(model):
             signs[segment.span] = np.sign(model.g[segment.span])
         norm = float(signs @ model.g)
         model.g += self.strength * Hessian(model, images, labels, self.label_smoothing).product(signs)

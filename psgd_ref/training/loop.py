@@ -16,6 +16,7 @@ from psgd_ref.nn.model import check_model
 from psgd_ref.training.divergence import DivergenceError, check_epoch, not_finite
 from psgd_ref.training.evaluation import in_order, score
 from psgd_ref.training.finite import NotFiniteError
+from psgd_ref.training.frozen import warn_of_frozen_weights
 from psgd_ref.training.objective import CrossEntropy, Objective
 from psgd_ref.training.optimizers.links.transforms import State
 from psgd_ref.training.optimizers.optimizer import Optimizer
@@ -106,9 +107,10 @@ def fit(
     if not isinstance(optimizer, Optimizer):
         raise ValueError(f"optimizer must be one, such as SGD(0.1); got {type(optimizer).__name__}")
     whole_number("epochs", epochs, 1)
-    model.pixels = data.mean, data.std
+    model.pixels, model.augment = (data.mean, data.std), data.augment if augment is None else augment
     recipe = Recipe(batch_size, label_smoothing, augment)
     progress = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
+    warn_of_frozen_weights(model, optimizer, progress.state)
     options: dict[str, Any] = {"objective": objective, "report": report, "show_progress": show_progress}
     return list(train_epochs(model, optimizer, data, progress, epochs, recipe, **options))
 

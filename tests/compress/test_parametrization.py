@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from psgd_ref.compress import powerpropagation, prune, remove_parametrizations, spred
 from psgd_ref.compress.pruning.powerpropagation import Powerpropagation
-from psgd_ref.compress.pruning.prune import prunable
+from psgd_ref.compress.pruning.prune import weight_segments
 from psgd_ref.core import Zero
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD
@@ -65,7 +65,7 @@ def test_one_step_at_alpha_2_is_warped_gradient_descent(lr, strength, seed):
     warped = PSGD(lr, momentum=0, weight_decay=0, grid=Zero(), strength=strength, discretization="warp")
     warped.update(model, warped.init(model))
     folded = remove_parametrizations(theta)
-    for part in prunable(model):
+    for part in weight_segments(model):
         assert np.allclose(folded.w[part.span], model.w[part.span], rtol=1e-12, atol=1e-12)
 
 
@@ -79,7 +79,7 @@ def test_a_balanced_step_of_spred_is_powerpropagation_at_half_the_rate(lr):
         step = SGD(rate, momentum=0, weight_decay=0)
         step.update(model, step.init(model))
         ends.append(remove_parametrizations(model))
-    one, two = (np.concatenate([end.w[part.span] for part in prunable(end)]) for end in ends)
+    one, two = (np.concatenate([end.w[part.span] for part in weight_segments(end)]) for end in ends)
     assert np.allclose(one, two, rtol=1e-12, atol=1e-15)
 
 

@@ -9,7 +9,7 @@ from psgd_ref.core import UniformGrid, Zero
 from psgd_ref.models import convnet, mlp, resnet, vgg
 
 
-def test_only_weights_and_linear_biases_are_quantized():
+def test_only_weights_are_quantized():
     model = convnet(seed=0)
     rng = np.random.default_rng(0)
     model.w[...] += rng.normal(size=model.w.size).astype(np.float32) / 10
@@ -18,7 +18,7 @@ def test_only_weights_and_linear_biases_are_quantized():
     assert np.array_equal(model.w, before)
     for segment in model.segments:
         changed = not np.array_equal(segment.view(model.w), segment.view(copied.w))
-        assert changed == (segment.role != "norm") == (segment.name in copied.quantized)
+        assert changed == (segment.role == "weight") == (segment.name in copied.quantized)
         if segment.name in copied.quantized:
             assert np.array_equal(copied.quantized[segment.name].values, segment.view(copied.w))
 
@@ -27,17 +27,14 @@ def test_only_weights_and_linear_biases_are_quantized():
 def test_first_and_last_layer_keep_eight_bits_below_four(bits, outer):
     tensors = quantize(resnet(8), bits).quantized
     widths = {name: tensor.bits for name, tensor in tensors.items()}
-    assert widths.pop("conv1.weight") == widths.pop("fc.weight") == widths.pop("fc.bias") == outer
+    assert widths.pop("conv1.weight") == widths.pop("fc.weight") == outer
     assert set(widths.values()) == {bits}
 
 
-def test_fixed_targets_are_assigned_to_every_quantized_segment():
-    pairs = assign(mlp(), as_grid(UniformGrid(0.1, 1)))
-    assert [segment.name for segment, _ in pairs] == [segment.name for segment in mlp().segments]
-
-
-def test_zero_is_assigned_to_weights():
-    assert [segment.role for segment, _ in assign(mlp(), as_grid(Zero()))] == ["weight"] * 3
+@pytest.mark.parametrize("targets", [UniformGrid(0.1, 1), Zero()])
+def test_fixed_targets_are_assigned_to_every_weight(targets):
+    pairs = assign(mlp(), as_grid(targets))
+    assert [segment.name for segment, _ in pairs] == ["fc1.weight", "fc2.weight", "fc3.weight"]
 
 
 def test_rules_by_name_are_taken_as_they_are():
@@ -61,6 +58,6 @@ def test_outer_layers(model, outer):
 
 
 def test_one_layer_is_both_the_first_and_the_last():
-    assert [rule.bits for _, rule in assign(mlp((4, 2)), MinMaxGrid(3))] == [8, 8]
+    assert [rule.bits for _, rule in assign(mlp((4, 2)), MinMaxGrid(3))] == [8]
     names = {part.name.rpartition(".")[0] for part, rule in assign(vgg(11), MinMaxGrid(3)) if rule.bits == 8}
     assert len(names) == 2

@@ -1,6 +1,7 @@
 """Data sets check themselves when made, and take a person's arrays."""
 
 import contextlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -134,3 +135,14 @@ def test_parts_are_held_out_or_refused(part, wanted):
 def test_the_representation_of_the_digits():
     digits = load_digits()
     assert repr(digits) == "Dataset('digits': 10 classes, 8×8×1 images, 1000 train, 300 validation, 497 test)"
+
+
+def test_images_as_trained_are_changed_and_then_normalised():
+    data = load_digits()
+    shift = Shift(1)
+    want = data.normalise(shift(data.train.images[:7], np.random.default_rng(3)))
+    assert np.array_equal(data.as_trained(7, shift, seed=3), want)
+    assert np.array_equal(data.as_trained(7), data.normalise(data.train.images[:7]))
+    assert len(data.as_trained()) == len(data.train)
+    own = replace(data, augment=shift)
+    assert np.array_equal(own.as_trained(7, seed=3), want)

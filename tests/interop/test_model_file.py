@@ -7,9 +7,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from psgd_ref.compress import LSQ, fold_batch_norms, insert_fake_quantizers, prune, quantize, spred
+from psgd_ref.data import RECIPES
 from psgd_ref.interop import load_model, load_safetensors, save
 from psgd_ref.interop.model_file import KEY
-from psgd_ref.interop.safetensors import read
+from psgd_ref.interop.safetensors import read, write
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import AvgPool2d, Conv2d, Flatten, Layer, Linear, Model, Sequential
 
@@ -190,3 +191,39 @@ def test_tensors_that_do_not_fit_are_named(tmp_path):
         save_file({**tensors, "fc1.weight": tensor}, path, metadata)
         with pytest.raises(ValueError, match=message):
             load_model(path)
+
+
+def test_what_the_training_images_were_is_kept(tmp_path):
+    model = mlp((64, 4, 10))
+    model.pixels = np.array([1.5], np.float32), np.array([0.1], np.float32)
+    for augment in RECIPES.values():
+        model.augment = augment
+        save(model, tmp_path / "model")
+        again = load_model(tmp_path / "model")
+        assert again.augment == augment
+        assert np.array_equal(again.pixels, model.pixels)
+    model.augment = lambda images, rng: images
+    with pytest.raises(ValueError, match="Shift, Flip and Chain"):
+        save(model, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"augment": {"kind": "Shift", "pixels": -1, "reflect": False}},
+        {"augment": {"kind": "os.system"}},
+        {"augment": []},
+        {"pixels": [[0.0], [0.0]]},
+        {"pixels": [[0.0], [float("nan")]]},
+        {"pixels": [["a"], ["b"]]},
+        {"pixels": 3},
+    ],
+)
+def test_records_of_images_that_are_none_are_refused(tmp_path, part):
+    save(mlp((4, 3, 2)), tmp_path / "model")
+    tensors, metadata = read(tmp_path / "model")
+    structure = json.loads(metadata[KEY]) | part
+    write(tmp_path / "model", tensors, {KEY: json.dumps(structure)})
+    with pytest.raises(ValueError, match="is not a model file"):
+        load_model(tmp_path / "model")

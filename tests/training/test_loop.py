@@ -5,7 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from psgd_ref.compress import MinMaxGrid, MSEGrid, calibrated, insert_input_quantizers, quantize
+from psgd_ref.compress import (
+    MinMaxGrid,
+    MSEGrid,
+    calibrated,
+    insert_input_quantizers,
+    quantize,
+    reestimate_batch_norm,
+)
 from psgd_ref.compress.post_training.activations import RULES
 from psgd_ref.data import Shift, load_digits
 from psgd_ref.models import convnet, mlp
@@ -87,6 +94,21 @@ def test_evaluate_reports_each_width_and_leaves_the_model_alone():
     assert results["W8"] > results["W2"]
     assert np.array_equal(model.w, w)
     assert all(np.array_equal(model.buffers[name], buffers[name]) for name in buffers)
+
+
+def test_batch_norms_are_reestimated_on_images_changed_as_in_training():
+    model, _ = trained(SGD(0.1))
+    assert model.augment == Shift(1)
+    found = evaluate(model, DATA, [2], reestimate=True)
+    rough = quantize(model, 2)
+    assert rough.augment == model.copy().augment == Shift(1)
+    changed = DATA.normalise(Shift(1)(DATA.train.images, np.random.default_rng(0)))
+    reestimate_batch_norm(rough, changed)
+    assert found["W2"] == accuracy(rough, DATA.normalise(DATA.test.images), DATA.test.labels)
+    plain, seen = quantize(model, 2), []
+    plain.augment = lambda images, rng: seen.append(len(images)) or images
+    evaluate(plain, DATA, reestimate=True)
+    assert seen == [len(DATA.train)]
 
 
 @pytest.mark.parametrize("ranges", RULES)

@@ -15,7 +15,9 @@ def reestimate_batch_norm(model: Model, images: Array, batch_size: int = 500) ->
     Parameters
     ----------
     images
-        (N, H, W, C) as the model takes them, N ≥ 1; no labels are needed.
+        (N, H, W, C) as the model takes them, N ≥ 1; no labels are needed. They should be training images
+        changed at random as training changed them, `data.as_trained(5000, model.augment)`: those that a
+        network has fitted as they are have other statistics than new ones.
     """
     check_model(model)
     norms = [layer for _, layer in named_layers(model.net) if isinstance(layer, BatchNorm)]

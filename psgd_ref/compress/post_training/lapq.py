@@ -83,7 +83,7 @@ def lapq(
     images, labels
         Calibration images (N, H, W, C) as the model takes them, and their labels (N,).
     bits
-        Of the weights; below 4 the first and last layer keep 8; biases: min-max.
+        Of the weights; below 4 the first and last layer keep 8.
     activation_bits
         Of every layer's input but the first; None leaves activations as they are.
     evaluations
@@ -135,9 +135,7 @@ class _Problem:
     ) -> None:
         self.model, self.images, self.labels, self.correction = model, images, labels, correction
         self.subject = QuantizedModel(model, {})
-        rules = assign(model, MinMaxGrid(bits))
-        self.biases = {segment.name: rule for segment, rule in rules if segment.role == "bias"}
-        self.weights = {segment.name: rule.bits or 0 for segment, rule in rules if segment.role == "weight"}
+        self.weights = {segment.name: rule.bits or 0 for segment, rule in assign(model, MinMaxGrid(bits))}
         self.inputs = {} if activation_bits is None else input_bits(model, activation_bits)
         observed = unsigned_inputs(model, images, self.inputs) if self.inputs else {}
         self.samples = {name: inputs.sample for name, inputs in observed.items()}
@@ -152,9 +150,9 @@ class _Problem:
         return np.array([grid.step * (grid.levels or 1) for grid in weights] + inputs)
 
     def grids(self, clips: Array) -> dict[str, Grid]:
-        """The rules of weights and biases with these clips, by parameter name."""
+        """The rules with these clips, by parameter name."""
         pairs = zip(self.weights.items(), clips.tolist(), strict=False)
-        return {**{name: ClipGrid(bits, clip=clip) for (name, bits), clip in pairs}, **self.biases}
+        return {name: ClipGrid(bits, clip=clip) for (name, bits), clip in pairs}
 
     def quantized(self, clips: Array) -> QuantizedModel:
         """The model with these clips, always the same object: copies would take a sixth of the search."""

@@ -80,9 +80,10 @@ def quantize(
     per_channel: bool = False,
     correction: str = "none",
 ) -> QuantizedModel:
-    """A new model with weights and linear biases rounded to b bits; the given one stays as it is.
+    """A new model with its weights rounded to b bits; the given one stays as it is.
 
-    Batch-norm statistics are left as they are (see `reestimate_batch_norm`). Every grid has a level at 0,
+    Biases and batch norms stay in full precision, and the latter's statistics as they are (see
+    `reestimate_batch_norm`). Every grid has a level at 0,
     so pruned weights stay pruned; a correction would move them, and is refused for a pruned model.
 
     Parameters

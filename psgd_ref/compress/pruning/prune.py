@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.compress.selection import prunable
+from psgd_ref.compress.selection import weight_segments
 from psgd_ref.core.arguments import Array, choice, real_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
@@ -13,7 +13,7 @@ SCOPES = ("global", "layer")
 
 def weight_indices(model: Model) -> list[npt.NDArray[np.intp]]:
     """The indices in w of every layer's weights, one array for each layer."""
-    return [np.arange(segment.start, segment.stop) for segment in prunable(model)]
+    return [np.arange(segment.start, segment.stop) for segment in weight_segments(model)]
 
 
 def prune(model: Model, sparsity: float, scope: str = "global") -> Model:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from psgd_ref.compress.selection import prunable
+from psgd_ref.compress.selection import weight_segments
 from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
 
@@ -44,7 +44,7 @@ def layer_sparsities(model: Model) -> list[LayerSparsity]:
             int((~mask[segment.span]).sum()),
             int((model.w[segment.span] == 0).sum()),
         )
-        for segment in prunable(model)
+        for segment in weight_segments(model)
     ]
     counts = [sum(getattr(layer, name) for layer in layers) for name in ("weights", "pruned", "zeros")]
     return [*layers, LayerSparsity("all", *counts)]

@@ -5,6 +5,7 @@ noisy to the end, which is what clustering depends on (claim E2).
 """
 
 from psgd_ref.compress import MinMaxGrid
+from psgd_ref.core.arguments import Array
 from psgd_ref.data import Dataset, Shift, load_digits
 from psgd_ref.experiments.shared.methods import Method, Need
 from psgd_ref.experiments.shared.precision import Precision
@@ -39,6 +40,11 @@ METHODS = BASELINE, PSGD_W3, PSGD_W2 = (
 def data() -> Dataset:
     """The embedded digits."""
     return load_digits()
+
+
+def training_images() -> Array:
+    """All training images as training shows them, shifted: what batch norms are re-estimated on."""
+    return data().as_trained(augment=Shift(SHIFT))
 
 
 def network(seed: int) -> Model:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psgd_ref.compress import QUANTIZERS, Grid, insert_fake_quantizers, named_grid
 from psgd_ref.core import Zero
-from psgd_ref.data import Dataset
+from psgd_ref.data import RECIPES, Dataset
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import Model
 from psgd_ref.training.runs.configuration import Configuration
@@ -49,9 +49,10 @@ def build_model(name: str, shape: tuple[int, ...], classes: int, seed: int = 0) 
 
 def model_of(configuration: Configuration, data: Dataset) -> Model:
     """The configuration's model at its initial values, for the images of the data set."""
-    return build_model(
-        configuration.model, data.train.images.shape[1:], data.classes, seed=configuration.seed
-    )
+    shape = data.train.images.shape[1:]
+    model = build_model(configuration.model, shape, data.classes, seed=configuration.seed)
+    model.pixels, model.augment = (data.mean, data.std), RECIPES[configuration.augment]
+    return model
 
 
 def insert_fake_quantizer(configuration: Configuration, model: Model) -> None:

@@ -24,6 +24,7 @@ from psgd_ref.training.runs.checkpoint import checkpoints, last_whole, save_chec
 from psgd_ref.training.runs.configuration import Configuration, refuse_other
 from psgd_ref.training.runs.configuration import configuration as options
 from psgd_ref.training.evaluation import in_order, score
+from psgd_ref.training.frozen import warn_of_frozen_weights
 from psgd_ref.training.loop import Epoch, train_epochs
 from psgd_ref.training.runs.position_metrics import positions
 from psgd_ref.training.progress import Progress
@@ -187,6 +188,7 @@ def _enter(phase: Phase, model: Model, progress: Progress) -> None:
     if progress.epoch == phase.first - 1 and not progress.losses:
         step = progress.state["step"]
         progress.state = {**phase.optimizer.init(model), "step": step}
+        warn_of_frozen_weights(model, phase.optimizer, progress.state)
 
 
 def _continue(

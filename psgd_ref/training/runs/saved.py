@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from psgd_ref.data import Dataset, load
+from psgd_ref.data import RECIPES, Dataset, load
 from psgd_ref.data.catalogue import image_shape
 from psgd_ref.interop import load_safetensors
 from psgd_ref.interop.safetensors import read
@@ -66,7 +66,9 @@ def open_model(
     if found is None:
         load_safetensors(network, path)
     else:
-        insert_fake_quantizer(configuration(options), network)
+        recorded = configuration(options)
+        network.augment = RECIPES[recorded.augment]
+        insert_fake_quantizer(recorded, network)
         found.load_weights(network)
     return network, str(names["data"])
 

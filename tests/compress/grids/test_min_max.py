@@ -48,7 +48,7 @@ def test_the_moving_average_of_the_step_is_the_recursion():
         optimizer.update(model, state)
         fresh = [np.abs(part.view(model.w)).max() / 7 for part in parts]
         average = [0.9 * old + 0.1 * new for old, new in zip(average, fresh, strict=True)]
-    names = [part.name for part in model.segments]
+    names = [part.name for part in parts]
     steps = dict(zip(names, optimizer.position.targets(model, optimizer.position_state(state)), strict=True))
     assert np.allclose([steps[part.name].step for part in parts], average)
 

@@ -19,7 +19,7 @@ from psgd_ref.compress import (
     sparsity,
     sparsity_report,
 )
-from psgd_ref.compress.pruning.prune import keep_largest, prunable, weight_indices
+from psgd_ref.compress.pruning.prune import keep_largest, weight_indices, weight_segments
 from psgd_ref.compress.pruning.sparsity import layer_sparsities
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD, Adam, ProximalL1
@@ -48,7 +48,7 @@ def test_the_count_is_exact_and_of_equal_weights_the_first_stay(values, share):
 def test_by_layer_every_layer_has_its_own_count(values, share):
     model, _ = with_weights(values)
     pruned = prune(model, share, "layer")
-    for part in prunable(model):
+    for part in weight_segments(model):
         magnitudes, kept = np.abs(model.w[part.span]), pruned.mask[part.span]
         assert kept.sum() == round(magnitudes.size * (1 - share))
         assert magnitudes[kept].min(initial=np.inf) >= magnitudes[~kept].max(initial=0)

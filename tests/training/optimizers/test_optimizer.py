@@ -20,9 +20,12 @@ def model_with_gradient(seed=0):
 
 
 def expected(model, step, bits, lr, **warp):
-    """One step tensor by tensor from the formulas of `core`; 8 bits in the first and last layer."""
+    """One step by the formulas of `core`, 8 bits in the first and last layer, tensor by tensor; biases as in SGD."""
     out = model.w.copy()
     for segment in model.segments:
+        if segment.role != "weight":
+            segment.view(out)[...] -= lr * segment.view(model.g)
+            continue
         width = bits if bits >= 4 or segment.name.startswith("fc2") else 8
         w, g = segment.view(model.w), segment.view(model.g)
         levels = 2 ** (width - 1) - 1
@@ -185,14 +188,14 @@ def test_other_chains_are_not_fused(options):
     assert PSGD(**{"grid": MinMaxGrid(4), **options}).fused is None
 
 
-def test_batch_norm_parameters_are_not_scaled():
+def test_biases_and_batch_norms_are_not_scaled():
     from psgd_ref.models import convnet
 
     model = convnet()
     optimizer = PSGD(0.2, grid=MinMaxGrid(4))
     rates = optimizer.effective_rates(model, optimizer.init(model))
     assert {name for name, rate in rates.items() if rate == 0.2} == {
-        segment.name for segment in model.segments if segment.role == "norm"
+        segment.name for segment in model.segments if segment.role != "weight"
     }
 
 

@@ -55,7 +55,7 @@ def test_psgd_scales_latent_weights_alone():
     optimizer.update(model, optimizer.init(model))
     for segment in model.segments:
         w, moved = before[segment.span], (before - model.w)[segment.span]
-        quantized = segment.role in ("weight", "bias")
+        quantized = segment.role == "weight"
         scale = position_scale(w, MinMaxGrid(4).fit(w), 0.0, "volume") if quantized else 1.0
         assert np.allclose(moved, 0.1 * scale * model.g[segment.span])
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from psgd_ref.compress.pruning.prune import prunable
+from psgd_ref.compress.pruning.prune import weight_segments
 from psgd_ref.core import Zero
 from psgd_ref.models import convnet, mlp
 from psgd_ref.training import PSGD, SGD, ProximalL1
@@ -59,7 +59,7 @@ def test_zero_is_a_target_of_weights_alone():
     before = model.w.copy()
     optimizer.update(model, optimizer.init(model))
     weights = np.zeros(model.w.size, bool)
-    for part in prunable(model):
+    for part in weight_segments(model):
         weights[part.span] = True
     assert np.allclose(model.w, before - 0.1 * np.where(weights, 2 * np.abs(before), 1))
 

@@ -102,7 +102,7 @@ def measured(seeds: Sequence[int], norms: Sequence[str], workers: int | None) ->
 def measure(job: Job) -> Outcome:
     """Train, learn gates, fix them, and measure what is left."""
     data, start = recipe.data(), perf_counter()
-    train, test = (data.normalise(part.images) for part in (data.train, data.test))
+    train, test = recipe.training_images(), data.normalise(data.test.images)
     model = _first_half(methods.chosen_options()[methods.FINE_TUNED.name], job.seed)
     learn_bits(model, job.cost, job.seed)
     seconds, plain, found = perf_counter() - start, remove_parametrizations(model), {}

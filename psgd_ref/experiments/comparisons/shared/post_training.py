@@ -23,6 +23,7 @@ from psgd_ref.compress import (
 from psgd_ref.compress.post_training.activations import NearestTarget, UnsignedRounding
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import Dataset
+from psgd_ref.experiments.digits import recipe
 from psgd_ref.experiments.shared.precision import Precision
 from psgd_ref.experiments.shared.rows import REESTIMATED
 from psgd_ref.nn import Model
@@ -33,7 +34,7 @@ CALIBRATION, LAPQ_EVALUATIONS = 512, 100
 
 @dataclass(frozen=True)
 class Calibration:
-    """Training images for methods that look at some, normalised; `all` for batch-norm statistics."""
+    """Training images: some as they are, for methods that calibrate; `all`, shifted, for batch norms."""
 
     images: Array
     labels: npt.NDArray[np.integer]
@@ -42,8 +43,8 @@ class Calibration:
     @staticmethod
     def of(data: Dataset) -> "Calibration":
         """The first images of the training part, whose order is random."""
-        images = data.normalise(data.train.images)
-        return Calibration(images[:CALIBRATION], data.train.labels[:CALIBRATION], images)
+        images = data.normalise(data.train.images[:CALIBRATION])
+        return Calibration(images, data.train.labels[:CALIBRATION], recipe.training_images())
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from psgd_ref.compress.grids.base import Grid
-from psgd_ref.compress.selection import prunable
+from psgd_ref.compress.selection import weight_segments
 from psgd_ref.core import Targets
 from psgd_ref.core.arguments import Array, fraction, real_number
 from psgd_ref.core.clustering import soft_threshold
@@ -46,7 +46,7 @@ class ToZero:
         pass
 
     def after(self, model: Model, state: State, lr: float) -> None:
-        for segment in prunable(model):
+        for segment in weight_segments(model):
             w = model.w[segment.span]
             model.w[segment.span] = soft_threshold(w, lr * self.penalty)
 

@@ -102,7 +102,7 @@ def measured(
 def measure(job: Job) -> dict[Key, tuple[float, float]]:
     """Accuracy by way, sparsity, precision, grid and batch norm, and seconds of training."""
     data = recipe.data()
-    images, test = (data.normalise(part.images) for part in (data.train, data.test))
+    images, test = recipe.training_images(), data.normalise(data.test.images)
     found: dict[Key, float] = {}
     seconds, start = 0.0, perf_counter()
     for sparsity, model in train(job.way, job.options, job.seed, job.sparsities):

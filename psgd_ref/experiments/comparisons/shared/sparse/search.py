@@ -165,7 +165,7 @@ def _score(job: tuple[str, Options, int]) -> dict[str, float]:
         for sparsity, model in train(name, options, seed, SEARCHED):
             if sparsity in SEARCHED:
                 subject = model if bits is None else quantize(model, bits)
-                reestimate_batch_norm(subject, data.normalise(data.train.images))
+                reestimate_batch_norm(subject, recipe.training_images())
                 found[str(sparsity)] = accuracy(subject, images, data.validation.labels)
     except ArithmeticError:
         return {str(sparsity): 0.0 for sparsity in SEARCHED}
