@@ -20,7 +20,7 @@ def model_with_gradient(seed=0):
 
 
 def expected(model, step, bits, lr, **warp):
-    """One step by the formulas of `core`, 8 bits in the first and last layer, tensor by tensor; biases as in SGD."""
+    """One step by the formulas of `core`, 8 bits in the outer layers, biases as in SGD."""
     out = model.w.copy()
     for segment in model.segments:
         if segment.role != "weight":
