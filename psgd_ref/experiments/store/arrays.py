@@ -59,8 +59,10 @@ class ArrayStore:
     folder: Path
     workers: int | None = None
 
-    def all(self, function: Callable[[Any], Arrays], jobs: Sequence[Any], title: str) -> list[Arrays]:
-        """function(job) for every job, in order; what was computed before is read.
+    def all(
+        self, function: Callable[..., Arrays], jobs: Sequence[Any], title: str, given: Sequence[Any] = ()
+    ) -> list[Arrays]:
+        """function(job, *given) for every job, in order; what was computed before is read.
 
         A result is written as soon as it is there, so that a killed command loses only what it was at.
 
@@ -72,6 +74,8 @@ class ArrayStore:
             Dataclasses of plain values.
         title : str
             Of the progress bar.
+        given : sequence
+            What the results do not depend on, such as the folder of the data.
 
         Returns
         -------
@@ -82,7 +86,7 @@ class ArrayStore:
         missing = [(job, path) for job, path in zip(jobs, paths, strict=True) if not _whole(path)]
         if missing:
             self.folder.mkdir(parents=True, exist_ok=True)
-            run_all(partial(_make, function), missing, self.workers, title)
+            run_all(partial(_make, function, given), missing, self.workers, title)
         return [_read(path) for path in paths]
 
     def one(self, make: Callable[[], Arrays], configuration: Mapping[str, Any]) -> Arrays:
@@ -101,14 +105,24 @@ class ArrayStore:
             _write(make(), path)
         return _read(path)
 
-    def _path(self, function: Callable[[Any], Arrays], job: Any) -> Path:
+    def known(self, function: Callable[..., Arrays], job: Any) -> Arrays:
+        """What function(job) gave before.
+
+        Raises
+        ------
+        OSError
+            When it was not computed.
+        """
+        return _read(self._path(function, job))
+
+    def _path(self, function: Callable[..., Arrays], job: Any) -> Path:
         configuration = {"function": function.__qualname__, "job": asdict(job)}
         return self.folder / f"{identity(configuration, function.__module__)}.npz"
 
 
-def _make(function: Callable[[Any], Arrays], missing: tuple[Any, Path]) -> None:
+def _make(function: Callable[..., Arrays], given: Sequence[Any], missing: tuple[Any, Path]) -> None:
     job, path = missing
-    _write(function(job), path)
+    _write(function(job, *given), path)
 
 
 def _write(arrays: Arrays, path: Path) -> None:

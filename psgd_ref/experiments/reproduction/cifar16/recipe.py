@@ -1,0 +1,227 @@
+"""What is trained for the table `cifar16`: one trunk of SGD for each seed, and every method from its weights.
+
+12,000 images of 16 × 16 pixels, `convnet(widths=(16, 32, 32, 64))`, batch 64, crops of images padded by 2 and
+flips; 20 epochs of SGD, then 8 of each method on a cosine schedule of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from psgd_ref.compress import LSQ, MinMaxGrid, MSEGrid, insert_fake_quantizers
+from psgd_ref.data import RECIPES, Dataset
+from psgd_ref.models import convnet
+from psgd_ref.nn import Model
+from psgd_ref.training import PSGD, QAT, SGD, Optimizer, cosine, fit, ramp
+from psgd_ref.training.optimizers.parq import PARQ
+from psgd_ref.training.optimizers.proxquant import ProxQuant
+from psgd_ref.training.optimizers.quadratic_pull import QuadraticPull
+
+DATA, WIDTHS, AUGMENT, BATCH_SIZE = "cifar10-16", (16, 32, 32, 64), "crop-small", 64
+TRUNK_EPOCHS, BRANCH_EPOCHS = 20, 8
+# The trunk's schedule would end after 25 epochs, so that it stops where it still learns.
+TRUNK_SCHEDULE, TRUNK_RATE = 25, 0.1
+WEIGHT_DECAY = 5e-4
+RATE, SLOW, FAST = 0.05, 0.02, 0.1
+# Fractions of the steps.
+RAMP = 0.8
+
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to go on from the trunk.
+
+    Parameters
+    ----------
+    name : str
+        As the table shows it.
+    make : callable
+        From bits, options and steps to the optimiser.
+    candidates : list of dict
+        The options that are tried on validation images, as many for each method.
+    bits : tuple of int
+        The widths that it is trained for; empty for one model at every width.
+    learns_grid : bool
+        Whether it trains through LSQ's quantizers.
+    rounds : bool
+        Whether it trains nothing, but rounds the model of SGD.
+    source : str
+        Its paper.
+    """
+
+    name: str
+    make: Callable[[int, Options, int], Optimizer]
+    candidates: list[Options]
+    bits: tuple[int, ...] = (4, 3, 2)
+    learns_grid: bool = False
+    rounds: bool = False
+    source: str = "Kim, Yoo, Kwak 2020"
+
+
+def _rate(options: Options, steps: int) -> Any:
+    return cosine(options.get("lr", RATE), steps)
+
+
+def _sgd(bits: int, o: Options, steps: int) -> Optimizer:
+    return SGD(_rate(o, steps), 0.9, WEIGHT_DECAY)
+
+
+def _psgd(grid: Callable[..., Any], **fixed: Any) -> Callable[[int, Options, int], Optimizer]:
+    def make(bits: int, o: Options, steps: int) -> Optimizer:
+        return PSGD(_rate(o, steps), 0.9, WEIGHT_DECAY, grid(bits), eps=o.get("eps", 0.0), **fixed)
+
+    return make
+
+
+def _position(bits: int, o: Options, steps: int) -> Optimizer:
+    """PSGD on a learned, capped grid; `kappa`: decay to the grid, `at`: gradient from w to w̄."""
+    pulled = "kappa" in o
+    return PSGD(
+        _rate(o, steps),
+        grid=MSEGrid(bits),
+        eps=o.get("eps", 0.0),
+        cap=True,
+        refresh="learned",
+        gradient_at=ramp(1.0, round(o["at"] * steps)) if "at" in o else 0.0,
+        weight_decay=ramp(o["kappa"], round(RAMP * steps)) if pulled else WEIGHT_DECAY,
+        decay_target="grid" if pulled else "zero",
+    )
+
+
+def _quadratic(bits: int, o: Options, steps: int) -> Optimizer:
+    """The same without the scale."""
+    return QuadraticPull(
+        _rate(o, steps),
+        0.9,
+        WEIGHT_DECAY,
+        MSEGrid(bits),
+        pull=ramp(o["kappa"], round(RAMP * steps)) if "kappa" in o else 0.0,
+        refresh="learned",
+        gradient_at=ramp(1.0, round(o["at"] * steps)) if "at" in o else 0.0,
+    )
+
+
+def _proxquant(bits: int, o: Options, steps: int) -> Optimizer:
+    penalty = ramp(o["penalty"], round(RAMP * steps))
+    return ProxQuant(_rate(o, steps), 0.9, WEIGHT_DECAY, MSEGrid(bits), penalty, refresh="learned")
+
+
+def _parq(bits: int, o: Options, steps: int) -> Optimizer:
+    fall = round(o["fall"] * steps)
+    return PARQ(_rate(o, steps), 0.9, WEIGHT_DECAY, MSEGrid(bits), fall, o["steepness"], refresh="learned")
+
+
+def _lsq(bits: int, o: Options, steps: int) -> Optimizer:
+    return QAT(_rate(o, steps), 0.9, WEIGHT_DECAY)
+
+
+_PSGD_TRIALS: list[Options] = [{}, {"lr": SLOW}, {"eps": 0.005}, {"lr": FAST}]
+SGD_ROW = Method("SGD", _sgd, [{}, {"lr": SLOW}, {"lr": FAST}, {"lr": 0.2}], (), source="-")
+DOUBLE = Method("SGD, rate × 2", _sgd, [], (), source="-")
+MIN_MAX = Method("PSGD, min-max grid", _psgd(MinMaxGrid), _PSGD_TRIALS)
+MSE = Method("PSGD, MSE grid, capped", _psgd(MSEGrid, cap=True), _PSGD_TRIALS)
+LEARNED = Method("PSGD, learned grid, capped", _position, _PSGD_TRIALS)
+DECAY = Method("PSGD + decay to the grid", _position, [{"kappa": k} for k in (0.02, 0.05, 0.1, 0.2)])
+AT_GRID = Method(
+    "PSGD, gradient from w to w̄",
+    _position,
+    [{"at": 0.4}, {"at": 0.2}, {"at": 0.8}, {"at": 0.4, "lr": SLOW}],
+)
+QUADRATIC = Method(
+    "quadratic pull", _quadratic, [{"kappa": k} for k in (0.05, 0.2, 0.5, 1.0)], source="Yin et al. 2018"
+)
+PROXQUANT = Method(
+    "ProxQuant", _proxquant, [{"penalty": p} for p in (3e-4, 1e-3, 3e-3, 1e-2)], source="Bai et al. 2019"
+)
+PARQ_ROW = Method(
+    "PARQ",
+    _parq,
+    [
+        {"fall": 0.8, "steepness": 10.0},
+        {"fall": 0.8, "steepness": 20.0},
+        {"fall": 0.5, "steepness": 10.0},
+        {"fall": 1.0, "steepness": 10.0},
+    ],
+    source="Jin et al. 2025",
+)
+LSQ_ROW = Method(
+    "LSQ", _lsq, [{}, {"lr": SLOW}, {"lr": 0.01}, {"lr": FAST}], learns_grid=True, source="Esser et al. 2020"
+)
+ADAROUND = Method(
+    "SGD + AdaRound",
+    _sgd,
+    [{"steps": 500}, {"steps": 500, "penalty": 0.1}, {"steps": 500, "rate": 1e-3}, {"steps": 1500}],
+    rounds=True,
+    source="Nagel et al. 2020",
+)
+METHODS = (SGD_ROW, MIN_MAX, MSE, LEARNED, DECAY, AT_GRID, QUADRATIC, PROXQUANT, PARQ_ROW, LSQ_ROW, ADAROUND)
+
+
+@dataclass(frozen=True)
+class Family:
+    """One of eight: the gradient at w or from w to w̄, with or without the scale, with or without the pull."""
+
+    at_grid: bool
+    scale: bool
+    pull: bool
+    method: Method = field(init=False)
+
+    def __post_init__(self) -> None:
+        words = [
+            "gradient from w to w̄" if self.at_grid else "gradient at w",
+            "scale" if self.scale else "no scale",
+            "pull" if self.pull else "no pull",
+        ]
+        make = _position if self.scale else _quadratic
+        object.__setattr__(self, "method", Method(", ".join(words), make, [], (2,)))
+
+    def options(self, decay: Options, quadratic: Options, at: Options) -> Options:
+        """From what was chosen for each part alone: nothing more is searched."""
+        pull = (decay if self.scale else quadratic) if self.pull else {}
+        return {**pull, **(at if self.at_grid else {})}
+
+
+FAMILY = tuple(Family(a, s, p) for a in (False, True) for s in (False, True) for p in (False, True))
+BY_NAME = {m.name: m for m in (*METHODS, DOUBLE, *(f.method for f in FAMILY))}
+
+
+def network(data: Dataset, seed: int) -> Model:
+    """The network before its first step."""
+    return convnet(data.train.images.shape[-1], WIDTHS, data.classes, seed=seed)
+
+
+def train_trunk(data: Dataset, seed: int) -> Model:
+    """The model that all methods of a seed begin with."""
+    model, steps = network(data, seed), _steps(data)
+    rate = cosine(TRUNK_RATE, TRUNK_SCHEDULE * steps)
+    _fit(model, SGD(rate, 0.9, WEIGHT_DECAY), data, TRUNK_EPOCHS, seed)
+    return model
+
+
+def train_branch(model: Model, data: Dataset, method: Method, bits: int, options: Options, seed: int) -> None:
+    """Train a trunk further by one method. Modifies the model."""
+    if method.learns_grid:
+        insert_fake_quantizers(model, LSQ, bits, seed=seed)
+    optimizer = method.make(bits, options, BRANCH_EPOCHS * _steps(data))
+    # Other batches than the trunk's last.
+    _fit(model, optimizer, data, BRANCH_EPOCHS, 100 + seed)
+
+
+def _steps(data: Dataset) -> int:
+    return -(-len(data.train) // BATCH_SIZE)
+
+
+def _fit(model: Model, optimizer: Optimizer, data: Dataset, epochs: int, seed: int) -> None:
+    fit(
+        model,
+        optimizer,
+        data,
+        epochs=epochs,
+        batch_size=BATCH_SIZE,
+        augment=RECIPES[AUGMENT],
+        seed=seed,
+        report=False,
+        show_progress=False,
+    )
