@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.data.augment import as_record, from_record
 from psgd_ref.interop.safetensors import MASK, OWN, load_tensors, read, write
 from psgd_ref.interop.state_dict import state_dict
 from psgd_ref.interop.structure import build, describe
@@ -62,6 +61,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     if model.pixels is not None:
         structure["pixels"] = [np.asarray(part).tolist() for part in model.pixels]
     if model.augment is not None:
+        from psgd_ref.data.augment import as_record  # the data import the formats
+
         structure["augment"] = as_record(model.augment)
     tensors: dict[str, npt.NDArray[Any]] = dict(state_dict(model))
     bad = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
@@ -122,6 +123,8 @@ def _build(structure: Any, tensors: dict[str, npt.NDArray[Any]]) -> Model:
     if "pixels" in structure:
         model.pixels = _pixels(structure["pixels"])
     if "augment" in structure:
+        from psgd_ref.data.augment import from_record
+
         model.augment = from_record(structure["augment"])
     return model
 
