@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.digits.recipe import BASELINE, METHODS
+from psgd_ref.experiments.digits.recipe import BASELINE, GRID_DECAY_W2, METHODS
 from psgd_ref.experiments.digits.study import PRECISIONS, Accuracies, Run, measure
 from psgd_ref.experiments.shared.methods import Method
 from psgd_ref.experiments.shared.precision import FULL, Precision
@@ -14,14 +14,16 @@ from psgd_ref.experiments.shared.search_record import Options, save_record
 from psgd_ref.experiments.shared.tables import markdown
 from psgd_ref.experiments.shared.workers import run_all
 
-# The same number of candidates for every method: three rates, two momenta, and two values of what
-# else matters to it, weight decay for SGD and ε for PSGD. The seeds are not those of the demonstration.
+# The same number of candidates for every method: three rates, two momenta (decay to the grid: 0.9, and two
+# strengths in place of them), and two values of what else matters to it, weight decay for SGD and ε for PSGD.
+# The seeds are not those of the demonstration.
 RATES, MOMENTA = (0.1, 0.3, 1.0), (0.0, 0.9)
+GRID_DECAYS = (0.02, 0.1)
 SGD_DECAYS, PSGD_EPSILONS = (5e-4, 1e-4), (0.0, 0.01)
 SEEDS = (1000, 1001, 1002)
 RULE = (
     "Each method takes the candidate with the highest mean validation accuracy at the precision it is "
-    "trained for (full precision for SGD), on the min-max grid with batch norms re-estimated, among "
+    "trained for (full precision for SGD), on its own grid with batch norms re-estimated, among "
     "those whose full-precision accuracy is within one point of SGD's best; of equals the first. A run "
     "that diverges counts as 0."
 )
@@ -79,6 +81,13 @@ class Search:
 def candidates(method: Method) -> list[Options]:
     """The options to try for a method, the same number for each."""
     name, values = ("weight_decay", SGD_DECAYS) if method == BASELINE else ("eps", PSGD_EPSILONS)
+    if method == GRID_DECAY_W2:
+        return [
+            {"lr": lr, "grid_decay": decay, name: value}
+            for lr in RATES
+            for decay in GRID_DECAYS
+            for value in values
+        ]
     return [
         {"lr": lr, "momentum": momentum, name: value}
         for lr in RATES
@@ -114,6 +123,6 @@ def _best(method: Method, trials: list[Trial], floor: float) -> Options | None:
 
 def _score(run: Run) -> Accuracies:
     try:
-        return measure(run).accuracy["min-max"]
+        return measure(run).accuracy[run.method.grid]
     except ArithmeticError:
         return dict.fromkeys(PRECISIONS, 0.0)

@@ -75,7 +75,7 @@ def measure(run: Run) -> Outcome:
 
 def grids(method: Method) -> tuple[str, ...]:
     """The grids that the trained model is rounded to; clipping is a row of its own for SGD."""
-    return ("min-max", "mse") if method == recipe.BASELINE else ("min-max",)
+    return ("min-max", "mse") if method == recipe.BASELINE else (method.grid,)
 
 
 def warm_ups(run: Run) -> list[Callable[[], None]]:
@@ -151,7 +151,7 @@ def run(seeds: Sequence[int], workers: int | None = None) -> Result:
         method.name: [o for job, o in zip(jobs, outcomes, strict=True) if job.method == method]
         for method in METHODS
     }
-    rows = [_row(name, "min-max", found) for name, found in by_method.items()]
+    rows = [_row(method.name, method.grid, by_method[method.name]) for method in METHODS]
     rows.insert(1, _row(f"{recipe.BASELINE.name} + MSE clipping", "mse", by_method[recipe.BASELINE.name]))
     models = {name: found[0].model for name, found in by_method.items()}
     return Result(list(seeds), options, rows, perf_counter() - start, models)
@@ -198,7 +198,7 @@ def histograms(models: dict[str, Model]) -> list[Histogram]:
     found = []
     for method in METHODS:
         model, bits = models[method.name], method.target.weights or 3
-        tensor = quantize(model, bits).quantized[LAYER]
+        tensor = quantize(model, bits, named_grid(method.grid)).quantized[LAYER]
         weights = model.segment(LAYER).view(model.w) / tensor.scale
         found.append(Histogram(method.name, bits, weights.ravel(), tensor.codes.ravel()))
     return found

@@ -55,10 +55,11 @@ class Job:
 
 
 def demonstrated(network: str, seed: int, epochs: int = recipe.EPOCHS) -> list[Job]:
-    """One job for each of the demonstration's methods, with the options that its search chose."""
+    """One job for each of the paper's methods, with the options that the demonstration's search chose."""
     chosen = recipe.chosen_options()
     return [
-        Job(network, method.target.weights, chosen[method.name], seed, epochs) for method in recipe.METHODS
+        Job(network, method.target.weights, chosen[method.name], seed, epochs)
+        for method in recipe.PAPER_METHODS
     ]
 
 

@@ -52,6 +52,8 @@ class Method:
         Its source.
     targets : tuple of Precision
         The precisions that it can be trained for; empty for full precision.
+    grid : str
+        What its trained weights are rounded to, of `psgd_ref.compress.GRIDS`.
     retraining : str
         What is trained after a pruning mask is known.
     models : str
@@ -65,6 +67,7 @@ class Method:
     paper: str
     activation_needs: Need = Need.NOTHING
     targets: tuple[Precision, ...] = ()
+    grid: str = "min-max"
     retraining: str = ""
     models: str = ""
 

@@ -10,13 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from psgd_ref.figures.course.weights import weight_histogram
-from psgd_ref.figures.style import BLUE, FAINT, INK, PAGE, VERMILION, letter, styled
+from psgd_ref.figures.style import BLUE, FAINT, GREEN, INK, PAGE, VERMILION, letter, styled
 
 LOOKS: dict[str, dict[str, Any]] = {
     "SGD": {"color": INK, "linestyle": "-", "marker": "o"},
     "SGD + MSE clipping": {"color": INK, "linestyle": ":", "marker": "o", "markerfacecolor": "white"},
     "PSGD → W3": {"color": BLUE, "linestyle": "--", "marker": "s"},
     "PSGD → W2": {"color": VERMILION, "linestyle": "-.", "marker": "^"},
+    "PSGD + grid decay → W2": {"color": GREEN, "linestyle": "-", "marker": "v"},
 }
 
 

@@ -58,6 +58,13 @@ POST_TRAINING: tuple[Method, ...] = (
         "512 training images, 100 losses in the joint search, channel means corrected",
         "Nahshan et al. 2020",
     ),
+    _post(
+        "AdaRound",
+        Need.IMAGES,
+        Need.IMAGES,
+        "MSE grid, 512 training images, 300 steps a layer; activations: least squared error",
+        "Nagel et al. 2020",
+    ),
     _post("DFQ", Need.NOTHING, Need.NOTHING, "min-max grid; activation ranges β + 6|γ|", "Nagel et al. 2019"),
 )
 METHODS: tuple[Method, ...] = (

@@ -10,9 +10,11 @@ import numpy.typing as npt
 from psgd_ref.compress import (
     ACIQGrid,
     AdaptivFloatGrid,
+    AdaRound,
     Grid,
     MinMaxGrid,
     MSEGrid,
+    adaround,
     calibrated,
     dfq,
     insert_input_quantizers,
@@ -28,8 +30,10 @@ from psgd_ref.experiments.shared.precision import Precision
 from psgd_ref.experiments.shared.rows import REESTIMATED
 from psgd_ref.nn import Model
 
-# How many training images the methods that calibrate may see, and LAPQ's budget.
+# How many training images the methods that calibrate may see, and LAPQ's losses.
 CALIBRATION, LAPQ_EVALUATIONS = 512, 100
+# Of AdaRound, for each layer.
+ADAROUND_STEPS = 300
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ def variants(
     norms : sequence of str
         "as trained", "re-estimated". Where batch norms are re-estimated, that happens after the weights are
         quantized, so that activation ranges are those of the network with re-estimated statistics, and
-        again at the end. LAPQ and DFQ set all ranges at once, and batch norms are re-estimated after.
+        again at the end. LAPQ, AdaRound and DFQ set all ranges at once; batch norms are re-estimated after.
 
     Yields
     ------
@@ -135,6 +139,15 @@ def _lapq(model: Model, precision: Precision, calibration: Calibration) -> Model
     return found.model
 
 
+def _adaround(model: Model, precision: Precision, calibration: Calibration) -> Model:
+    rounded = adaround(model, calibration.images, _bits(precision), options=AdaRound(ADAROUND_STEPS))
+    if precision.activations is not None:
+        insert_input_quantizers(
+            rounded, calibrated(rounded, calibration.images, precision.activations, "mse")
+        )
+    return rounded
+
+
 def _dfq(model: Model, precision: Precision, calibration: Calibration) -> Model:
     return dfq(model, _bits(precision), precision.activations)
 
@@ -152,4 +165,8 @@ GRIDS: dict[str, tuple[Callable[..., Grid], str, str]] = {
     "ACIQ": (ACIQGrid, "aciq", "mean"),
     "AdaptivFloat": (AdaptivFloatGrid, "max", "none"),
 }
-WHOLE: dict[str, Callable[[Model, Precision, Calibration], Model]] = {"LAPQ": _lapq, "DFQ": _dfq}
+WHOLE: dict[str, Callable[[Model, Precision, Calibration], Model]] = {
+    "LAPQ": _lapq,
+    "AdaRound": _adaround,
+    "DFQ": _dfq,
+}

@@ -7,16 +7,21 @@ from psgd_ref.compress import chosen_bits, reestimate_batch_norm, remove_fake_qu
 from psgd_ref.experiments.comparisons.shared.post_training import Calibration, variants
 from psgd_ref.experiments.comparisons.training.methods import (
     CLIPPED,
+    METHODS,
     QUANTIZATION_AWARE,
     bit_operations,
     train,
 )
 from psgd_ref.experiments.digits import recipe
 from psgd_ref.experiments.digits.recipe import BASELINE
+from psgd_ref.experiments.shared.methods import method_of
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import NORMS, REESTIMATED
 from psgd_ref.experiments.shared.search_record import Options, chosen
 from psgd_ref.training.evaluation import in_order, score
+
+# The post-training methods that put weights on a grid, by the grid's name.
+POST_GRIDS = {"min-max": "min-max", "mse": "MSE"}
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Outcome:
 def measure(job: Job) -> Outcome:
     """Train one model, and its accuracy with its own quantizers and at every precision.
 
-    At a precision that it was not trained for, its latent weights are put on the min-max grid.
+    At a precision that it was not trained for, its latent weights are put on the method's grid.
     """
     trained = train(job.name, job.options, job.target, job.seed)
     data, found = recipe.data(), {}
@@ -71,7 +76,7 @@ def measure(job: Job) -> Outcome:
             if norm == REESTIMATED:
                 reestimate_batch_norm(whole, calibration.all)
             found[job.name, precision, norm] = score(whole, in_order(data, job.split))[1]
-    grids = {job.name: "min-max"}
+    grids = {job.name: POST_GRIDS[method_of(METHODS, job.name).grid]}
     if job.name == BASELINE.name:
         grids[CLIPPED] = "MSE"
     for name, grid in grids.items():

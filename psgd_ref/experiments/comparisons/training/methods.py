@@ -16,6 +16,7 @@ from psgd_ref.compress import (
     FakeQuantizer,
     LSQPlus,
     MinMaxGrid,
+    MSEGrid,
     insert_fake_quantizers,
     multiplications,
 )
@@ -28,10 +29,13 @@ from psgd_ref.experiments.shared.methods import Method, Need, method_of
 from psgd_ref.experiments.shared.precision import MIXED, Precision
 from psgd_ref.experiments.shared.search_record import Options
 from psgd_ref.nn import Model
-from psgd_ref.training import SGD, CrossEntropy, Objective, Penalized, cosine
+from psgd_ref.training import SGD, CrossEntropy, Objective, Optimizer, Penalized, cosine, ramp
 from psgd_ref.training.gradient_l1 import GradientL1
 from psgd_ref.training.halp import fit_halp
+from psgd_ref.training.optimizers.parq import PARQ
+from psgd_ref.training.optimizers.proxquant import ProxQuant
 from psgd_ref.training.optimizers.qat import QAT
+from psgd_ref.training.optimizers.quadratic_pull import QuadraticPull
 from psgd_ref.training.recipe import Recipe
 
 W2, W2A2 = Precision(2), Precision(2, 2)
@@ -44,11 +48,23 @@ def _method(name: str, needs: Need, options: str, paper: str, targets: tuple[Pre
     return Method(name, "training", needs, options, paper, max(needs, Need.IMAGES), targets)
 
 
+def _pulled_method(name: str, options: str, paper: str) -> Method:
+    words = f"learned grid of 2 bits, {options}, no scale"
+    return Method(name, "training", Need.TRAINING, words, paper, Need.TRAINING, (W2,), "mse")
+
+
+# Drawn to the grid without PSGD's scale.
+PULLED = (
+    _pulled_method("quadratic pull", "(κ/2)‖w − w̄‖² ramped over 80 % of the steps", "Yin et al. 2018"),
+    _pulled_method("ProxQuant", "‖w − w̄‖₁ by its proximal map, ramped likewise", "Bai et al. 2019"),
+    _pulled_method("PARQ", "piecewise affine map that is ever flatter", "Jin et al. 2025"),
+)
 METHODS: tuple[Method, ...] = (
     _method(BASELINE.name, Need.NOTHING, "the model that everybody has, on the min-max grid", "-"),
     _method(CLIPPED, Need.NOTHING, "the same model on the grid of least squared error", "-"),
     _method("gradient-L1", Need.TRAINING, "λ‖∂L/∂w‖₁ by Hessian-vector products", "Alizadeh et al. 2020"),
     *recipe.METHODS[1:],
+    *PULLED,
     _method("HALP", Need.TRAINING, "offsets of 8 bits; the weights are full-precision", "De Sa et al. 2018"),
     _method("LSQ", Need.LABELS, _HALVES, "Esser et al. 2020", (W2, W2A2)),
     _method("LSQ+", Need.LABELS, _HALVES, "Bhalgat et al. 2020", (W2, W2A2)),
@@ -67,7 +83,7 @@ METHODS: tuple[Method, ...] = (
 )
 # Trained with quantizers in place, which stay; the others are rounded after training.
 QUANTIZATION_AWARE = frozenset(
-    method.name for method in METHODS if method.targets and method not in recipe.METHODS
+    method.name for method in METHODS if method.targets and method not in (*recipe.METHODS, *PULLED)
 )
 
 
@@ -125,6 +141,22 @@ def _gradient_l1(options: Options, target: Precision, seed: int) -> tuple[Model,
     optimizer = SGD(rate, fixed["momentum"], fixed["weight_decay"])
     objective = GradientL1(options["strength"], recipe.LABEL_SMOOTHING)
     recipe.fit_digits(model, optimizer, recipe.EPOCHS, seed, objective)
+    return model, 0.0
+
+
+def _pulled(name: str, options: Options, target: Precision, seed: int) -> tuple[Model, float]:
+    """SGD with a pull to the learned MSE grid, at SGD's own rate and momentum."""
+    model, steps = recipe.network(seed), recipe.steps(recipe.EPOCHS)
+    fixed, rise = recipe.chosen_options()[BASELINE.name], round(recipe.RAMP * steps)
+    grid = MSEGrid(target.weights or 2)
+    common = (cosine(fixed["lr"], steps), fixed["momentum"], fixed["weight_decay"], grid)
+    optimizer: Optimizer
+    if name == "PARQ":
+        optimizer = PARQ(*common, rise, options["steepness"], refresh="learned")
+    else:
+        kind = QuadraticPull if name == "quadratic pull" else ProxQuant
+        optimizer = kind(*common, ramp(options["pull"], rise), refresh="learned")
+    recipe.fit_digits(model, optimizer, recipe.EPOCHS, seed)
     return model, 0.0
 
 
@@ -201,6 +233,7 @@ def targets(name: str) -> tuple[Precision, ...]:
 
 TRAINERS: dict[str, Callable[[Options, Precision, int], tuple[Model, float]]] = {
     **{method.name: partial(_whole, method) for method in recipe.METHODS},
+    **{method.name: partial(_pulled, method.name) for method in PULLED},
     "gradient-L1": _gradient_l1,
     "HALP": _halp,
     "LSQ": partial(_aware, LSQ),

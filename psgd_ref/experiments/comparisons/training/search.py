@@ -27,6 +27,9 @@ CANDIDATES: dict[str, list[Options]] = {
     },
     "LSQ + dampening": [{"lr": 0.1, "dampening": s} for s in (1e-3, 1e-2, 1e-1)],
     BAYESIAN_BITS: [{"lr": RATE, "mu": mu, "gates": GATES} for mu in (3e-4, 1e-3, 3e-3)],
+    "quadratic pull": [{"pull": pull} for pull in (0.02, 0.1, 0.5)],
+    "ProxQuant": [{"pull": pull} for pull in (1e-4, 1e-3, 1e-2)],
+    "PARQ": [{"steepness": steepness} for steepness in (5.0, 10.0, 20.0)],
     "gradient-L1": [{"strength": strength} for strength in (1e-3, 3e-3)],
     "HALP": [{"lr": lr, "mu": 10.0} for lr in (0.3, 1.0)],
 }
@@ -38,7 +41,8 @@ LEAST = 0.01
 OPERATIONS = 16.0
 RULE = (
     "Each method takes the candidate with the highest mean validation accuracy, batch norms re-estimated, "
-    "at what it is trained for: W2 with its own quantizers for the quantization-aware ones, W3 on the "
+    "at what it is trained for: W2 with its own quantizers for the quantization-aware ones, W2 on the MSE "
+    "grid for those that are pulled to it, W3 on the "
     "min-max grid for gradient-L1, full precision for HALP. gradient-L1 chooses among candidates whose "
     "full-precision accuracy is within one point of SGD's, Bayesian Bits, at its own bits, among those with "
     "at most 16 bit operations a multiplication, as W4A4; where there is none, among all. Of equals the "

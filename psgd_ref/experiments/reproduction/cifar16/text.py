@@ -1,0 +1,259 @@
+"""The table `cifar16` in Markdown, and what it says in sentences that follow from its numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.experiments.reproduction.cifar16 import recipe
+from psgd_ref.experiments.reproduction.cifar16.recipe import FAMILY, Method, Options
+from psgd_ref.experiments.reproduction.cifar16.runs import Branch, Outcome
+from psgd_ref.experiments.reproduction.cifar16.study import BITS, Result, family_options
+from psgd_ref.experiments.shared.precision import FULL, Precision
+from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
+from psgd_ref.experiments.shared.tables import cell, markdown
+
+CONFIDENCE = 0.95
+BASELINE = "SGD"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A method against another from the same trunks: mean difference and its interval, in points."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
+
+    @property
+    def gains(self) -> bool:
+        """Whether the interval lies above 0."""
+        return self.low > 0
+
+    @property
+    def loses(self) -> bool:
+        """Whether it lies below 0."""
+        return self.high < 0
+
+
+def difference(one: Sequence[float], other: Sequence[float]) -> Difference:
+    """Of paired accuracies (0 … 1), with Student's interval at 95 %; at least two pairs."""
+    gaps = 100 * (np.array(one) - np.array(other))
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
+    return Difference(float(gaps.mean()), float(gaps.mean() - half), float(gaps.mean() + half))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A method with its options at the width that it was trained for, over seeds."""
+
+    method: Method
+    bits: int
+    options: Options
+    outcomes: list[Outcome]
+
+    def at(self, precision: Precision, norm: str = REESTIMATED) -> list[float]:
+        """Accuracies by seed; empty where it was not measured."""
+        return [o.accuracy[norm, precision] for o in self.outcomes if (norm, precision) in o.accuracy]
+
+    @property
+    def own(self) -> list[float]:
+        """At its own width."""
+        return self.at(Precision(self.bits))
+
+    @property
+    def words(self) -> str:
+        """The options in words."""
+        shown = {name: value for name, value in self.options.items() if name != "steps"}
+        return ", ".join(f"{name} {value:g}" for name, value in shown.items()) or "-"
+
+
+def line(result: Result, method: Method, bits: int, options: Options) -> Line:
+    """The runs of a method with these options for a width."""
+    width = bits if method.bits else 0
+    wanted = [Branch(method.name, width, options, seed, "test") for seed in result.seeds]
+    found = {str(job): outcome for job, outcome in result.runs}
+    return Line(method, bits, options, [found[str(job)] for job in wanted])
+
+
+def lines(result: Result, bits: int) -> list[Line]:
+    """Every method at a width, with what it chose."""
+    sgd = result.chosen(recipe.SGD_ROW, bits)
+    double = {**sgd, "lr": 2 * sgd.get("lr", recipe.RATE)}
+    rows = [line(result, method, bits, result.chosen(method, bits)) for method in recipe.METHODS]
+    return [rows[0], line(result, recipe.DOUBLE, bits, double), *rows[1:]]
+
+
+def text(result: Result, published: bool) -> str:
+    """Conditions, tables and sentences.
+
+    Parameters
+    ----------
+    result : Result
+        The whole study.
+    published : bool
+        Whether the data are the published archive (`psgd_ref.data.check`).
+    """
+    copy = "the published archive" if published else "a copy in the archive's format, whose pixels may differ"
+    head = (
+        f"CIFAR-10 at 16 × 16 pixels, 12,000 training images, `convnet(widths={recipe.WIDTHS})`, "
+        f"{len(result.seeds)} seeds: {recipe.TRUNK_EPOCHS} epochs of SGD, then "
+        f"{recipe.BRANCH_EPOCHS} of each method from the same weights. Test accuracy in per cent, "
+        "mean ± standard deviation over seeds, on the grid of least squared error (LSQ at its own "
+        "width: its own grid), first and last layer at 8 bits below W4, batch norms re-estimated on "
+        "5,000 training images with the crops and flips of training; “as trained”: with the "
+        "statistics of training. Error: (w − w̄)² in units of Δ²/12, that of weights spread evenly. "
+        "Differences: paired by seed, with their 95 % interval. Options: the best of four on "
+        "validation images, for every method, on a trunk that is not in the table; W4 takes those "
+        f"of W3. `psgd-ref reproduce table-cifar16`. Data: {copy}."
+    )
+    parts = [head]
+    for bits in reversed(BITS):
+        parts += [f"### Trained for W{bits}", table(result, bits)]
+    parts += ["### Decay to the grid by its strength, W2", strengths(result)]
+    parts += ["### Where the gradient is taken × scale × pull, W2", family(result)]
+    return "\n\n".join([*parts, "### What it says", *sentences(result)])
+
+
+def table(result: Result, bits: int) -> str:
+    """A line for each method at one width."""
+    rows = lines(result, bits)
+    baseline, lsq = rows[0], next(row for row in rows if row.method is recipe.LSQ_ROW)
+    others = [Precision(b) for b in BITS]
+    heads = [
+        "method",
+        "options",
+        "full precision",
+        *(p.label for p in others),
+        f"W{bits} as trained",
+        "error",
+    ]
+    heads += [f"W{bits} against SGD", "against LSQ"]
+    body = [
+        [
+            row.method.name,
+            row.words,
+            *(_cell(row.at(p)) for p in (FULL, *others)),
+            _cell(row.at(Precision(bits), AS_TRAINED)),
+            _error(row),
+            "" if row is baseline else str(difference(row.own, baseline.own)),
+            "" if row is lsq else str(difference(row.own, lsq.own)),
+        ]
+        for row in rows
+    ]
+    return markdown(heads, body, "ll" + "r" * (len(heads) - 2))
+
+
+def strengths(result: Result) -> str:
+    """Decay to the grid at every strength that was tried, W2, on test images; none of it is a choice."""
+    rows = [line(result, recipe.LEARNED, 2, result.chosen(recipe.LEARNED, 2))]
+    rows += [line(result, recipe.DECAY, 2, options) for options in recipe.DECAY.candidates]
+    sgd = line(result, recipe.SGD_ROW, 2, result.chosen(recipe.SGD_ROW, 2))
+    body = [
+        [
+            f"{row.options.get('kappa', 0):g}",
+            *(_cell(row.at(p)) for p in (FULL, Precision(3), Precision(2))),
+            _cell(row.at(Precision(2), AS_TRAINED)),
+            _error(row),
+            str(difference(row.own, sgd.own)),
+        ]
+        for row in rows
+    ]
+    heads = ["κ", "full precision", "W3", "W2", "W2 as trained", "error", "W2 against SGD"]
+    return markdown(heads, body, "r" * len(heads))
+
+
+def family_lines(result: Result) -> list[Line]:
+    """The eight of the family."""
+    return [line(result, f.method, 2, family_options(result.trials, f)) for f in FAMILY]
+
+
+def family(result: Result) -> str:
+    """The eight, W2."""
+    rows = family_lines(result)
+    body = [
+        [
+            row.method.name,
+            row.words,
+            *(_cell(row.at(p)) for p in (FULL, Precision(3), Precision(2))),
+            _cell(row.at(Precision(2), AS_TRAINED)),
+            _error(row),
+            "" if row is rows[0] else str(difference(row.own, rows[0].own)),
+        ]
+        for row in rows
+    ]
+    heads = [
+        "what",
+        "options",
+        "full precision",
+        "W3",
+        "W2",
+        "W2 as trained",
+        "error",
+        "W2 against the first",
+    ]
+    return markdown(heads, body, "ll" + "r" * (len(heads) - 2))
+
+
+def sentences(result: Result) -> list[str]:
+    """The questions that the table answers, each with its numbers."""
+    return [*(_gains(result, bits) for bits in reversed(BITS)), _parts(result), _lsq(result)]
+
+
+def _gains(result: Result, bits: int) -> str:
+    """Who gains over the calibrated baseline at a width, and by how much."""
+    baseline, *rows = lines(result, bits)
+    lost = difference(baseline.at(FULL), baseline.own)
+    found = {row.method.name: difference(row.own, baseline.own) for row in rows}
+    gain = ", ".join(f"{name} {d}" for name, d in found.items() if d.gains) or "none"
+    lose = ", ".join(f"{name} {d}" for name, d in found.items() if d.loses) or "none"
+    return (
+        f"**W{bits}.** SGD on the MSE grid, batch norms re-estimated, loses {lost.mean:.1f} points to "
+        f"rounding. Above it, the interval clear of 0: {gain}. Below it: {lose}."
+    )
+
+
+def _parts(result: Result) -> str:
+    """What gradient, scale and pull add, each with and without the others."""
+    rows = {(f.at_grid, f.scale, f.pull): row for f, row in zip(FAMILY, family_lines(result), strict=True)}
+    found = []
+    for place, words in ((1, "the scale"), (2, "the pull"), (0, "the gradient at the rounded weights")):
+        gaps = []
+        for key, row in rows.items():
+            if not key[place]:
+                with_it = rows[tuple(i == place or on for i, on in enumerate(key))]  # type: ignore[index]
+                gaps.append(f"{row.method.name}: {difference(with_it.own, row.own)}")
+        found.append(f"**What {words} adds at W2** to each of the four without it: {'; '.join(gaps)}.")
+    return "\n\n".join(found)
+
+
+def _lsq(result: Result) -> str:
+    """LSQ at its own width and at others, against the best PSGD there."""
+    parts = []
+    for trained in (2, 3):
+        rows = [row for row in lines(result, trained) if not row.method.rounds]
+        lsq = next(row for row in rows if row.method is recipe.LSQ_ROW)
+        psgd = [
+            row
+            for row in rows
+            if row.method in (recipe.MIN_MAX, recipe.MSE, recipe.LEARNED, recipe.DECAY, recipe.AT_GRID)
+        ]
+        for bits in (4, 3, 2):
+            best = max(psgd, key=lambda row: float(np.mean(row.at(Precision(bits)))))
+            gap = difference(best.at(Precision(bits)), lsq.at(Precision(bits)))
+            parts.append(f"trained for W{trained}, at W{bits}: {best.method.name} {gap} points against LSQ")
+    return f"**Against LSQ**, the PSGD that is best there on test images: {'; '.join(parts)}."
+
+
+def _cell(values: Sequence[float]) -> str:
+    return cell(values) if values else ""
+
+
+def _error(row: Line) -> str:
+    errors: Array = np.array([o.error for o in row.outcomes])
+    return "" if np.isnan(errors).any() else f"{errors.mean():.2f}"
