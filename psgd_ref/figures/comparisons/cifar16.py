@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from psgd_ref.figures.style import BLUE, FAINT, GREEN, INK, ORANGE, PAGE, SKY, VERMILION, letter, styled
 
-KINDS = {"PSGD": BLUE, "pull without PSGD's scale": ORANGE, "LSQ": VERMILION, "SGD": INK}
+KINDS = {"PSGD": BLUE, "the same pull, no scale": ORANGE, "LSQ": VERMILION, "SGD": INK}
 LOOKS: tuple[dict[str, Any], ...] = (
     {"color": INK, "marker": "o", "linestyle": "-"},
     {"color": SKY, "marker": "s", "linestyle": "--"},
@@ -35,40 +35,27 @@ def draw(
         Names of the curves' widths.
     """
     with styled():
-        figure = Figure(figsize=(PAGE, 3.4), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
+        figure = Figure(figsize=(PAGE, 3.9), layout="constrained")
+        one, other = np.asarray(figure.subfigures(1, 2, width_ratios=(1.3, 1)))
+        left, right = one.subplots(), other.subplots()
         order = sorted(gains, key=lambda gain: gain[2])
         for i, (_, kind, mean, low, high) in enumerate(order):
-            left.errorbar(
-                mean,
-                i,
-                xerr=[[mean - low], [high - mean]],
-                fmt="o",
-                color=KINDS[kind],
-                capsize=2,
-                markersize=4,
-            )
+            look = {"color": KINDS[kind], "markersize": 4, "capsize": 2}
+            left.errorbar(mean, i, xerr=[[mean - low], [high - mean]], fmt="o", **look)
         left.axvline(0, color=FAINT, linewidth=1, zorder=0)
         left.set_yticks(range(len(order)), [name for name, *_ in order])
-        left.set_xlabel("points of test accuracy at 2 bits, against rounding SGD's model")
+        left.set_xlabel("points gained at 2 bits")
         left.grid(axis="x")
-        for kind, color in KINDS.items():
-            if any(own == kind for _, own, *_ in order):
-                left.plot([], [], "o", color=color, label=kind, markersize=4)
-        left.legend(loc="lower right")
+        for kind in dict.fromkeys(kind for _, kind, *_ in order):
+            left.plot([], [], "o", color=KINDS[kind], label=kind, markersize=4)
+        one.legend(loc="outside lower center", ncols=2)
         for (name, accuracies), look in zip(curves, LOOKS, strict=False):
             values = 100 * np.array(accuracies)
-            right.errorbar(
-                range(len(widths)),
-                values.mean(axis=1),
-                values.std(axis=1, ddof=1),
-                capsize=2,
-                label=name,
-                **look,
-            )
+            mean, spread = values.mean(axis=1), values.std(axis=1, ddof=1)
+            right.errorbar(range(len(widths)), mean, spread, capsize=2, label=name, **look)
         right.set_xticks(range(len(widths)), list(widths))
         right.set_ylabel("test accuracy in %")
         right.grid(axis="y")
-        right.legend(loc="lower left")
-        letter([left, right], ["Trained towards 2 bits", "The same models at every width"])
+        other.legend(loc="outside lower center")
+        letter([left, right], ["Against rounding SGD's model", "At every width"])
     return figure

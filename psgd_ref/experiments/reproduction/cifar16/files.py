@@ -41,4 +41,4 @@ def _kind(method: Method) -> str:
         return "LSQ"
     if method.name.startswith("SGD"):
         return "SGD"
-    return "PSGD" if method.name.startswith("PSGD") else "pull without PSGD's scale"
+    return "PSGD" if method.name.startswith("PSGD") else "the same pull, no scale"

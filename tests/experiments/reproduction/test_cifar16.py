@@ -1,0 +1,122 @@
+"""The table `cifar16`: nothing is chosen on test images, and words and picture follow the numbers."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from psgd_ref.data import Dataset, Split
+from psgd_ref.experiments.reproduction.cifar16 import files, recipe, runs, study, text
+from psgd_ref.experiments.shared.precision import FULL, Precision
+from psgd_ref.experiments.shared.rows import AS_TRAINED, NORMS, REESTIMATED
+from psgd_ref.experiments.store.arrays import ArrayStore
+
+RNG = np.random.default_rng(0)
+SEEDS = (0, 1, 2)
+
+
+def trials():
+    return [
+        study.Trial(method.name, bits, options, float(RNG.random()))
+        for method in recipe.METHODS
+        for bits in study.SEARCHED
+        for options in method.candidates
+    ]
+
+
+def invented():
+    found = trials()
+    outcomes = [
+        (
+            job,
+            runs.Outcome(
+                {(norm, p): 0.5 + 0.1 * RNG.random() for norm in NORMS for p in runs.PRECISIONS}, 0.3
+            ),
+        )
+        for job in study.table_jobs(found, SEEDS)
+    ]
+    return study.Result(SEEDS, found, outcomes)
+
+
+def test_every_method_has_as_many_trials():
+    assert {len(method.candidates) for method in recipe.METHODS} == {4}
+
+
+def test_the_search_sees_validation_images_of_other_seeds_and_the_table_test_images(monkeypatch):
+    seen = []
+
+    class Store:
+        def all(self, function, jobs, title, given):
+            seen.extend(jobs)
+            if function is runs.trunk:
+                return [{} for _ in jobs]
+            outcome = runs.Outcome({(n, p): RNG.random() for n in NORMS for p in runs.PRECISIONS}, 0.0)
+            return [outcome.as_arrays() for _ in jobs]
+
+    result = study.run(SEEDS, Store(), None)
+    branches = [job for job in seen if isinstance(job, runs.Branch)]
+    searched = [job for job in branches if job.split == "validation"]
+    assert {job.seed for job in searched}.isdisjoint(SEEDS)
+    assert {job.seed for job in branches if job.split == "test"} == set(SEEDS)
+    tried = {(trial.method, trial.bits): [] for trial in result.trials}
+    for trial in result.trials:
+        tried[trial.method, trial.bits].append(trial.validation)
+    for (name, bits), values in tried.items():
+        chosen = result.chosen(recipe.BY_NAME[name], bits)
+        own = [t for t in result.trials if (t.method, t.bits, t.options) == (name, bits, chosen)]
+        assert own[0].validation == max(values)
+    rounded = [job for job in branches if job.method == recipe.ADAROUND.name and job.split == "test"]
+    sgd = {bits: result.chosen(recipe.SGD_ROW, bits).get("lr") for bits in study.BITS}
+    assert all(job.options.get("lr") == sgd[job.bits] for job in rounded)
+
+
+def test_differences_are_paired_and_their_interval_is_student_s():
+    one, other = RNG.random(5), RNG.random(5)
+    found = text.difference(one, other)
+    want = stats.ttest_rel(100 * one, 100 * other).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((want.low, want.high))
+    assert found.mean == pytest.approx(100 * (one.mean() - other.mean()))
+    assert text.difference(other + 0.1, other).gains
+    assert text.difference(other - 0.1, other).loses
+
+
+def test_words_numbers_and_picture_come_out_of_the_record(tmp_path):
+    result = invented()
+    again = study.Result.read(json.loads(json.dumps(result.as_json())))
+    words = text.text(result, published=True)
+    assert text.text(again, published=True) == words
+    paths = files.save(result, tmp_path, words)
+    assert all(path.stat().st_size > 0 for path in paths.values())
+    row = text.lines(result, 2)[4]
+    mean = 100 * np.mean([o.accuracy[REESTIMATED, Precision(2)] for o in row.outcomes])
+    line = next(each for each in words.splitlines() if each.startswith(f"| {row.method.name} |"))
+    assert f"{mean:.1f} ±" in line
+    assert len(text.family_lines(result)) == 8
+
+
+def tiny(folder):
+    rng = np.random.default_rng(0)
+    parts = [
+        Split(rng.integers(0, 256, (size, 16, 16, 3), dtype=np.uint8), np.arange(size) % 10)
+        for size in (128, 40, 40)
+    ]
+    return Dataset("tiny", 10, *parts, np.full(3, 127.0, np.float32), np.full(3, 60.0, np.float32))
+
+
+@pytest.mark.parametrize("method", [recipe.DECAY, recipe.LSQ_ROW, recipe.ADAROUND, recipe.PARQ_ROW])
+def test_a_branch_begins_with_its_trunk_and_is_measured(tmp_path, monkeypatch, method):
+    monkeypatch.setattr(runs, "_data", tiny)
+    monkeypatch.setattr(recipe, "TRUNK_EPOCHS", 1)
+    monkeypatch.setattr(recipe, "BRANCH_EPOCHS", 1)
+    store = ArrayStore(tmp_path, 1)
+    store.one(lambda: runs.trunk(runs.Trunk(3), None), {"any": 1})
+    monkeypatch.setattr(ArrayStore, "known", lambda self, function, job: runs.trunk(job, None))
+    options = {**method.candidates[0], **({"steps": 2} if method.rounds else {})}
+    job = runs.Branch(method.name, 2, options, 3, "test")
+    outcome = runs.Outcome.read(runs.branch(job, None, store))
+    assert {norm for norm, _ in outcome.accuracy} == set(NORMS)
+    assert (AS_TRAINED, Precision(2)) in outcome.accuracy
+    assert ((AS_TRAINED, FULL) in outcome.accuracy) != method.rounds
+    assert all(0 <= value <= 1 for value in outcome.accuracy.values())
+    assert runs.branch(job, None, store)["error"] == outcome.error
