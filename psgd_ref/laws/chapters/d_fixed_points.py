@@ -34,8 +34,9 @@ FIXED_POINTS = claim(
     "D5",
     "Fixed points",
     "with full gradients and ε > 0 the fixed points are exactly the critical points of L, so PSGD is no "
-    "penalty and adds no bias of its own; at ε = 0 every target is fixed as well, and under D1's conditions "
-    "only s_i g_i² → 0; under gradient noise the mean of w is no critical point but drawn to the targets",
+    "penalty and adds no bias of its own; at ε = 0 every target is fixed as well, so that a parameter that "
+    "starts on one, such as a bias at 0, stays there, and under D1's conditions only s_i g_i² → 0; under "
+    "gradient noise the mean of w is no critical point but drawn to the targets",
     tests=("psgd_step",),
 )
 
