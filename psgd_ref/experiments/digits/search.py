@@ -9,7 +9,7 @@ import numpy as np
 from psgd_ref.experiments.digits.recipe import BASELINE, GRID_DECAY_W2, METHODS
 from psgd_ref.experiments.digits.study import PRECISIONS, Accuracies, Run, measure
 from psgd_ref.experiments.shared.methods import Method
-from psgd_ref.experiments.shared.precision import FULL, Precision
+from psgd_ref.experiments.shared.precision import Precision
 from psgd_ref.experiments.shared.search_record import Options, save_record
 from psgd_ref.experiments.shared.tables import markdown
 from psgd_ref.experiments.shared.workers import run_all
@@ -23,11 +23,9 @@ SGD_DECAYS, PSGD_EPSILONS = (5e-4, 1e-4), (0.0, 0.01)
 SEEDS = (1000, 1001, 1002)
 RULE = (
     "Each method takes the candidate with the highest mean validation accuracy at the precision it is "
-    "trained for (full precision for SGD), on its own grid with batch norms re-estimated, among "
-    "those whose full-precision accuracy is within one point of SGD's best; of equals the first. A run "
-    "that diverges counts as 0."
+    "trained for (full precision for SGD), on its own grid with batch norms re-estimated; of equals the "
+    "first. A run that diverges counts as 0."
 )
-FULL_PRECISION_LOSS = 0.01
 
 
 @dataclass(frozen=True)
@@ -110,15 +108,12 @@ def search(workers: int | None = None) -> Search:
 
 
 def choose(trials: list[Trial]) -> dict[str, Options]:
-    """The options of each method by `RULE`; a method that never keeps full precision is left out."""
-    floor = max(t.validation[FULL] for t in trials if t.method == BASELINE.name) - FULL_PRECISION_LOSS
-    found = {method.name: _best(method, trials, floor) for method in METHODS}
-    return {name: options for name, options in found.items() if options is not None}
-
-
-def _best(method: Method, trials: list[Trial], floor: float) -> Options | None:
-    own = [t for t in trials if t.method == method.name and t.validation[FULL] >= floor]
-    return max(own, key=lambda trial: trial.validation[method.target]).options if own else None
+    """The options of each method by `RULE`."""
+    found = {}
+    for method in METHODS:
+        own = [trial for trial in trials if trial.method == method.name]
+        found[method.name] = max(own, key=lambda trial: trial.validation[method.target]).options
+    return found
 
 
 def _score(run: Run) -> Accuracies:

@@ -51,7 +51,8 @@ def draw(rows: Sequence[Any], histograms: Sequence[Any]) -> Figure:
         axes[0].set_ylabel("weights (log scale)")
         lower.legend(*axes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)
         titles = ["Accuracy after rounding to fewer bits", "Error (1: weights uniform in their cells)"]
-        titles += [f"{h.method}, on its {h.bits}-bit grid" for h in histograms]
+        names = [h.method.partition(" → ")[0].removeprefix("PSGD + ") for h in histograms]
+        titles += [f"{name}, {h.bits} bits" for name, h in zip(names, histograms, strict=True)]
         letter([accuracy, error, *axes], titles)
     return figure
 

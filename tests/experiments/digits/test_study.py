@@ -17,8 +17,8 @@ def trial(method, lr, full, own):
     return Trial(method, {"lr": lr}, validation | {method_of(recipe.METHODS, method).target: own})
 
 
-def test_the_rule_keeps_full_precision_and_takes_the_best_at_its_own_width():
-    sgd, w3, w2 = (method.name for method in recipe.METHODS)
+def test_the_rule_takes_the_best_at_its_own_width_and_of_equals_the_first():
+    sgd, w3, w2, decay = (method.name for method in recipe.METHODS)
     trials = [
         trial(sgd, 0.1, 0.98, 0.98),
         trial(sgd, 0.3, 0.99, 0.99),
@@ -27,10 +27,11 @@ def test_the_rule_keeps_full_precision_and_takes_the_best_at_its_own_width():
         trial(w3, 1.0, 0.970, 0.99),
         trial(w2, 0.1, 0.99, 0.80),
         trial(w2, 0.3, 0.99, 0.80),
+        trial(decay, 0.1, 0.99, 0.80),
+        trial(decay, 0.3, 0.90, 0.85),
     ]
     chosen = search.choose(trials)
-    assert {name: options["lr"] for name, options in chosen.items()} == {sgd: 0.3, w3: 0.3, w2: 0.1}
-    assert w2 not in search.choose([*trials[:5], trial(w2, 0.1, 0.5, 0.9)])
+    assert {name: o["lr"] for name, o in chosen.items()} == {sgd: 0.3, w3: 1.0, w2: 0.1, decay: 0.3}
 
 
 def test_the_recorded_search_follows_its_own_rule():
@@ -46,7 +47,7 @@ def test_the_recorded_search_follows_its_own_rule():
 
 def fake_result():
     rng = np.random.default_rng(0)
-    names = ["SGD", "SGD + MSE clipping", "PSGD → W3", "PSGD → W2"]
+    names = ["SGD", "SGD + MSE clipping", "PSGD → W3", "PSGD → W2", "PSGD + grid decay → W2"]
     rows = [
         study.Row(
             name,
