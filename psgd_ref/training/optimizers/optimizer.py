@@ -159,7 +159,7 @@ class Optimizer:
 
         Modifies model.w, and puts it back at the end to the bit.
         """
-        at = schedule_value("gradient_at", self.gradient_at, state)
+        at = fraction("gradient_at", schedule_value("gradient_at", self.gradient_at, state))
         if at == 0:
             yield
             return

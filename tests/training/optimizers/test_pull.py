@@ -202,3 +202,13 @@ def test_decay_to_zero_alone_is_decay_to_the_grid_of_zero():
     w, g = np.array([0.5, -0.2]), np.array([1.0, 2.0])
     one = step_arrays(PSGD(0.1, 0.0, 0.3, Zero(), 0.0, 4.0, decay_target="grid"), w, g)
     assert np.allclose(one, step_arrays(PSGD(0.1, 0.0, 0.3, Zero(), 0.0, 4.0), w, g), atol=1e-15)
+
+
+def test_a_schedule_that_leaves_the_way_to_the_targets_is_refused():
+    model = mlp((5, 4, 3))
+    optimizer = PSGD(grid=4, gradient_at=lambda step: 1.5)
+    with (
+        pytest.raises(ValueError, match="gradient_at must"),
+        optimizer.displaced(model, optimizer.init(model)),
+    ):
+        pass

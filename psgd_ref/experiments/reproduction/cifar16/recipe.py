@@ -188,6 +188,11 @@ FAMILY = tuple(Family(a, s, p) for a in (False, True) for s in (False, True) for
 BY_NAME = {m.name: m for m in (*METHODS, DOUBLE, *(f.method for f in FAMILY))}
 
 
+def methods(bits: int) -> tuple[Method, ...]:
+    """The table's methods at a width; at 4 bits, where little is lost, the main ones."""
+    return METHODS if bits < 4 else (SGD_ROW, LEARNED, DECAY, QUADRATIC, LSQ_ROW)
+
+
 def network(data: Dataset, seed: int) -> Model:
     """The network before its first step."""
     return convnet(data.train.images.shape[-1], WIDTHS, data.classes, seed=seed)

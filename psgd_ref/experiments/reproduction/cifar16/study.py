@@ -115,15 +115,20 @@ def table_jobs(trials: Sequence[Trial], seeds: Sequence[int]) -> Iterator[Branch
             wanted.setdefault(str(job), job)
 
     for bits in BITS:
-        for method in recipe.METHODS:
+        for method in recipe.methods(bits):
             add(method, bits, chosen(trials, method, bits))
-        sgd = chosen(trials, recipe.SGD_ROW, bits)
-        add(recipe.DOUBLE, bits, {**sgd, "lr": 2 * sgd.get("lr", recipe.RATE)})
+        add(recipe.DOUBLE, bits, double_rate(trials, bits))
     for options in recipe.DECAY.candidates:
         add(recipe.DECAY, 2, options)
     for member in FAMILY:
         add(member.method, 2, family_options(trials, member))
     yield from wanted.values()
+
+
+def double_rate(trials: Sequence[Trial], bits: int) -> Options:
+    """SGD at twice the rate that it chose: PSGD's mean scale is 2 where weights are spread evenly."""
+    sgd = chosen(trials, recipe.SGD_ROW, bits)
+    return {**sgd, "lr": 2 * sgd.get("lr", recipe.RATE)}
 
 
 def family_options(trials: Sequence[Trial], member: recipe.Family) -> Options:

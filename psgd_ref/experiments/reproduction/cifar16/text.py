@@ -10,7 +10,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.experiments.reproduction.cifar16 import recipe
 from psgd_ref.experiments.reproduction.cifar16.recipe import FAMILY, Method, Options
 from psgd_ref.experiments.reproduction.cifar16.runs import Branch, Outcome
-from psgd_ref.experiments.reproduction.cifar16.study import BITS, Result, family_options
+from psgd_ref.experiments.reproduction.cifar16.study import BITS, Result, double_rate, family_options
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 from psgd_ref.experiments.shared.tables import cell, markdown
@@ -83,10 +83,8 @@ def line(result: Result, method: Method, bits: int, options: Options) -> Line:
 
 def lines(result: Result, bits: int) -> list[Line]:
     """Every method at a width, with what it chose."""
-    sgd = result.chosen(recipe.SGD_ROW, bits)
-    double = {**sgd, "lr": 2 * sgd.get("lr", recipe.RATE)}
-    rows = [line(result, method, bits, result.chosen(method, bits)) for method in recipe.METHODS]
-    return [rows[0], line(result, recipe.DOUBLE, bits, double), *rows[1:]]
+    rows = [line(result, method, bits, result.chosen(method, bits)) for method in recipe.methods(bits)]
+    return [rows[0], line(result, recipe.DOUBLE, bits, double_rate(result.trials, bits)), *rows[1:]]
 
 
 def text(result: Result, published: bool) -> str:
