@@ -55,7 +55,7 @@ def _run(words: Sequence[str]) -> int:
             return status
     except BrokenPipeError:
         raise
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         return _refused(command, error, 2)
     except (ArithmeticError, MemoryError) as error:
         return _refused(command, str(error) or "there is not enough memory", 1)

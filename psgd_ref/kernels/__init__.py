@@ -2,7 +2,8 @@
 
 Every array is checked for axes, shape and dtype before a kernel sees it (`checks.py`); wrong ones raise
 ValueError. PSGD_REF_KERNELS chooses once, at import: `tile`, the compiled kernels, or `reference`, their
-oracles in plain NumPy. The compiled kernels know float32 only; anything else goes to the oracles.
+oracles in plain NumPy, which need no Numba. The compiled kernels know float32 only; anything else goes to
+the oracles.
 
 One flat room of more than fifteen files, so that every kernel stands beside `reference`, its formulas.
 """
@@ -12,7 +13,6 @@ import os
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-import numba
 import numpy as np
 from numpy import ndarray  # looked up for every argument of every call
 
@@ -27,6 +27,17 @@ def _backend() -> str:
     chosen = os.environ.get("PSGD_REF_KERNELS", "tile")
     if chosen not in ("tile", "reference"):
         raise ValueError(f"PSGD_REF_KERNELS must be 'tile' or 'reference'; got {chosen!r}")
+    if chosen == "reference":
+        return chosen
+    try:
+        import numba
+    except ModuleNotFoundError as error:
+        # An error and no silent fall-back: the oracles take some hundred times as long.
+        raise ModuleNotFoundError(
+            f"compiled kernels need {error.name}, which is not installed here; PSGD_REF_KERNELS=reference "
+            "runs everything on plain NumPy, slowly",
+            name=error.name,
+        ) from None
     # Without Numba's compiler the tile kernels cannot run at all.
     return "reference" if getattr(numba.config, "DISABLE_JIT", False) else chosen
 

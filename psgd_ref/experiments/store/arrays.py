@@ -16,7 +16,7 @@ import numpy.typing as npt
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.experiments.store.identity import identity
 from psgd_ref.interop.whole_file import whole_file
-from psgd_ref.kernels.compile import USER_CACHE, user_cache
+from psgd_ref.kernels.user_folder import USER_CACHE, user_cache
 from psgd_ref.training.runs.checkpoint import checksum
 
 Arrays = dict[str, npt.NDArray[Any]]
