@@ -2,7 +2,8 @@
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer, Shape
-from psgd_ref.nn.norm import BatchNorm
+from psgd_ref.nn.layers.batch_norm import BatchNorm, LinearisedBatchNorm
+from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.remade import Remade
 
 
@@ -19,6 +20,9 @@ class Sequential(Layer):
         for layer in self.layers.values():
             shape = layer.output_shape(shape)
         return shape
+
+    def linearised(self, training: bool) -> Linearised:
+        return _LinearisedSequential(self, training)
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(f'{name}={layer!r}' for name, layer in self.layers.items())})"
@@ -57,6 +61,31 @@ def _first_trainable(layers: list[Layer]) -> int:
     return next((i for i, layer in enumerate(layers) if layer.trainable()), len(layers))
 
 
+class _LinearisedSequential(Linearised):
+    def __init__(self, layer: Sequential, training: bool) -> None:
+        self.layers = [each.linearised(training) for each in layer.layers.values()]
+
+    def forward(self, x: Array) -> Array:
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy: Array, gradient: Views) -> Array:
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy, gradient)
+        return dy
+
+    def forward_change(self, dx: Array, change: Views) -> Array:
+        for layer in self.layers:
+            dx = layer.forward_change(dx, change)
+        return dx
+
+    def backward_change(self, ddy: Array, change: Views, out: Views) -> Array:
+        for layer in reversed(self.layers):
+            ddy = layer.backward_change(ddy, change, out)
+        return ddy
+
+
 class Residual(Layer):
     """A body, a shortcut around it, and the batch norm where the two meet.
 
@@ -89,6 +118,9 @@ class Residual(Layer):
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
         return self.body.output_shape(shape)
+
+    def linearised(self, training: bool) -> Linearised:
+        return _LinearisedResidual(self, training)
 
     def __repr__(self) -> str:
         shortcut = "" if self.shortcut is None else f", shortcut={self.shortcut!r}"
@@ -123,3 +155,26 @@ class Residual(Layer):
             dside = through
         dx += dside
         return dx
+
+
+class _LinearisedResidual(Linearised):
+    """y = norm(body(x)) with the shortcut's output added inside the norm."""
+
+    def __init__(self, layer: Residual, training: bool) -> None:
+        self.body, self.norm = layer.body.linearised(training), LinearisedBatchNorm(layer.norm, training)
+        self.shortcut = (layer.shortcut or Sequential({})).linearised(training)
+
+    def forward(self, x: Array) -> Array:
+        return self.norm.forward(self.body.forward(x), self.shortcut.forward(x))
+
+    def backward(self, dy: Array, gradient: Views) -> Array:
+        main, side = self.norm.backward_sum(dy, gradient)
+        return self.body.backward(main, gradient) + self.shortcut.backward(side, gradient)
+
+    def forward_change(self, dx: Array, change: Views) -> Array:
+        main, side = self.body.forward_change(dx, change), self.shortcut.forward_change(dx, change)
+        return self.norm.forward_change(main, change, side)
+
+    def backward_change(self, ddy: Array, change: Views, out: Views) -> Array:
+        main, side = self.norm.backward_sum_change(ddy, change, out)
+        return self.body.backward_change(main, change, out) + self.shortcut.backward_change(side, change, out)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, choice, real_array, real_number
 from psgd_ref.nn.functional import cross_entropy
-from psgd_ref.nn.linearised import Views, linearise
+from psgd_ref.nn.linearised import Views
 from psgd_ref.nn.model import Model, check_model
 from psgd_ref.nn.parameters import named_parameters
 
@@ -52,7 +52,7 @@ class Hessian:
         self, model: Model, images: Array, labels: Any, label_smoothing: float = 0.0, training: bool = True
     ) -> None:
         self.model = model.copy()
-        self.net = linearise(self.model.net, training)
+        self.net = self.model.net.linearised(training)
         x = self.model._images(images)
         self.still = np.zeros_like(x)
         logits = self.net.forward(x)

@@ -1,10 +1,13 @@
 """What every layer is: a forward, a backward, and the names of what it holds."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.parameters import Parameter
 from psgd_ref.nn.remade import Remade
+
+if TYPE_CHECKING:
+    from psgd_ref.nn.linearised import Linearised
 
 Cache = Any
 # Of one input or output, without the axis of images; None for a length that is not known.
@@ -49,6 +52,24 @@ class Layer:
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         raise NotImplementedError
+
+    def linearised(self, training: bool) -> "Linearised":
+        """The layer held at its present parameters, for exact Hessian-vector products.
+
+        Parameters
+        ----------
+        training
+            Whether it acts as in training: batch norms on the batch's statistics, dropout.
+
+        Raises
+        ------
+        ValueError
+            For a layer whose rules are not known.
+        """
+        raise ValueError(
+            f"exact Hessian-vector products know no rule for a layer {type(self).__name__}; "
+            "use method='differences'"
+        )
 
     def kept_output(self, cache: Cache) -> Remade | None:
         """What the output can be made from again by the backward pass; None if it cannot."""

@@ -6,9 +6,9 @@ from psgd_ref import kernels
 from psgd_ref.core.arguments import Array, flag, whole_number
 from psgd_ref.kernels.shapes import pair
 from psgd_ref.nn.layer import Shape
+from psgd_ref.nn.layers.windows import shown, slid, square
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
 from psgd_ref.nn.weighted import Weighted
-from psgd_ref.nn.windows import shown, slid, square
 
 
 class Conv2d(Weighted):

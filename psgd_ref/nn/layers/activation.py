@@ -6,10 +6,14 @@ from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.shapes import floats, shaped
 from psgd_ref.nn.layer import Cache, Layer, Shape
+from psgd_ref.nn.linearised import Linearised, LinearMap, Views
 
 
 class ReLU(Layer):
     """max(x, 0)."""
+
+    def linearised(self, training: bool) -> Linearised:
+        return _LinearisedReLU(self)
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         y = kernels.relu(x)
@@ -26,6 +30,9 @@ class Flatten(Layer):
         lengths = [length for length in shape or (None,) if length is not None]
         return (math.prod(lengths) if shape is not None and len(lengths) == len(shape) else None,)
 
+    def linearised(self, training: bool) -> Linearised:
+        return LinearMap(self)
+
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         if floats("x", x).ndim == 0:
             raise ValueError("x must have an axis that counts images; got one number")
@@ -34,3 +41,10 @@ class Flatten(Layer):
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         shaped("dy", dy, (cache[0], math.prod(cache[1:])))
         return dy.reshape(cache)
+
+
+class _LinearisedReLU(LinearMap):
+    """Linear away from its kinks: what is below zero stays cut off."""
+
+    def forward_change(self, dx: Array, change: Views) -> Array:
+        return kernels.relu_backward(dx, self.cache)
