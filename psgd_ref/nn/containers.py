@@ -1,5 +1,8 @@
 """Layers made of layers: one behind the other, and with a shortcut around them."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer, Shape
 from psgd_ref.nn.layers.batch_norm import BatchNorm, LinearisedBatchNorm
@@ -8,10 +11,22 @@ from psgd_ref.nn.remade import Remade
 
 
 class Sequential(Layer):
-    """Named layers, each applied to the output of the one before."""
+    """Layers, each applied to the output of the one before.
 
-    def __init__(self, layers: dict[str, Layer]) -> None:
-        self.layers = layers
+    Parameters
+    ----------
+    layers
+        By name; or a list of them, whose names are then "0", "1", … as in PyTorch.
+
+    Examples
+    --------
+    >>> from psgd_ref.nn import Linear, ReLU, Sequential
+    >>> Sequential([Linear(4, 8), ReLU(), Linear(8, 2)])
+    Sequential(0=Linear(4, 8), 1=ReLU(), 2=Linear(8, 2))
+    """
+
+    def __init__(self, layers: Mapping[str, Layer] | Iterable[Layer]) -> None:
+        self.layers = _named(layers)
 
     def children(self) -> dict[str, Layer]:
         return self.layers
@@ -57,6 +72,19 @@ class Sequential(Layer):
         return gradient if need_dx else None
 
 
+def _named(layers: Any) -> dict[str, Layer]:
+    if not isinstance(layers, Mapping | list | tuple):
+        raise ValueError(f"layers must be layers by name, or a list of them; got {type(layers).__name__}")
+    named = layers if isinstance(layers, Mapping) else {str(i): layer for i, layer in enumerate(layers)}
+    for name, layer in named.items():
+        if not isinstance(layer, Layer):
+            kind = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
+            raise ValueError(f"layer {name} must be a layer, such as ReLU(); got {kind}")
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"names of layers must be words; got {name!r}")
+    return dict(named)
+
+
 def _first_trainable(layers: list[Layer]) -> int:
     return next((i for i, layer in enumerate(layers) if layer.trainable()), len(layers))
 
@@ -99,6 +127,8 @@ class Residual(Layer):
         Name and layer of the batch norm where the two meet.
     shortcut
         Named layers, one behind the other; None for the identity.
+    shortcut_name
+        Their common name.
 
     Source
     ------
@@ -106,15 +136,19 @@ class Residual(Layer):
     """
 
     def __init__(
-        self, body: dict[str, Layer], norm: tuple[str, BatchNorm], shortcut: dict[str, Layer] | None
+        self,
+        body: Mapping[str, Layer],
+        norm: tuple[str, BatchNorm],
+        shortcut: Mapping[str, Layer] | None,
+        shortcut_name: str = "downsample",
     ) -> None:
-        self.body = Sequential(body)
+        self.body, self.shortcut_name = Sequential(body), shortcut_name
         self.norm_name, self.norm = norm
         self.shortcut = None if shortcut is None else Sequential(shortcut)
 
     def children(self) -> dict[str, Layer]:
         own: dict[str, Layer] = {**self.body.layers, self.norm_name: self.norm}
-        return own if self.shortcut is None else {**own, "downsample": self.shortcut}
+        return own if self.shortcut is None else {**own, self.shortcut_name: self.shortcut}
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
         return self.body.output_shape(shape)

@@ -30,8 +30,9 @@ class Hessian:
     images, labels, label_smoothing
         As in `Model.loss_and_grad`.
     training
-        With True batch norms take the statistics of `images` (the loss is then that of `loss_and_grad`); with
-        False they take their running ones.
+        With True batch norms take the statistics of `images`, and dropout drops what it will in the next
+        training pass (the loss is then that of `loss_and_grad`); with False batch norms take their running
+        ones, and nothing is dropped.
 
     Attributes
     ----------
@@ -134,8 +135,10 @@ def hessian_vector(
         size = max(1.0, float(np.linalg.norm(model.w.astype(np.float64))))
         step = float(np.finfo(model.w.dtype).eps) ** 0.5 * size
     h = real_number("step", step, positive=True) / length
-    moved, gradients = model.copy(), []
+    gradients = []
     for sign in (1, -1):
+        # A copy each, so that dropout drops the same in both.
+        moved = model.copy()
         moved.w[...] = model.w + sign * h * v
         moved.loss_and_grad(images, labels, label_smoothing)
         gradients.append(moved.g.astype(np.float64))

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.parameters import Parameter
 from psgd_ref.nn.remade import Remade
@@ -39,6 +41,9 @@ class Layer:
     def trainable(self) -> bool:
         """Whether the layer or one inside it has parameters."""
         return bool(self.parameters()) or any(child.trainable() for child in self.children().values())
+
+    def seed_from(self, rng: np.random.Generator) -> None:
+        """Take from the model's generator what the layer needs for random numbers of its own."""
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
         """The shape of one output for one input of a shape; None when nothing is known of it."""

@@ -49,7 +49,7 @@ class Model:
     Raises
     ------
     ValueError
-        For another dtype, a negative seed, or a net that is no layer.
+        For another dtype, a negative seed, a net that is no layer, and a layer or a name that is in it twice.
 
     Examples
     --------
@@ -81,10 +81,13 @@ class Model:
             raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
         if not isinstance(net, Layer):
             raise ValueError(f"net must be a layer, such as Sequential({{...}}); got {type(net).__name__}")
+        _check_names(net)
         self.net = net
         self.segments = lay_out(net)
         rng = np.random.default_rng(whole_number("seed", seed, 0))
         values = [parameter.initial(rng, parameter.shape).ravel() for _, parameter in named_parameters(net)]
+        for _, layer in named_layers(net):
+            layer.seed_from(rng)
         self.bind(np.concatenate([np.zeros(0), *values]).astype(dtype))
 
     def bind(self, w: Array) -> None:
@@ -268,6 +271,22 @@ class Model:
             raise ValueError("images must not be empty; got a batch of 0")
         self._seen = x.shape[1:]
         return np.ascontiguousarray(x, self.w.dtype)
+
+
+def _check_names(net: Layer) -> None:
+    """Raise ValueError for a layer with parameters at two places, and for two parameters of one name."""
+    places: dict[Layer, str] = {}
+    for name, layer in named_layers(net):
+        if layer.parameters() and layer in places:
+            raise ValueError(
+                f"{places[layer]} and {name} are the same {type(layer).__name__}; every layer has weights of "
+                "its own"
+            )
+        places[layer] = name
+    names = [name for name, _ in named_parameters(net)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two parameters have the name {twice}")
 
 
 def _is_float_dtype(dtype: Any) -> bool:

@@ -66,6 +66,17 @@ class Weighted(Layer):
         """
         raise NotImplementedError
 
+    def by_input(self, weight: Array) -> Array:
+        """An array in the shape of the weight, (…, I, O), with a row for every input; the same where it has.
+
+        Of groups each output has the inputs of its own only: it gets zeros for the others.
+        """
+        return weight
+
+    def on_inputs(self, values: Array) -> Array:
+        """A number for each input, (I,), in a shape that multiplies the weight."""
+        return values[:, None]
+
     def parameters(self) -> dict[str, Parameter]:
         return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
 

@@ -128,7 +128,7 @@ class _Builder:
         side = (
             x
             if layer.shortcut is None
-            else self.layer(layer.shortcut, _join(name, "downsample"), x, shape)[0]
+            else self.layer(layer.shortcut, _join(name, layer.shortcut_name), x, shape)[0]
         )
         added, _ = self._add(Operation("Add", (main, side), self._new(f"{name}_add"), f"{name}_add"), out)
         if not layer.norm.relu:
