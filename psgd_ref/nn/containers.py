@@ -9,6 +9,9 @@ from psgd_ref.nn.layers.batch_norm import BatchNorm, LinearisedBatchNorm
 from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.remade import Remade
 
+# The name of the layers of a shortcut, PyTorch's and the official PSGD code's.
+SHORTCUT = "downsample"
+
 
 class Sequential(Layer):
     """Layers, each applied to the output of the one before.
@@ -140,7 +143,7 @@ class Residual(Layer):
         body: Mapping[str, Layer],
         norm: tuple[str, BatchNorm],
         shortcut: Mapping[str, Layer] | None,
-        shortcut_name: str = "downsample",
+        shortcut_name: str = SHORTCUT,
     ) -> None:
         self.body, self.shortcut_name = Sequential(body), shortcut_name
         self.norm_name, self.norm = norm

@@ -118,7 +118,7 @@ def _set(layer, **options):
 
 
 HOSTILE = {
-    "format": (lambda s: s.update(format=2), "format 1"),
+    "format": (lambda s: s.update(format=3), "format 1 or 2"),
     "dtype": (lambda s: s.update(dtype="object"), "dtype must be one of float32, float64; got 'object'"),
     "list": (lambda s: [], "format 1"),
     "no net": (lambda s: s.pop("net") and None, "layer net must be one of Sequential, .*; got None"),
