@@ -111,8 +111,8 @@ def test_a_prefix_of_all_names_is_said_in_one_line():
     with pytest.raises(ValueError, match=r"^\d+ of the tensors do not fit"):
         load_state_dict(model, inner)
     small = with_statistics(lambda seed: mlp((4, 3), seed), 0)
+    given = {name.rpartition(".")[2]: t for name, t in state_dict(small, (4,)).items()}
     with pytest.raises(ValueError, match=r"^all names lack 'fc1\.', with which"):
-        given = {name.rpartition(".")[2]: t for name, t in state_dict(small, (4,)).items()}
         load_state_dict(small, given, (4,))
 
 
