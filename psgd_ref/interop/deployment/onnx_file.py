@@ -164,9 +164,10 @@ class _Writer:
     def add(self, o: Operation) -> None:
         match o.kind:
             case "Conv":
-                pads = [*o.padding, *o.padding]
+                pads = [*np.subtract(o.padding, o.surplus).tolist(), *o.padding]
                 window = {"kernel_shape": list(o.weight_shape[2:]), "strides": list(o.stride), "pads": pads}
-                self._node("Conv", [*o.inputs, self._weight(o), self._bias(o)], o, **window)
+                inputs = [*o.inputs, self._weight(o), self._bias(o)]
+                self._node("Conv", inputs, o, **window, group=o.groups)
             case "Gemm":
                 self._node("Gemm", [*o.inputs, self._weight(o), self._bias(o)], o, transB=1)
             case "MaxPool" | "AveragePool":
@@ -174,6 +175,11 @@ class _Writer:
                 extra = {"count_include_pad": 1} if o.kind == "AveragePool" else {}
                 window = {"kernel_shape": list(o.size), "strides": list(o.stride), "pads": pads}
                 self._node(o.kind, o.inputs, o, **window, **extra)
+            case "LeakyRelu":
+                self._node("LeakyRelu", o.inputs, o, alpha=o.slope)
+            case "Clip":
+                ends = np.array([0.0, o.top], np.float32)
+                self._node("Clip", [*o.inputs, *(self._floats(f"{o.name}_{end:g}", end) for end in ends)], o)
             case "Affine":
                 self._affine(o)
             case "Quantize":

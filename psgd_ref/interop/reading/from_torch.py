@@ -22,9 +22,9 @@ def from_torch(module: Any, input_shape: Any) -> Model:
     The module is traced by `torch.fx`, so that functions (`F.relu`, `x.flatten(1)`, `x + y`) are read as
     well as modules. What is read: Conv2d (in groups, too), Linear, BatchNorm1d and 2d, LayerNorm, ReLU,
     ReLU6, LeakyReLU, GELU, SiLU, Sigmoid, Tanh, Dropout, MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, Flatten,
-    the mean over height and width, and sums with a batch norm right before them (ResNet, MobileNet v2). Parameters
-    keep PyTorch's names, so that `state_dict(model)` loads into the module; only residual blocks that are no
-    module of their own get names from here.
+    the mean over height and width, and sums with a batch norm right before them (ResNet, MobileNet v2).
+    Parameters keep PyTorch's names, so that `state_dict(model)` loads into the module; only residual blocks
+    that are no module of their own get names from here.
 
     The model's logits are held against the module's, both in float64 and evaluation mode, before it is
     returned. It is independent of the module, which stays as it is.
