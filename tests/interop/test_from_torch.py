@@ -1,4 +1,4 @@
-"""Networks of PyTorch against the models read from them: every pairing of layers, small networks, refusals."""
+"""Networks of PyTorch against the models read from them: pairs of layers, small networks, refusals."""
 
 import itertools
 
@@ -77,8 +77,8 @@ def assert_same(net, shape=SHAPE, strict=True):
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("first", LAYERS)
 def test_every_pairing_of_layers_gives_the_logits_of_pytorch(first, head):
-    for second in LAYERS:
-        net = nn.Sequential(LAYERS[first](), LAYERS[second](), *HEADS[head]())
+    for second, make in LAYERS.items():
+        net = nn.Sequential(LAYERS[first](), make(), *HEADS[head]())
         model = from_torch(randomised(net), SHAPE)
         images = np.random.default_rng(1).normal(size=(2, *SHAPE)).astype(np.float32)
         np.testing.assert_allclose(
@@ -86,7 +86,7 @@ def test_every_pairing_of_layers_gives_the_logits_of_pytorch(first, head):
         )
 
 
-@pytest.mark.parametrize(("layer", "head"), itertools.product(("conv", "norm", "layer norm"), HEADS))
+@pytest.mark.parametrize(("layer", "head"), [*itertools.product(("conv", "norm", "layer norm"), HEADS)])
 def test_a_state_dict_goes_there_and_back(layer, head):
     assert_same(nn.Sequential(LAYERS[layer](), nn.ReLU(), *HEADS[head]()))
 
@@ -172,15 +172,15 @@ class Branches(nn.Module):
     [
         (
             lambda: nn.Sequential(nn.ConvTranspose2d(4, 4, 3), nn.Flatten()),
-            "0 is a ConvTranspose2d; what can",
+            "0 is a ConvTranspose2d",
         ),
         (
             lambda: nn.Sequential(nn.Conv2d(4, 4, 3, dilation=2), nn.Flatten()),
-            r"0 is a Conv2d with dilation=",
+            "0 is a Conv2d with dil",
         ),
         (
             lambda: nn.Sequential(nn.BatchNorm2d(4, affine=False), nn.Flatten()),
-            "0 is a BatchNorm2d with affine",
+            "a BatchNorm2d with affine",
         ),
         (lambda: nn.Sequential(nn.Flatten(), nn.LogSoftmax(1)), "1 is a LogSoftmax"),
         (Multiplies, "mul is mul"),
