@@ -12,6 +12,8 @@ from torch.nn import functional as F  # noqa: E402, N812
 
 from psgd_ref.interop import from_torch, load_model, load_state_dict, save, state_dict  # noqa: E402
 
+# PyTorch warns that it copies for even windows.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
 SHAPE = (6, 5, 4)  # H, W, C
 LAYERS = {
     "conv": lambda: nn.Conv2d(4, 4, 3, padding=1),

@@ -166,15 +166,13 @@ class _Writer:
             case "Conv":
                 pads = [*np.subtract(o.padding, o.surplus).tolist(), *o.padding]
                 window = {"kernel_shape": list(o.weight_shape[2:]), "strides": list(o.stride), "pads": pads}
-                inputs = [*o.inputs, self._weight(o), self._bias(o)]
-                self._node("Conv", inputs, o, **window, group=o.groups)
+                self._node("Conv", self._inputs(o), o, **window, group=o.groups)
             case "Gemm":
-                self._node("Gemm", [*o.inputs, self._weight(o), self._bias(o)], o, transB=1)
+                self._node("Gemm", self._inputs(o), o, transB=1)
             case "MaxPool" | "AveragePool":
-                pads = [*o.padding, *o.padding]
-                extra = {"count_include_pad": 1} if o.kind == "AveragePool" else {}
-                window = {"kernel_shape": list(o.size), "strides": list(o.stride), "pads": pads}
-                self._node(o.kind, o.inputs, o, **window, **extra)
+                window = {"kernel_shape": list(o.size), "strides": list(o.stride), "pads": [*o.padding] * 2}
+                window |= {"count_include_pad": 1} if o.kind == "AveragePool" else {}
+                self._node(o.kind, o.inputs, o, **window)
             case "LeakyRelu":
                 self._node("LeakyRelu", o.inputs, o, alpha=o.slope)
             case "Clip":
@@ -186,6 +184,9 @@ class _Writer:
                 self._quantize(o)
             case _:
                 self._node(o.kind, o.inputs, o)
+
+    def _inputs(self, o: Operation) -> list[str]:
+        return [*o.inputs, self._weight(o), self._bias(o)]
 
     def _weight(self, o: Operation) -> str:
         name, weight = f"{o.name}.weight", o.weight
@@ -300,7 +301,5 @@ def _checked(path: Path, network: Sequence[Operation], images: Array) -> float |
     rounds = any(operation.kind == "Quantize" for operation in network)
     # A sum on the edge between two codes of an activation may fall either way: a step, not a rounding.
     if not np.isfinite(error) or (error > TOLERANCE and not rounds):
-        raise ValueError(
-            f"the file's logits in onnxruntime differ by {error:.1e} from its own numbers; not written"
-        )
+        raise ValueError(f"the file's logits in onnxruntime differ by {error:.1e} from its own; not written")
     return error
