@@ -64,9 +64,7 @@ def test_a_model_comes_back_bit_for_bit_and_computes_the_same(name, tmp_path):
     }
     assert (found.mask is None) == (model.mask is None)
     assert model.mask is None or np.array_equal(found.mask, model.mask)
-    shape = SHAPES.get(
-        name, {"pruned": (8, 8, 2), "modern": (8, 7, 2), "windows": (10, 8, 2)}.get(name, (8, 8, 3))
-    )
+    shape = SHAPES.get(name, (8, 8, 3))
     x = np.random.default_rng(1).normal(size=(3, *shape)).astype(model.w.dtype)
     assert np.array_equal(found.forward(x), model.forward(x))
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]

@@ -163,12 +163,11 @@ class _Writer:
 
     def add(self, o: Operation) -> None:
         match o.kind:
-            case "Conv":
+            case "Conv" | "Gemm":
                 pads = [*np.subtract(o.padding, o.surplus).tolist(), *o.padding]
                 window = {"kernel_shape": list(o.weight_shape[2:]), "strides": list(o.stride), "pads": pads}
-                self._node("Conv", self._inputs(o), o, **window, group=o.groups)
-            case "Gemm":
-                self._node("Gemm", self._inputs(o), o, transB=1)
+                options = dict(group=o.groups, **window) if o.kind == "Conv" else {"transB": 1}
+                self._node(o.kind, [*o.inputs, self._weight(o), self._bias(o)], o, **options)
             case "MaxPool" | "AveragePool":
                 window = {"kernel_shape": list(o.size), "strides": list(o.stride), "pads": [*o.padding] * 2}
                 window |= {"count_include_pad": 1} if o.kind == "AveragePool" else {}
@@ -176,17 +175,14 @@ class _Writer:
             case "LeakyRelu":
                 self._node("LeakyRelu", o.inputs, o, alpha=o.slope)
             case "Clip":
-                ends = np.array([0.0, o.top], np.float32)
-                self._node("Clip", [*o.inputs, *(self._floats(f"{o.name}_{end:g}", end) for end in ends)], o)
+                ends = [self._floats(f"{o.name}_{x:g}", x) for x in np.array([0.0, o.top], np.float32)]
+                self._node("Clip", [*o.inputs, *ends], o)
             case "Affine":
                 self._affine(o)
             case "Quantize":
                 self._quantize(o)
             case _:
                 self._node(o.kind, o.inputs, o)
-
-    def _inputs(self, o: Operation) -> list[str]:
-        return [*o.inputs, self._weight(o), self._bias(o)]
 
     def _weight(self, o: Operation) -> str:
         name, weight = f"{o.name}.weight", o.weight
