@@ -6,8 +6,10 @@ from psgd_ref.compress.walk import Walk
 from psgd_ref.nn import (
     AvgPool2d,
     BatchNorm,
+    Dropout,
     GlobalAvgPool,
     Layer,
+    LeakyReLU,
     MaxPool2d,
     Model,
     ReLU,
@@ -16,7 +18,7 @@ from psgd_ref.nn import (
 )
 
 # Layers with h(cx) = c h(x) for c > 0 that keep channels apart.
-HOMOGENEOUS = (ReLU, MaxPool2d, AvgPool2d, GlobalAvgPool)
+HOMOGENEOUS = (ReLU, LeakyReLU, MaxPool2d, AvgPool2d, GlobalAvgPool)
 
 
 @dataclass(eq=False)
@@ -28,8 +30,8 @@ class WeightLayer:
     norm
         The batch norm that takes its output directly, or None.
     previous
-        The layer whose output is this one's only input and goes nowhere else, through batch norm, ReLU
-        and pooling alone; None where there is none.
+        The layer whose output is this one's only input and goes nowhere else, through batch norm, dropout,
+        ReLU (leaky or not) and pooling alone; None where there is none.
     rectified
         Whether a ReLU or a pooling stands behind the layer (and its batch norm).
     """
@@ -55,6 +57,8 @@ class _WeightLayers(Walk[WeightLayer | None]):
         self.found: list[WeightLayer] = []
 
     def leaf(self, layer: Layer, name: str, known: WeightLayer | None) -> WeightLayer | None:
+        if isinstance(layer, Dropout):
+            return known
         if isinstance(layer, Weighted):
             self.found.append(WeightLayer(name, layer, known))
             return self.found[-1]

@@ -37,6 +37,6 @@ class Walk(Generic[Known]):
             side = self.fork(known)
             main = self.through(layer.body, name, side)
             if layer.shortcut is not None:
-                side = self.through(layer.shortcut, dotted(name, "downsample"), side)
+                side = self.through(layer.shortcut, dotted(name, layer.shortcut_name), side)
             return self.join(layer, main, side)
         return self.leaf(layer, name, known)

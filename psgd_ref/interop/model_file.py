@@ -14,15 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.interop.safetensors import MASK, OWN, load_tensors, read, write
-from psgd_ref.interop.state_dict import state_dict
+from psgd_ref.interop.flattened import flattened_inside
+from psgd_ref.interop.safetensors import (
+    FIRST,
+    FORMAT,
+    MODEL,
+    load_tensors,
+    order_of,
+    own_tensors,
+    read,
+    write,
+)
 from psgd_ref.interop.structure import build, describe
 from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import lay_out
 
 # One key: with several, the library writes them in another order each time.
-KEY, FORMAT = f"{OWN}model", 1
+KEY = MODEL
 DTYPES = ("float32", "float64")
 
 
@@ -30,7 +39,8 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model, structure and weights, to a safetensors file. The file appears whole or not at all.
 
     A pruned model keeps its mask, a trained one how raw pixels are normalised and what changed its training
-    images. A quantized model is saved as the numbers that it computes with, not as integers.
+    images. A quantized model is saved as the numbers that it computes with, not as integers. PyTorch
+    loads the tensors; but where a network flattens its very input, they keep our order, (H, W, C).
 
     Parameters
     ----------
@@ -57,19 +67,20 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     (23,)
     """
     check_model(model)
-    structure: dict[str, Any] = {"format": FORMAT, "dtype": str(model.w.dtype), "net": describe(model.net)}
+    order = flattened_inside(model)
+    # Older versions go on reading what they can.
+    version = FORMAT if order else FIRST
+    structure: dict[str, Any] = {"format": version, "dtype": str(model.w.dtype), "net": describe(model.net)}
     if model.pixels is not None:
         structure["pixels"] = [np.asarray(part).tolist() for part in model.pixels]
     if model.augment is not None:
         from psgd_ref.data.augment import as_record  # the data import the formats
 
         structure["augment"] = as_record(model.augment)
-    tensors: dict[str, npt.NDArray[Any]] = dict(state_dict(model))
+    tensors = own_tensors(model, order)
     bad = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if bad:
         raise ValueError(f"a model must be finite to be saved; NaN or infinity in {', '.join(bad)}")
-    if model.mask is not None:
-        tensors[MASK] = model.mask
     write(Path(path), tensors, {KEY: json.dumps(structure)})
 
 
@@ -102,7 +113,7 @@ def load_model(path: str | os.PathLike[str]) -> Model:
         )
     try:
         model = _build(json.loads(metadata[KEY]), tensors)
-        load_tensors(model, tensors)
+        load_tensors(model, tensors, order_of(model, metadata))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a model file: {str(error) or type(error).__name__}") from None
     return model
@@ -110,8 +121,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
 def _build(structure: Any, tensors: dict[str, npt.NDArray[Any]]) -> Model:
     """A model of the structure; ValueError for a structure larger than its tensors, at no cost."""
-    if not isinstance(structure, dict) or structure.get("format") != FORMAT:
-        raise ValueError(f"its structure must have format {FORMAT}")
+    if not isinstance(structure, dict) or structure.get("format") not in (FIRST, FORMAT):
+        raise ValueError(f"its structure must have format {FIRST} or {FORMAT}")
     dtype = structure.get("dtype")
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")

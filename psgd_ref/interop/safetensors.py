@@ -11,44 +11,63 @@ import numpy.typing as npt
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as to_bytes
 
-from psgd_ref.interop.state_dict import load_state_dict, state_dict
+from psgd_ref.interop.flattened import Flattened, flattened, flattened_inside
+from psgd_ref.interop.state_dict import load_tensors_of, state_dict, tensors_of
 from psgd_ref.interop.whole_file import whole_file
-from psgd_ref.nn import Model
+from psgd_ref.nn import Dropout, Model
 from psgd_ref.nn.model import check_mask, check_model
+from psgd_ref.nn.parameters import named_layers
 
 # Tensors of a checkpoint that are not the model's: the optimiser's and the loop's.
 OWN = "psgd_ref."
 # The mask of a pruned model, booleans in the order of its flat vector.
 MASK = f"{OWN}mask"
+# The training passes that a dropout layer has seen, by its name.
+DRAWS = f"{OWN}draws."
+# Metadata that hold a model's structure, and the formats of it. In the first the inputs of a linear layer are
+# in our order behind a flattened image, too.
+MODEL, FIRST, FORMAT = f"{OWN}model", 1, 2
+# Metadata of a checkpoint, which has our order as well.
+CHECKPOINT = "psgd_ref"
 # The format's names of the dtypes that are read. NumPy has no bfloat16: it becomes float32, exactly.
 BFLOAT16 = "BF16"
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", BFLOAT16: "<u2", "BOOL": "?"}
 DTYPES |= {f"{sign}{8 * size}": f"<{sign.lower()}{size}" for sign in "IU" for size in (1, 2, 4, 8)}
 
 
-def save_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
+def save_safetensors(model: Model, path: str | os.PathLike[str], input_shape: Any = None) -> None:
     """Write parameters and running statistics in PyTorch's names and layouts (see `state_dict`).
 
     A pruned model's zeros are written, its mask is not, since PyTorch knows no such tensor: after loading,
     `prune(model, sparsity(model))` holds the zeros again. The file appears whole or not at all.
 
+    Parameters
+    ----------
+    input_shape
+        As in `state_dict`.
+
     Raises
     ------
+    ValueError
+        As `state_dict`.
     OSError
         When it cannot be written.
     """
     check_model(model)
-    write(Path(path), state_dict(model), {})
+    write(Path(path), state_dict(model, input_shape), {})
 
 
-def load_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
+def load_safetensors(model: Model, path: str | os.PathLike[str], input_shape: Any = None) -> None:
     """Read parameters and running statistics from a safetensors file. Modifies `model`.
 
     Parameters
     ----------
     path
         A PyTorch state dict of the same structure, in any floating dtype, or a checkpoint of
-        `psgd-ref train`, which may hold a mask, too; after loading the model has that mask, or none.
+        `psgd-ref train` or a file of `save`, which may hold a mask, too; after loading the model has that
+        mask, or none.
+    input_shape
+        As in `load_state_dict`; files of our own do without.
 
     Raises
     ------
@@ -59,15 +78,34 @@ def load_safetensors(model: Model, path: str | os.PathLike[str]) -> None:
         For one that cannot be read.
     """
     check_model(model)
-    tensors, _ = read(Path(path))
+    tensors, metadata = read(Path(path))
     try:
-        load_tensors(model, tensors)
-    except ValueError as error:
+        order = (
+            order_of(model, metadata)
+            if {MODEL, CHECKPOINT} & set(metadata)
+            else flattened(model, input_shape)
+        )
+        load_tensors(model, tensors, order)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def load_tensors(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Give the model the weights, statistics and mask of a file; without a mask in it, all is free.
+def own_tensors(model: Model, order: Flattened) -> dict[str, npt.NDArray[Any]]:
+    """All that a file of our own holds of a model: weights, statistics, mask, and where its generators stand.
+
+    Parameters
+    ----------
+    order
+        Which tensors have PyTorch's order: `flattened_inside(model)`, or none.
+    """
+    tensors: dict[str, npt.NDArray[Any]] = dict(tensors_of(model, order))
+    if model.mask is not None:
+        tensors[MASK] = model.mask
+    return tensors | {DRAWS + name: np.array(layer.draws) for name, layer in _dropouts(model).items()}
+
+
+def load_tensors(model: Model, tensors: Mapping[str, npt.NDArray[Any]], order: Flattened) -> None:
+    """Give the model what `own_tensors` gave, or a state dict; without a mask in it, all is free.
 
     Raises
     ------
@@ -77,8 +115,28 @@ def load_tensors(model: Model, tensors: Mapping[str, npt.NDArray[Any]]) -> None:
     mask = tensors.get(MASK)
     if mask is not None:
         check_mask(mask, model.w)
-    load_state_dict(model, {name: t for name, t in tensors.items() if not name.startswith(OWN)})
+    draws = {name.removeprefix(DRAWS): t for name, t in tensors.items() if name.startswith(DRAWS)}
+    dropouts = _dropouts(model)
+    for name, count in draws.items():
+        if name not in dropouts or count.shape != () or count.dtype != np.int64 or count < 0:
+            raise ValueError(f"{DRAWS}{name} must be a whole number >= 0, and {name} a dropout layer")
+    load_tensors_of(model, {name: t for name, t in tensors.items() if not name.startswith(OWN)}, order)
     model.set_mask(mask)
+    for name, count in draws.items():
+        dropouts[name].draws = int(count)
+
+
+def _dropouts(model: Model) -> dict[str, Dropout]:
+    return {name: layer for name, layer in named_layers(model.net) if isinstance(layer, Dropout)}
+
+
+def order_of(model: Model, metadata: Mapping[str, str]) -> Flattened:
+    """Which tensors have PyTorch's order in a file of our own."""
+    if MODEL not in metadata:
+        return {}
+    structure = json.loads(metadata[MODEL])
+    first = isinstance(structure, dict) and structure.get("format") == FIRST
+    return {} if first else flattened_inside(model)
 
 
 def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:

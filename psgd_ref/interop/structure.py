@@ -4,20 +4,30 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from psgd_ref.core.arguments import whole_number
+from psgd_ref.core.arguments import fraction, whole_number
 from psgd_ref.nn import (
+    GELU,
     AvgPool2d,
     BatchNorm,
     Conv2d,
+    Dropout,
     Flatten,
     GlobalAvgPool,
     Layer,
+    LayerNorm,
+    LeakyReLU,
     Linear,
     MaxPool2d,
     ReLU,
+    ReLU6,
     Residual,
     Sequential,
+    Sigmoid,
+    SiLU,
+    Tanh,
+    Weighted,
 )
+from psgd_ref.nn.containers import SHORTCUT
 from psgd_ref.nn.parameters import Parameter, dotted, zeros
 
 # The shape of every tensor in a file, by name: what a structure is checked against before it takes memory.
@@ -71,11 +81,12 @@ def _sequential(layer: Sequential, name: str) -> Description:
 
 
 def _residual(layer: Residual, name: str) -> Description:
-    shortcut = layer.shortcut
+    shortcut, under = layer.shortcut, dotted(name, layer.shortcut_name)
     return {
         "body": _children(layer.body.layers, name),
         "norm": [layer.norm_name, describe(layer.norm, dotted(name, layer.norm_name))],
-        "shortcut": None if shortcut is None else _children(shortcut.layers, dotted(name, "downsample")),
+        "shortcut": None if shortcut is None else _children(shortcut.layers, under),
+        **({} if layer.shortcut_name == SHORTCUT else {"shortcut_name": layer.shortcut_name}),
     }
 
 
@@ -85,19 +96,40 @@ def _children(layers: Mapping[str, Layer], name: str) -> dict[str, Description]:
 
 def _conv(layer: Conv2d, name: str) -> Description:
     _refuse_held(layer, name)
-    *_, inputs, outputs = layer.weight.shape
-    window = {"size": layer.size, "stride": layer.stride, "padding": layer.padding}
+    padding: Any = "same" if any(layer.surplus) else layer.padding
+    window = {"size": layer.size, "stride": layer.stride, "padding": padding}
     # A bias that a batch norm was folded into has the role of the norm's.
-    return {"inputs": inputs, "outputs": outputs, **window, "bias": layer.bias and layer.bias.role}
+    bias = layer.bias and layer.bias.role
+    groups = {"groups": layer.groups} if layer.groups > 1 else {}
+    return {"inputs": layer.inputs, "outputs": layer.weight.shape[-1], **window, "bias": bias, **groups}
 
 
 def _linear(layer: Linear, name: str) -> Description:
     _refuse_held(layer, name)
-    return {"inputs": layer.weight.shape[0], "outputs": layer.weight.shape[1]}
+    role = layer.bias and layer.bias.role
+    bias = {} if role == "bias" else {"bias": role}
+    return {"inputs": layer.weight.shape[0], "outputs": layer.weight.shape[1], **bias}
 
 
 def _batch_norm(layer: BatchNorm, name: str) -> Description:
-    return {"features": layer.weight.shape[0], "relu": layer.relu, "eps": layer.eps}
+    momentum = {} if layer.momentum == BatchNorm.momentum else {"momentum": layer.momentum}
+    return {"features": layer.weight.shape[0], "relu": layer.relu, "eps": layer.eps, **momentum}
+
+
+def _layer_norm(layer: LayerNorm, name: str) -> Description:
+    return {"shape": layer.shape, "eps": layer.eps}
+
+
+def _dropout(layer: Dropout, name: str) -> Description:
+    return {"p": layer.p, "seed": layer.seed}
+
+
+def _leaky_relu(layer: LeakyReLU, name: str) -> Description:
+    return {"negative_slope": layer.negative_slope}
+
+
+def _gelu(layer: GELU, name: str) -> Description:
+    return {"approximate": layer.approximate}
 
 
 def _pool(layer: Any, name: str) -> Description:
@@ -126,8 +158,12 @@ _KINDS: dict[str, tuple[type[Layer], Callable[[Any, str], Description]]] = {
     "MaxPool2d": (MaxPool2d, _pool),
     "AvgPool2d": (AvgPool2d, _pool),
     "GlobalAvgPool": (GlobalAvgPool, _nothing),
-    "ReLU": (ReLU, _nothing),
     "Flatten": (Flatten, _nothing),
+    "LayerNorm": (LayerNorm, _layer_norm),
+    "Dropout": (Dropout, _dropout),
+    "LeakyReLU": (LeakyReLU, _leaky_relu),
+    "GELU": (GELU, _gelu),
+    **{kind.__name__: (kind, _nothing) for kind in (ReLU, ReLU6, SiLU, Sigmoid, Tanh)},
 }
 
 
@@ -141,8 +177,10 @@ def _build_residual(options: Description, shapes: Shapes, name: str) -> Layer:
     norm = build(described, shapes, dotted(name, str(norm_name)))
     if not isinstance(norm, BatchNorm):
         raise ValueError(f"layer {dotted(name, str(norm_name))} must be a BatchNorm")
-    shortcut = options.pop("shortcut")
-    side = None if shortcut is None else _build_children(shortcut, shapes, dotted(name, "downsample"))
+    shortcut, shortcut_name = options.pop("shortcut"), options.get("shortcut_name", SHORTCUT)
+    if not isinstance(shortcut_name, str):
+        raise ValueError(f"shortcut_name of layer {name} must be a word; got {shortcut_name!r}")
+    side = None if shortcut is None else _build_children(shortcut, shapes, dotted(name, shortcut_name))
     return Residual(body, (str(norm_name), norm), side, **options)
 
 
@@ -153,27 +191,47 @@ def _build_children(layers: Any, shapes: Shapes, name: str) -> dict[str, Layer]:
 
 
 def _build_conv(options: Description, shapes: Shapes, name: str) -> Layer:
-    role = options.pop("bias")
+    return _biased(Conv2d, options, options.pop("bias"), name)
+
+
+def _build_linear(options: Description, shapes: Shapes, name: str) -> Layer:
+    return _biased(Linear, options, options.pop("bias", "bias"), name)
+
+
+def _biased(kind: Any, options: Description, role: Any, name: str) -> Layer:
     if role not in (None, "bias", "norm"):
         raise ValueError(f"bias of layer {name} must be null, bias or norm; got {role!r}")
-    layer = Conv2d(**options, bias=role is not None)
+    layer: Weighted = kind(**options, bias=role is not None)
     if role == "norm":
         layer.bias = Parameter((layer.weight.shape[-1],), "norm", zeros)
     return layer
 
 
 def _build_batch_norm(options: Description, shapes: Shapes, name: str) -> Layer:
-    eps, features = options.pop("eps"), options["features"]
-    if not isinstance(eps, float) or not 0 < eps < math.inf:
-        raise ValueError(f"eps of layer {name} must be a finite number > 0; got {eps!r}")
+    eps, features = _eps(options, name), options["features"]
+    momentum = fraction(f"momentum of layer {name}", options.pop("momentum", BatchNorm.momentum))
     # Its statistics take memory at once.
     if shapes.get(dotted(name, "weight")) != (features,):
         raise ValueError(f"layer {name} has {features!r} features, its tensors have another number")
     if not isinstance(options.get("relu"), bool):
         raise ValueError(f"relu of layer {name} must be true or false; got {options.get('relu')!r}")
     layer = BatchNorm(**options)
+    layer.eps, layer.momentum = eps, momentum
+    return layer
+
+
+def _build_layer_norm(options: Description, shapes: Shapes, name: str) -> Layer:
+    eps = _eps(options, name)
+    layer = LayerNorm(**options)
     layer.eps = eps
     return layer
+
+
+def _eps(options: Description, name: str) -> float:
+    eps = options.pop("eps")
+    if not isinstance(eps, float) or not 0 < eps < math.inf:
+        raise ValueError(f"eps of layer {name} must be a finite number > 0; got {eps!r}")
+    return eps
 
 
 def _plain(kind: type[Any]) -> Callable[[Description, Shapes, str], Layer]:
@@ -185,5 +243,7 @@ _BUILDERS: dict[str, Callable[[Description, Shapes, str], Layer]] = {
     "Sequential": _build_sequential,
     "Residual": _build_residual,
     "Conv2d": _build_conv,
+    "Linear": _build_linear,
     "BatchNorm": _build_batch_norm,
+    "LayerNorm": _build_layer_norm,
 }

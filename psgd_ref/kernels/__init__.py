@@ -60,9 +60,20 @@ if BACKEND == "tile":
 
 def _compiled() -> dict[str, Any]:
     """The modules of the compiled kernels by name. Named here one by one, for whoever reads imports."""
-    from psgd_ref.kernels import activation, channels, conv, fake_quantize, linear, loss, norm, pool, update
+    from psgd_ref.kernels import (
+        activation,
+        channels,
+        conv,
+        fake_quantize,
+        grouped,
+        linear,
+        loss,
+        norm,
+        pool,
+        update,
+    )
 
-    modules = activation, channels, conv, fake_quantize, linear, loss, norm, pool, update
+    modules = activation, channels, conv, fake_quantize, grouped, linear, loss, norm, pool, update
     return {module.__name__.rpartition(".")[2]: module for module in modules}
 
 
@@ -118,6 +129,8 @@ fake_quantize = _face(reference.fake_quantize, "fake_quantize")
 fake_quantize_backward = _face(reference.fake_quantize_backward, "fake_quantize")
 global_avg_pool = _face(reference.global_avg_pool, "pool")
 global_avg_pool_backward = _face(reference.global_avg_pool_backward, "pool")
+grouped_conv2d = _face(reference.grouped_conv2d, "grouped")
+grouped_conv2d_backward = _face(reference.grouped_conv2d_backward, "grouped")
 linear = _face(reference.linear, "linear")
 linear_backward = _face(reference.linear_backward, "linear")
 max_pool2d = _face(reference.max_pool2d, "pool")
@@ -145,6 +158,8 @@ __all__ = [
     "fake_quantize_backward",
     "global_avg_pool",
     "global_avg_pool_backward",
+    "grouped_conv2d",
+    "grouped_conv2d_backward",
     "linear",
     "linear_backward",
     "max_pool2d",

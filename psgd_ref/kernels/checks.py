@@ -12,7 +12,17 @@ from numpy import ndarray
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.parts import Parts
-from psgd_ref.kernels.shapes import Pair, convolved, floats, label_array, pooled, rows, shaped, written
+from psgd_ref.kernels.shapes import (
+    Pair,
+    convolved,
+    floats,
+    grouped,
+    label_array,
+    pooled,
+    rows,
+    shaped,
+    written,
+)
 
 
 def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> None:
@@ -35,6 +45,31 @@ def conv2d_backward(
     floats("x", x, "NHWC")
     floats("weight", w, "HWIO")
     shaped("dy", dy, convolved(x.shape, w.shape, stride, padding))
+    if into is not None:
+        written("into", into, w.shape)
+
+
+def grouped_conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, groups: int) -> None:
+    floats("x", x, "NHWC")
+    floats("weight", w, "HWIO")
+    outputs = grouped(x.shape, w.shape, stride, padding, groups)[3]
+    if bias is not None:
+        shaped("bias", bias, (outputs,))
+
+
+def grouped_conv2d_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pair,
+    groups: int,
+    need_dx: bool = True,
+    into: Array | None = None,
+) -> None:
+    floats("x", x, "NHWC")
+    floats("weight", w, "HWIO")
+    shaped("dy", dy, grouped(x.shape, w.shape, stride, padding, groups))
     if into is not None:
         written("into", into, w.shape)
 

@@ -73,6 +73,40 @@ def conv2d_backward(
     return dx, dw
 
 
+def grouped_conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, groups: int) -> Array:
+    """Of x (N, H, W, I) and w (KH, KW, I/G, O) a `conv2d` for each of G groups of inputs and of outputs.
+
+    Group g has the inputs g I/G … (g + 1) I/G − 1 and the outputs g O/G … (g + 1) O/G − 1. With G = I it is
+    a depthwise convolution.
+    """
+    parts = [conv2d(xs, ws, None, stride, padding) for xs, ws in _groups(groups, x, w)]
+    y = np.concatenate(parts, axis=-1)
+    return y if bias is None else y + bias
+
+
+def grouped_conv2d_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    stride: Pair,
+    padding: Pair,
+    groups: int,
+    need_dx: bool = True,
+    into: Array | None = None,
+) -> tuple[Array | None, Array]:
+    """Gradients of `grouped_conv2d`: those of `conv2d` for each group; otherwise as `conv2d_backward`."""
+    parts = [
+        conv2d_backward(dys, xs, ws, stride, padding, need_dx) for dys, xs, ws in _groups(groups, dy, x, w)
+    ]
+    dw = np.concatenate([part for _, part in parts], axis=-1, out=into)
+    return np.concatenate([part for part, _ in parts if part is not None], axis=-1) if need_dx else None, dw
+
+
+def _groups(groups: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """The part of every array, along its last axis, that belongs to each group."""
+    return zip(*(np.split(array, groups, axis=-1) for array in arrays), strict=True)
+
+
 def _meetings(
     x_shape: tuple[int, ...], w_shape: tuple[int, ...], y_shape: tuple[int, ...], stride: Pair, padding: Pair
 ) -> Iterator[tuple[int, int, tuple[slice, ...], tuple[slice, ...]]]:

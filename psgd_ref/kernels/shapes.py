@@ -107,6 +107,19 @@ def convolved(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, 
 
 
 @lru_cache(maxsize=1024)
+def grouped(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair, groups: int
+) -> Any:
+    """Shape (N, OH, OW, O) of a convolution in groups; ValueError for shapes that do not fit."""
+    whole_number("groups", groups, 1)
+    if x_shape[3] % groups or w_shape[3] % groups:
+        raise ValueError(f"groups must divide the channels; got {groups}, shapes {x_shape} and {w_shape}")
+    if x_shape[3] != groups * w_shape[2]:
+        raise ValueError(f"x must have {groups * w_shape[2]} channels (its last axis); got shape {x_shape}")
+    return convolved((*x_shape[:3], w_shape[2]), w_shape, stride, padding)
+
+
+@lru_cache(maxsize=1024)
 def pooled(x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> Any:
     """Shape (N, OH, OW, C) of a pooling's result; ValueError for shapes that do not fit."""
     if len(x_shape) != 4 or 0 in x_shape[1:]:

@@ -1,16 +1,35 @@
 """Layers made of layers: one behind the other, and with a shortcut around them."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer, Shape
-from psgd_ref.nn.norm import BatchNorm
+from psgd_ref.nn.layers.batch_norm import BatchNorm, LinearisedBatchNorm
+from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.remade import Remade
+
+# The name of the layers of a shortcut, PyTorch's and the official PSGD code's.
+SHORTCUT = "downsample"
 
 
 class Sequential(Layer):
-    """Named layers, each applied to the output of the one before."""
+    """Layers, each applied to the output of the one before.
 
-    def __init__(self, layers: dict[str, Layer]) -> None:
-        self.layers = layers
+    Parameters
+    ----------
+    layers
+        By name; or a list of them, whose names are then "0", "1", … as in PyTorch.
+
+    Examples
+    --------
+    >>> from psgd_ref.nn import Linear, ReLU, Sequential
+    >>> Sequential([Linear(4, 8), ReLU(), Linear(8, 2)])
+    Sequential(0=Linear(4, 8), 1=ReLU(), 2=Linear(8, 2))
+    """
+
+    def __init__(self, layers: Mapping[str, Layer] | Iterable[Layer]) -> None:
+        self.layers = _named(layers)
 
     def children(self) -> dict[str, Layer]:
         return self.layers
@@ -19,6 +38,9 @@ class Sequential(Layer):
         for layer in self.layers.values():
             shape = layer.output_shape(shape)
         return shape
+
+    def linearised(self, training: bool) -> Linearised:
+        return _LinearisedSequential(self, training)
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(f'{name}={layer!r}' for name, layer in self.layers.items())})"
@@ -53,8 +75,46 @@ class Sequential(Layer):
         return gradient if need_dx else None
 
 
+def _named(layers: Any) -> dict[str, Layer]:
+    if not isinstance(layers, Mapping | list | tuple):
+        raise ValueError(f"layers must be layers by name, or a list of them; got {type(layers).__name__}")
+    named = layers if isinstance(layers, Mapping) else {str(i): layer for i, layer in enumerate(layers)}
+    for name, layer in named.items():
+        if not isinstance(layer, Layer):
+            kind = f"the class {layer.__name__}" if isinstance(layer, type) else type(layer).__name__
+            raise ValueError(f"layer {name} must be a layer, such as ReLU(); got {kind}")
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"names of layers must be words; got {name!r}")
+    return dict(named)
+
+
 def _first_trainable(layers: list[Layer]) -> int:
     return next((i for i, layer in enumerate(layers) if layer.trainable()), len(layers))
+
+
+class _LinearisedSequential(Linearised):
+    def __init__(self, layer: Sequential, training: bool) -> None:
+        self.layers = [each.linearised(training) for each in layer.layers.values()]
+
+    def forward(self, x: Array) -> Array:
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy: Array, gradient: Views) -> Array:
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy, gradient)
+        return dy
+
+    def forward_change(self, dx: Array, change: Views) -> Array:
+        for layer in self.layers:
+            dx = layer.forward_change(dx, change)
+        return dx
+
+    def backward_change(self, ddy: Array, change: Views, out: Views) -> Array:
+        for layer in reversed(self.layers):
+            ddy = layer.backward_change(ddy, change, out)
+        return ddy
 
 
 class Residual(Layer):
@@ -70,6 +130,8 @@ class Residual(Layer):
         Name and layer of the batch norm where the two meet.
     shortcut
         Named layers, one behind the other; None for the identity.
+    shortcut_name
+        Their common name.
 
     Source
     ------
@@ -77,18 +139,25 @@ class Residual(Layer):
     """
 
     def __init__(
-        self, body: dict[str, Layer], norm: tuple[str, BatchNorm], shortcut: dict[str, Layer] | None
+        self,
+        body: Mapping[str, Layer],
+        norm: tuple[str, BatchNorm],
+        shortcut: Mapping[str, Layer] | None,
+        shortcut_name: str = SHORTCUT,
     ) -> None:
-        self.body = Sequential(body)
+        self.body, self.shortcut_name = Sequential(body), shortcut_name
         self.norm_name, self.norm = norm
         self.shortcut = None if shortcut is None else Sequential(shortcut)
 
     def children(self) -> dict[str, Layer]:
         own: dict[str, Layer] = {**self.body.layers, self.norm_name: self.norm}
-        return own if self.shortcut is None else {**own, "downsample": self.shortcut}
+        return own if self.shortcut is None else {**own, self.shortcut_name: self.shortcut}
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
         return self.body.output_shape(shape)
+
+    def linearised(self, training: bool) -> Linearised:
+        return _LinearisedResidual(self, training)
 
     def __repr__(self) -> str:
         shortcut = "" if self.shortcut is None else f", shortcut={self.shortcut!r}"
@@ -123,3 +192,26 @@ class Residual(Layer):
             dside = through
         dx += dside
         return dx
+
+
+class _LinearisedResidual(Linearised):
+    """y = norm(body(x)) with the shortcut's output added inside the norm."""
+
+    def __init__(self, layer: Residual, training: bool) -> None:
+        self.body, self.norm = layer.body.linearised(training), LinearisedBatchNorm(layer.norm, training)
+        self.shortcut = (layer.shortcut or Sequential({})).linearised(training)
+
+    def forward(self, x: Array) -> Array:
+        return self.norm.forward(self.body.forward(x), self.shortcut.forward(x))
+
+    def backward(self, dy: Array, gradient: Views) -> Array:
+        main, side = self.norm.backward_sum(dy, gradient)
+        return self.body.backward(main, gradient) + self.shortcut.backward(side, gradient)
+
+    def forward_change(self, dx: Array, change: Views) -> Array:
+        main, side = self.body.forward_change(dx, change), self.shortcut.forward_change(dx, change)
+        return self.norm.forward_change(main, change, side)
+
+    def backward_change(self, ddy: Array, change: Views, out: Views) -> Array:
+        main, side = self.norm.backward_sum_change(ddy, change, out)
+        return self.body.backward_change(main, change, out) + self.shortcut.backward_change(side, change, out)

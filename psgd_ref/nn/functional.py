@@ -12,28 +12,33 @@ than any number, so that it wins every maximum.
 from typing import Any
 
 from psgd_ref import kernels
-from psgd_ref.core.arguments import Array, real_number
+from psgd_ref.core.arguments import Array, real_number, whole_number
 from psgd_ref.kernels.checks import some_rows
 from psgd_ref.kernels.shapes import Pair, floats, label_array, pair, rows, shaped
 
 Window = tuple[Pair, Pair, Pair]
 
 
-def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: Any = 1, padding: Any = 0) -> Array:
+def conv2d(
+    x: Array, weight: Array, bias: Array | None = None, stride: Any = 1, padding: Any = 0, groups: int = 1
+) -> Array:
     """Cross-correlation: y[n,h,w,o] = b[o] + Σ x[n, h·s+i−p, w·s+j−p, c] weight[i,j,c,o].
 
-    The sum is over i, j, c, without those where x has no such pixel.
+    The sum is over i, j, c, without those where x has no such pixel. In G groups o sees the C/G channels of
+    its group only, and c counts them.
 
     Parameters
     ----------
     x
         (N, H, W, C) floats.
     weight
-        (KH, KW, C, O) floats.
+        (KH, KW, C/G, O) floats.
     bias
         (O,) floats, or None.
     stride, padding
         Whole numbers ≥ 1 and ≥ 0, or (height, width) pairs of them.
+    groups
+        G, which divides C and O; G = C is a depthwise convolution.
 
     Returns
     -------
@@ -48,11 +53,14 @@ def conv2d(x: Array, weight: Array, bias: Array | None = None, stride: Any = 1, 
     array([[ 8., 12.],
            [20., 24.]], dtype=float32)
     """
-    return kernels.conv2d(x, weight, bias, pair("stride", stride, 1), pair("padding", padding, 0))
+    step, border = pair("stride", stride, 1), pair("padding", padding, 0)
+    if whole_number("groups", groups, 1) > 1:
+        return kernels.grouped_conv2d(x, weight, bias, step, border, groups)
+    return kernels.conv2d(x, weight, bias, step, border)
 
 
 def conv2d_backward(
-    dy: Array, x: Array, weight: Array, stride: Any = 1, padding: Any = 0
+    dy: Array, x: Array, weight: Array, stride: Any = 1, padding: Any = 0, groups: int = 1
 ) -> tuple[Array, Array, Array]:
     """Gradients of `conv2d`.
 
@@ -60,7 +68,7 @@ def conv2d_backward(
     ----------
     dy
         (N, OH, OW, O).
-    x, weight, stride, padding
+    x, weight, stride, padding, groups
         As in `conv2d`.
 
     Returns
@@ -68,7 +76,10 @@ def conv2d_backward(
     (dx, dweight, dbias)
     """
     step, border = pair("stride", stride, 1), pair("padding", padding, 0)
-    dx, dweight = kernels.conv2d_backward(dy, x, weight, step, border)
+    if whole_number("groups", groups, 1) > 1:
+        dx, dweight = kernels.grouped_conv2d_backward(dy, x, weight, step, border, groups)
+    else:
+        dx, dweight = kernels.conv2d_backward(dy, x, weight, step, border)
     assert dx is not None
     return dx, dweight, kernels.channel_sum(dy)
 

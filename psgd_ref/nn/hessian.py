@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, choice, real_array, real_number
 from psgd_ref.nn.functional import cross_entropy
-from psgd_ref.nn.linearised import Views, linearise
+from psgd_ref.nn.linearised import Views
 from psgd_ref.nn.model import Model, check_model
 from psgd_ref.nn.parameters import named_parameters
 
@@ -30,8 +30,9 @@ class Hessian:
     images, labels, label_smoothing
         As in `Model.loss_and_grad`.
     training
-        With True batch norms take the statistics of `images` (the loss is then that of `loss_and_grad`); with
-        False they take their running ones.
+        With True batch norms take the statistics of `images`, and dropout drops what it will in the next
+        training pass (the loss is then that of `loss_and_grad`); with False batch norms take their running
+        ones, and nothing is dropped.
 
     Attributes
     ----------
@@ -52,7 +53,7 @@ class Hessian:
         self, model: Model, images: Array, labels: Any, label_smoothing: float = 0.0, training: bool = True
     ) -> None:
         self.model = model.copy()
-        self.net = linearise(self.model.net, training)
+        self.net = self.model.net.linearised(training)
         x = self.model._images(images)
         self.still = np.zeros_like(x)
         logits = self.net.forward(x)
@@ -134,8 +135,10 @@ def hessian_vector(
         size = max(1.0, float(np.linalg.norm(model.w.astype(np.float64))))
         step = float(np.finfo(model.w.dtype).eps) ** 0.5 * size
     h = real_number("step", step, positive=True) / length
-    moved, gradients = model.copy(), []
+    gradients = []
     for sign in (1, -1):
+        # A copy each, so that dropout drops the same in both.
+        moved = model.copy()
         moved.w[...] = model.w + sign * h * v
         moved.loss_and_grad(images, labels, label_smoothing)
         gradients.append(moved.g.astype(np.float64))

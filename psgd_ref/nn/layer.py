@@ -1,10 +1,15 @@
 """What every layer is: a forward, a backward, and the names of what it holds."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.parameters import Parameter
 from psgd_ref.nn.remade import Remade
+
+if TYPE_CHECKING:
+    from psgd_ref.nn.linearised import Linearised
 
 Cache = Any
 # Of one input or output, without the axis of images; None for a length that is not known.
@@ -37,6 +42,9 @@ class Layer:
         """Whether the layer or one inside it has parameters."""
         return bool(self.parameters()) or any(child.trainable() for child in self.children().values())
 
+    def seed_from(self, rng: np.random.Generator) -> None:
+        """Take from the model's generator what the layer needs for random numbers of its own."""
+
     def output_shape(self, shape: Shape | None) -> Shape | None:
         """The shape of one output for one input of a shape; None when nothing is known of it."""
         return shape
@@ -49,6 +57,24 @@ class Layer:
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         raise NotImplementedError
+
+    def linearised(self, training: bool) -> "Linearised":
+        """The layer held at its present parameters, for exact Hessian-vector products.
+
+        Parameters
+        ----------
+        training
+            Whether it acts as in training: batch norms on the batch's statistics, dropout.
+
+        Raises
+        ------
+        ValueError
+            For a layer whose rules are not known.
+        """
+        raise ValueError(
+            f"exact Hessian-vector products know no rule for a layer {type(self).__name__}; "
+            "use method='differences'"
+        )
 
     def kept_output(self, cache: Cache) -> Remade | None:
         """What the output can be made from again by the backward pass; None if it cannot."""

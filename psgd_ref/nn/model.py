@@ -11,7 +11,7 @@ from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.kernels.ahead import expect_backward
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.layer import Layer, Shape
-from psgd_ref.nn.parameters import Segment, bind, dotted, lay_out, named_layers, named_parameters
+from psgd_ref.nn.parameters import Segment, bind, check_names, dotted, lay_out, named_layers, named_parameters
 from psgd_ref.nn.summary import summary
 
 # Changes raw pixels (N, H, W, C) at random, and keeps their labels.
@@ -45,11 +45,13 @@ class Model:
     augment
         None, or what was done to the raw pixels of its training images, such as `Shift(1)`; `fit` sets it.
         Batch norms are re-estimated on images that were changed likewise.
+    input_shape
+        None, or the shape of one of the images that the model saw last.
 
     Raises
     ------
     ValueError
-        For another dtype, a negative seed, or a net that is no layer.
+        For another dtype, a negative seed, a net that is no layer, and a layer or a name that is in it twice.
 
     Examples
     --------
@@ -73,18 +75,20 @@ class Model:
     mask: npt.NDArray[np.bool_] | None = None
     pixels: tuple[Array, Array] | None = None
     augment: Augment | None = None
-    # The shape of the images that were seen last, for the table.
-    _seen: Shape | None = None
+    input_shape: Shape | None = None
 
     def __init__(self, net: Layer, seed: int = 0, dtype: Any = np.float32) -> None:
         if not _is_float_dtype(dtype):
             raise ValueError(f"dtype must be float32 or float64; got {dtype!r}")
         if not isinstance(net, Layer):
             raise ValueError(f"net must be a layer, such as Sequential({{...}}); got {type(net).__name__}")
+        check_names(net)
         self.net = net
         self.segments = lay_out(net)
         rng = np.random.default_rng(whole_number("seed", seed, 0))
         values = [parameter.initial(rng, parameter.shape).ravel() for _, parameter in named_parameters(net)]
+        for _, layer in named_layers(net):
+            layer.seed_from(rng)
         self.bind(np.concatenate([np.zeros(0), *values]).astype(dtype))
 
     def bind(self, w: Array) -> None:
@@ -147,11 +151,11 @@ class Model:
 
     def __getstate__(self) -> dict[str, Any]:
         state = {"net": self.net, "segments": self.segments, "w": self.w, "mask": self.mask}
-        return state | {"pixels": self.pixels, "augment": self.augment, "seen": self._seen}
+        return state | {"pixels": self.pixels, "augment": self.augment, "seen": self.input_shape}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.net, self.segments, self.mask = state["net"], state["segments"], state["mask"]
-        self.pixels, self.augment, self._seen = state["pixels"], state["augment"], state["seen"]
+        self.pixels, self.augment, self.input_shape = state["pixels"], state["augment"], state["seen"]
         self.bind(state["w"])
 
     @property
@@ -183,9 +187,9 @@ class Model:
         return {}
 
     def __repr__(self) -> str:
-        seen = "" if self._seen is None else f", inputs {'×'.join(map(str, self._seen))}"
+        seen = "" if self.input_shape is None else f", inputs {'×'.join(map(str, self.input_shape))}"
         head = f"{type(self).__name__}: {self.w.size:,} parameters, {self.w.dtype}{seen}"
-        return f"{head}\n{summary(self.net, self._seen, self.weight_bits)}"
+        return f"{head}\n{summary(self.net, self.input_shape, self.weight_bits)}"
 
     def __call__(self, x: Array) -> Array:
         """Logits in evaluation mode: `forward(x)`."""
@@ -266,7 +270,7 @@ class Model:
             raise ValueError(f"images must have the axes NHWC, or NI of rows; got shape {x.shape}")
         if x.shape[0] == 0:
             raise ValueError("images must not be empty; got a batch of 0")
-        self._seen = x.shape[1:]
+        self.input_shape = x.shape[1:]
         return np.ascontiguousarray(x, self.w.dtype)
 
 

@@ -81,6 +81,22 @@ def named_parameters(layer: "Layer") -> Iterator[tuple[str, Parameter]]:
             yield dotted(prefix, name), parameter
 
 
+def check_names(net: "Layer") -> None:
+    """Raise ValueError for a layer with parameters at two places, and for two parameters of one name."""
+    places: dict[Layer, str] = {}
+    for name, layer in named_layers(net):
+        if layer.parameters() and layer in places:
+            raise ValueError(
+                f"{places[layer]} and {name} are the same {type(layer).__name__}; every layer has weights of "
+                "its own"
+            )
+        places[layer] = name
+    names = [name for name, _ in named_parameters(net)]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"two parameters have the name {twice}")
+
+
 def lay_out(layer: "Layer") -> tuple[Segment, ...]:
     """The segments of a network's flat vector, one behind the other."""
     segments, start = [], 0

@@ -40,7 +40,7 @@ def _rows(layer: Layer, prefix: str, shape: Shape | None, bits: Mapping[str, int
     elif isinstance(layer, Residual):
         yield from _rows(layer.body, prefix, shape, bits)
         if layer.shortcut is not None:
-            yield from _rows(layer.shortcut, dotted(prefix, "downsample"), shape, bits)
+            yield from _rows(layer.shortcut, dotted(prefix, layer.shortcut_name), shape, bits)
         inner = layer.body.output_shape(shape)
         yield from _rows(layer.norm, dotted(prefix, layer.norm_name), inner, bits)
     else:

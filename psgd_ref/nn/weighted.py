@@ -1,7 +1,9 @@
 """What layers with a weight share: their parameters, and the quantizers that they may hold."""
 
+from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer
+from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.parameters import Parameter
 from psgd_ref.nn.remade import Remade, unpacked
 
@@ -64,12 +66,31 @@ class Weighted(Layer):
         """
         raise NotImplementedError
 
+    def by_input(self, weight: Array) -> Array:
+        """An array in the shape of the weight, (…, I, O), with a row for every input; the same where it has.
+
+        Of groups each output has the inputs of its own only: it gets zeros for the others.
+        """
+        return weight
+
+    def on_inputs(self, values: Array) -> Array:
+        """A number for each input, (I,), in a shape that multiplies the weight."""
+        return values[:, None]
+
     def parameters(self) -> dict[str, Parameter]:
         return {"weight": self.weight} if self.bias is None else {"weight": self.weight, "bias": self.bias}
 
     def children(self) -> dict[str, Layer]:
         held = {"weight_quantizer": self.weight_quantizer, "input_quantizer": self.input_quantizer}
         return {name: quantizer for name, quantizer in held.items() if quantizer is not None}
+
+    def linearised(self, training: bool) -> Linearised:
+        if self.children():
+            raise ValueError(
+                f"exact Hessian-vector products know no rule for a layer {type(self).__name__} that holds a "
+                "quantizer; use method='differences'"
+            )
+        return _Linearised(self)
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         x, x_cache = _forward(self.input_quantizer, x, training)
@@ -103,3 +124,38 @@ def _backward(quantizer: Layer | None, dy: Array, cache: Cache) -> Array:
     dx = quantizer.backward(dy, cache)
     assert dx is not None
     return dx
+
+
+class _Linearised(Linearised):
+    """y = B(x, W) + b with a bilinear B: B′ = B(x′, W) + B(x, W′)."""
+
+    def __init__(self, layer: Weighted) -> None:
+        self.layer = layer
+
+    def forward(self, x: Array) -> Array:
+        self.x, bias = x, self.layer.bias
+        return self.layer.product(x, self.layer.weight.value, None if bias is None else bias.value)
+
+    def backward(self, dy: Array, gradient: Views) -> Array:
+        self.dy = dy
+        return self._pull_back(dy, self.x, self.layer.weight.value, gradient)
+
+    def forward_change(self, dx: Array, change: Views) -> Array:
+        layer, self.dx = self.layer, dx
+        bias = None if layer.bias is None else change[layer.bias]
+        return layer.product(dx, layer.weight.value, bias) + layer.product(self.x, change[layer.weight], None)
+
+    def backward_change(self, ddy: Array, change: Views, out: Views) -> Array:
+        layer = self.layer
+        by_gradient = self._pull_back(ddy, self.x, layer.weight.value, out)
+        by_input, dw = layer.product_backward(self.dy, self.dx, change[layer.weight], need_dx=True)
+        assert by_input is not None
+        out[layer.weight][...] += dw
+        return by_gradient + by_input
+
+    def _pull_back(self, dy: Array, x: Array, weight: Array, into: Views) -> Array:
+        dx, into[self.layer.weight][...] = self.layer.product_backward(dy, x, weight, need_dx=True)
+        if self.layer.bias is not None:
+            into[self.layer.bias][...] = kernels.channel_sum(dy)
+        assert dx is not None
+        return dx

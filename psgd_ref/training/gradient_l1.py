@@ -43,10 +43,12 @@ class GradientL1:
         real_number("strength", self.strength)
 
     def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float:
+        # Made first: dropout drops what the next training pass does.
+        hessian = Hessian(model, images, labels, self.label_smoothing)
         loss = model.loss_and_grad(images, labels, self.label_smoothing)
         signs = np.zeros_like(model.w)
         for segment in weight_segments(model):
             signs[segment.span] = np.sign(model.g[segment.span])
         norm = float(signs @ model.g)
-        model.g += self.strength * Hessian(model, images, labels, self.label_smoothing).product(signs)
+        model.g += self.strength * hessian.product(signs)
         return loss + self.strength * norm

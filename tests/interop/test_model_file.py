@@ -13,6 +13,7 @@ from psgd_ref.interop.model_file import KEY
 from psgd_ref.interop.safetensors import read, write
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import AvgPool2d, Conv2d, Flatten, Layer, Linear, Model, Sequential
+from tests.nn.networks import modern
 
 PLAIN = {
     "mlp": lambda: mlp((6, 5, 3), seed=1),
@@ -20,6 +21,7 @@ PLAIN = {
     "convnet": lambda: convnet(2, (3, 4), 3, seed=1),
     "resnet": lambda: resnet(14, 7, seed=1, width=4),
     "vgg": lambda: vgg(11, 5, seed=1, width=4),
+    "modern": lambda: modern(np.float32),
     "windows": lambda: Model(
         Sequential(
             {
@@ -32,6 +34,7 @@ PLAIN = {
     ),
 }
 SHAPES = {"mlp": (6,), "mlp float64": (6,), "convnet": (8, 8, 2), "resnet": (8, 8, 3), "vgg": (32, 32, 3)}
+SHAPES |= {"pruned": (8, 8, 2), "windows": (10, 8, 2), "modern": (8, 7, 2)}
 MODELS = {
     **PLAIN,
     "pruned": lambda: prune(PLAIN["convnet"](), 0.5),
@@ -61,10 +64,45 @@ def test_a_model_comes_back_bit_for_bit_and_computes_the_same(name, tmp_path):
     }
     assert (found.mask is None) == (model.mask is None)
     assert model.mask is None or np.array_equal(found.mask, model.mask)
-    shape = SHAPES.get(name, {"pruned": (8, 8, 2), "windows": (10, 8, 2)}.get(name, (8, 8, 3)))
+    shape = SHAPES.get(name, (8, 8, 3))
     x = np.random.default_rng(1).normal(size=(3, *shape)).astype(model.w.dtype)
     assert np.array_equal(found.forward(x), model.forward(x))
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_a_file_of_the_first_format_keeps_its_meaning(tmp_path):
+    """There the inputs of a linear layer behind a flattened image are in our order, (H, W, C)."""
+    model, path = randomised(PLAIN["windows"]()), tmp_path / "model.safetensors"
+    save(model, path)
+    tensors, metadata = read(path)
+    weight = model.segment("fc.weight").view(model.w)
+    in_order = weight.reshape(6, 7, 3, 2).transpose(3, 2, 0, 1).reshape(2, -1)
+    assert np.array_equal(tensors["fc.weight"], in_order)
+    structure = json.loads(metadata[KEY])
+    assert structure["format"] == 2
+    save_file({**tensors, "fc.weight": weight.T.copy()}, path, {KEY: json.dumps(structure | {"format": 1})})
+    assert np.array_equal(load_model(path).w, model.w)
+    other = PLAIN["windows"]()
+    load_safetensors(other, path)
+    assert np.array_equal(other.w, model.w)
+    save(PLAIN["mlp"](), path)
+    assert json.loads(read(path)[1][KEY])["format"] == 1
+
+
+def test_dropout_goes_on_where_it_stood(tmp_path):
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(4, 8, 7, 2)), rng.integers(0, 4, 4)
+    model, path = modern(), tmp_path / "model.safetensors"
+    model.loss_and_grad(x, labels)
+    save(model, path)
+    found = load_model(path)
+    assert found.loss_and_grad(x, labels) == model.loss_and_grad(x, labels)
+    assert np.array_equal(found.g, model.g)
+    tensors, metadata = read(path)
+    for bad in (np.array(-1), np.array(0.5), np.zeros(2, int)):
+        save_file({**tensors, "psgd_ref.draws.3": bad}, path, metadata)
+        with pytest.raises(ValueError, match=r"psgd_ref.draws.3 must be a whole number >= 0"):
+            load_model(path)
 
 
 def test_the_same_model_gives_the_same_bytes_and_its_weights_load_alone(tmp_path):
@@ -118,7 +156,7 @@ def _set(layer, **options):
 
 
 HOSTILE = {
-    "format": (lambda s: s.update(format=2), "format 1"),
+    "format": (lambda s: s.update(format=3), "format 1 or 2"),
     "dtype": (lambda s: s.update(dtype="object"), "dtype must be one of float32, float64; got 'object'"),
     "list": (lambda s: [], "format 1"),
     "no net": (lambda s: s.pop("net") and None, "layer net must be one of Sequential, .*; got None"),

@@ -77,6 +77,28 @@ def test_convolution(window, channels, dtype, seed):
         agree(gradients, plain_gradients(dy, x, w, stride, padding))
 
 
+@FEW
+@given(windows(), st.integers(1, 3), st.integers(1, 2), st.integers(1, 2), SEEDS)
+def test_convolution_in_groups(window, groups, deep, wide, seed):
+    """As a convolution of each group by itself."""
+    image, size, stride, padding = window
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((rng.integers(1, 3), *image, groups * deep)).astype("f")
+    w = rng.standard_normal((*size, deep, groups * wide)).astype("f")
+    spoil(rng, x, w)
+    with np.errstate(invalid="ignore"):
+        y = kernels.grouped_conv2d(x, w, None, stride, padding, groups)
+        dy = rng.standard_normal(y.shape).astype("f")
+        spoil(rng, dy)
+        dx, dw = kernels.grouped_conv2d_backward(dy, x, w, stride, padding, groups)
+        for g in range(groups):
+            xs, ws = x[..., g * deep : (g + 1) * deep], w[..., g * wide : (g + 1) * wide]
+            outputs = slice(g * wide, (g + 1) * wide)
+            agree([y[..., outputs]], [plain_convolution(xs, ws, stride, padding)])
+            expected = plain_gradients(dy[..., outputs], xs, ws, stride, padding)
+            agree((dx[..., g * deep : (g + 1) * deep], dw[..., outputs]), expected)
+
+
 @settings(max_examples=4, deadline=None)
 @given(st.tuples(st.integers(0, 2), st.integers(0, 2)), SEEDS)
 def test_winograd(padding, seed):

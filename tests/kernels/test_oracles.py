@@ -62,6 +62,22 @@ def windows(draw_value):
 
 
 @FEW
+@given(windows(), st.sampled_from([1, 2, 3, 8]), st.integers(1, 3), st.integers(1, 3), st.booleans(), SEEDS)
+def test_convolution_in_groups(window, groups, deep, wide, with_bias, seed):
+    image, size, stride, padding = window
+    rng = np.random.default_rng(seed)
+    x, w = draw(rng, 3, *image, groups * deep), draw(rng, *size, deep, groups * wide)
+    bias = draw(rng, groups * wide) if with_bias else None
+    (y,) = agree("grouped_conv2d", x, w, bias, stride, padding, groups)
+    dy = draw(rng, *y.shape)
+    agree("grouped_conv2d_backward", dy, x, w, stride, padding, groups)
+    assert agree("grouped_conv2d_backward", dy, x, w, stride, padding, groups, False)[0] is None
+    if groups == 1:
+        other = kernels.conv2d(x, w, bias, stride, padding)
+        np.testing.assert_allclose(y, other, rtol=1e-3, atol=1e-3 * np.abs(y).max())
+
+
+@FEW
 @given(windows(), CHANNELS, CHANNELS, st.sampled_from([1, 2, 5, 17]), st.booleans(), SEEDS)
 def test_convolution(window, inputs, outputs, images, with_bias, seed):
     image, size, stride, padding = window

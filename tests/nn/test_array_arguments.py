@@ -22,18 +22,26 @@ from psgd_ref.compress.pruning.spred import Product
 from psgd_ref.core import UniformGrid
 from psgd_ref.kernels import Part, Parts, checks, reference
 from psgd_ref.nn import (
+    GELU,
     AvgPool2d,
     BatchNorm,
     Conv2d,
+    Dropout,
     Flatten,
     GlobalAvgPool,
     Layer,
+    LayerNorm,
+    LeakyReLU,
     Linear,
     MaxPool2d,
     Model,
     ReLU,
+    ReLU6,
     Residual,
     Sequential,
+    Sigmoid,
+    SiLU,
+    Tanh,
 )
 from psgd_ref.nn import functional as F  # noqa: N812
 from tests.own_words import refused
@@ -46,6 +54,7 @@ def a(*shape):
 
 
 X, W, V = a(2, 5, 6, 3), a(3, 2, 3, 4), a(3)
+GROUPED = a(3, 2, 1, 6)
 Y = F.conv2d(X, W, padding=1)
 ROWS, MATRIX = a(7, 3), a(3, 4)
 POOL, WINDOW = a(2, 3, 4, 3), ((2, 2), (2, 2), (1, 1))
@@ -63,8 +72,8 @@ CALLS = {
     F.avg_pool2d_backward: {"dy": POOL[:, :3], "x": X, "size": 2, "padding": 1},
     F.batch_norm: EVAL,
     F.batch_norm_backward: {"dy": a(*X.shape), "x": X, "gamma": V},
-    F.conv2d: {"x": X, "weight": W, "bias": a(4), "padding": 1},
-    F.conv2d_backward: {"dy": Y, "x": X, "weight": W, "padding": 1},
+    F.conv2d: {"x": X, "weight": W, "bias": a(4), "padding": 1, "groups": 1},
+    F.conv2d_backward: {"dy": Y, "x": X, "weight": W, "padding": 1, "groups": 1},
     F.cross_entropy: {"logits": ROWS, "labels": LABELS},
     F.global_avg_pool: {"x": X},
     F.linear: {"x": ROWS, "weight": MATRIX, "bias": a(4)},
@@ -95,6 +104,10 @@ CALLS = {
     kernels.fake_quantize_backward: {"dy": a(*X.shape), "x": X, **GRID},
     kernels.global_avg_pool: {"x": X},
     kernels.global_avg_pool_backward: {"dy": a(2, 3), "x_shape": X.shape},
+    kernels.grouped_conv2d: {"x": X, "w": GROUPED, "bias": a(6), **CONV, "groups": 3},
+    kernels.grouped_conv2d_backward: {
+        "dy": a(2, 5, 7, 6), "x": X, "w": GROUPED, **CONV, "groups": 3, "into": a(*GROUPED.shape),
+    },
     kernels.linear: {"x": ROWS, "w": MATRIX, "bias": a(4)},
     kernels.linear_backward: {
         "dy": a(7, 4), "x": ROWS, "w": MATRIX, "into": a(3, 4), "bias_into": a(4),
@@ -241,13 +254,21 @@ LAYERS = {
     "AvgPool2d": (AvgPool2d(2), X),
     "BatchNorm": (BatchNorm(3, relu=True), X),
     "Conv2d": (Conv2d(3, 4, 3, padding=1, bias=True), X),
+    "Dropout": (Dropout(0.5), X),
     "Flatten": (Flatten(), X),
+    "GELU": (GELU(), X),
     "GlobalAvgPool": (GlobalAvgPool(), X),
+    "LayerNorm": (LayerNorm(3), X),
+    "LeakyReLU": (LeakyReLU(), X),
     "Linear": (Linear(3, 4), ROWS),
     "MaxPool2d": (MaxPool2d(2), X),
     "ReLU": (ReLU(), X),
+    "ReLU6": (ReLU6(), X),
     "Residual": (Residual({"a": Conv2d(3, 3, 3, padding=1)}, ("b", BatchNorm(3)), None), X),
     "Sequential": (Sequential({"a": ReLU(), "b": Conv2d(3, 4, 3)}), X),
+    "SiLU": (SiLU(), X),
+    "Sigmoid": (Sigmoid(), X),
+    "Tanh": (Tanh(), X),
     "BayesianBits": (BayesianBits(4, 1.0, channels=3), X),
     "DSQ": (DSQ(4, -1.0, 1.0), X),
     "EWGS": (EWGS(4, -1.0, 1.0), X),
@@ -260,7 +281,7 @@ LAYERS = {
     "UnsignedRounding": (UnsignedRounding(4, 0.1), X),
 }
 # What these share; they are no layers by themselves.
-BASES = {"Weighted", "FakeQuantizer", "LearnedRange", "Parametrization"}
+BASES = {"Elementwise", "Weighted", "FakeQuantizer", "LearnedRange", "Parametrization"}
 
 
 def kinds(layer=Layer):

@@ -7,41 +7,16 @@ from hypothesis import strategies as st
 
 from psgd_ref.compress import calibrated, insert_input_quantizers
 from psgd_ref.models import convnet, mlp, resnet
-from psgd_ref.nn import (
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    Flatten,
-    Hessian,
-    Linear,
-    MaxPool2d,
-    Model,
-    ReLU,
-    Sequential,
-    hessian_vector,
-)
+from psgd_ref.nn import Hessian, Model, hessian_vector
 from psgd_ref.nn.functional import cross_entropy
-
-
-def pools():
-    """Every layer that the ready networks lack: biases, overlapping windows with padding, a bare ReLU."""
-    layers = {
-        "conv1": Conv2d(2, 3, (3, 2), stride=(2, 1), padding=1, bias=True),
-        "bn1": BatchNorm(3),
-        "relu1": ReLU(),
-        "max": MaxPool2d(3, 2, 1),
-        "avg": AvgPool2d(2, 1, 1),
-        "flatten": Flatten(),
-        "fc": Linear(3 * 3 * 5, 4),
-    }
-    return Model(Sequential(layers), 0, np.float64)
-
+from tests.nn.networks import modern, pools
 
 NETWORKS = {
     "mlp": lambda: mlp((12, 7, 5, 4), dtype=np.float64),
     "convnet": lambda: convnet(2, (4, 4, 5), 4, dtype=np.float64),
     "resnet": lambda: resnet(8, 4, channels=2, width=2, dtype=np.float64),
     "pools": pools,
+    "modern": modern,
 }
 
 
@@ -140,7 +115,7 @@ def test_model_gradient_and_statistics_stay_as_they_are(name, method):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_float32_runs_on_the_kernels_and_agrees(name):
     model, x, labels, rng = point(name)
-    single = pools() if name == "pools" else NETWORKS[name]()
+    single = NETWORKS[name]()
     single = Model(single.net, 0, np.float32)
     single.w[...] = model.w
     v = rng.normal(size=model.w.shape)

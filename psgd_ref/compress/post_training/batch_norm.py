@@ -1,7 +1,7 @@
 """Re-estimation of batch-norm statistics on unlabelled images."""
 
 from psgd_ref.core.arguments import Array, whole_number
-from psgd_ref.nn import BatchNorm, Model
+from psgd_ref.nn import BatchNorm, Dropout, Model
 from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import named_layers
 
@@ -10,7 +10,7 @@ def reestimate_batch_norm(model: Model, images: Array, batch_size: int = 500) ->
     """Replace every running mean and variance by their averages over `images`. Modifies `model`.
 
     After quantization or pruning the layers' inputs have other means than in training; this corrects it
-    and trains nothing. The average is over batches of equal weight.
+    and trains nothing. The average is over batches of equal weight; nothing is dropped out.
 
     Parameters
     ----------
@@ -20,15 +20,26 @@ def reestimate_batch_norm(model: Model, images: Array, batch_size: int = 500) ->
         network has fitted as they are have other statistics than new ones.
     """
     check_model(model)
-    norms = [layer for _, layer in named_layers(model.net) if isinstance(layer, BatchNorm)]
+    layers = [layer for _, layer in named_layers(model.net)]
+    norms = [layer for layer in layers if isinstance(layer, BatchNorm)]
+    dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
     if not norms:
         return
     if len(images) == 0:
         raise ValueError("images must not be empty; re-estimation needs at least one")
     size = whole_number("batch_size", batch_size, 1)
-    for k, start in enumerate(range(0, len(images), size)):
-        for norm in norms:
-            norm.momentum = 1 / (k + 1)
-        model.forward(images[start : start + size], training=True)
-    for norm in norms:
-        norm.momentum = BatchNorm.momentum
+    momenta = [norm.momentum for norm in norms]
+    dropped = [(layer.p, layer.draws) for layer in dropouts]
+    try:
+        # As in evaluation, for which the statistics are.
+        for layer in dropouts:
+            layer.p = 0.0
+        for k, start in enumerate(range(0, len(images), size)):
+            for norm in norms:
+                norm.momentum = 1 / (k + 1)
+            model.forward(images[start : start + size], training=True)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for layer, (p, draws) in zip(dropouts, dropped, strict=True):
+            layer.p, layer.draws = p, draws

@@ -30,7 +30,7 @@ def correct_biases(quantized: Model, original: Model, images: Array | None = Non
         mean = means.get(each.name)
         if mean is None or each.layer.bias is None:
             continue
-        error = each.layer.weight.value - before.layer.weight.value
+        error = each.layer.by_input(each.layer.weight.value - before.layer.weight.value)
         # Sum over the kernel's window first, then over the input channels.
         by_input = error.reshape(-1, *error.shape[-2:]).sum(axis=0)
         each.layer.bias.value[...] -= mean.astype(error.dtype) @ by_input

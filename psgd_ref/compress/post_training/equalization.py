@@ -35,7 +35,7 @@ def equalize(model: Model, sweeps: int = 100) -> None:
         for first, second in pairs:
             s = equalizing_scale(output_range(first), input_range(second))
             _divide_outputs(first, s)
-            second.layer.weight.value[...] *= s[:, None]
+            second.layer.weight.value[...] *= second.layer.on_inputs(s)
             largest = max(largest, float(np.abs(np.log(s)).max()))
         if largest < TOLERANCE:
             return
@@ -55,7 +55,7 @@ def output_range(each: WeightLayer) -> Array:
 
 def input_range(each: WeightLayer) -> Array:
     """max|W| of every input channel."""
-    weight = each.layer.weight.value
+    weight = each.layer.by_input(each.layer.weight.value)
     return np.asarray(np.abs(weight).max(axis=tuple(i for i in range(weight.ndim) if i != weight.ndim - 2)))
 
 
@@ -96,5 +96,5 @@ def absorb_biases(model: Model, stds: float = 3.0) -> None:
         first.layer.bias.value[...] -= c
         first.norm.bias.value[...] -= c
         first.norm.running_mean[...] -= c
-        weight = each.layer.weight.value
+        weight = each.layer.by_input(each.layer.weight.value)
         each.layer.bias.value[...] += c @ weight.reshape(-1, *weight.shape[-2:]).sum(axis=0)

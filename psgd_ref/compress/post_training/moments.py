@@ -14,6 +14,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.nn import (
     AvgPool2d,
     BatchNorm,
+    Dropout,
     GlobalAvgPool,
     Layer,
     MaxPool2d,
@@ -89,7 +90,7 @@ class _Signals(Walk[Signal | None]):
             return _normed(layer, None)
         if isinstance(layer, ReLU):
             return None if known is None else Signal(known.mean, known.std, True)
-        return known if isinstance(layer, MaxPool2d | AvgPool2d | GlobalAvgPool) else None
+        return known if isinstance(layer, MaxPool2d | AvgPool2d | GlobalAvgPool | Dropout) else None
 
     def join(self, block: Residual, main: Signal | None, side: Signal | None) -> Signal | None:
         return None if side is None else _normed(block.norm, side)

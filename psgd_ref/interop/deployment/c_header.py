@@ -31,13 +31,16 @@ static inline float psgd_weight(const uint8_t *codes, int bits, const float *flo
   return codes ? (float)psgd_code(codes, bits, i) : floats[i];
 }
 
-/* y[o][h][w] = bias[o] + scale[o] * sum of code * x; images are [channels][height][width]. */
+/* y[o][h][w] = bias[o] + scale[o] * sum of code * x; images are [channels][height][width], and every output
+   sees `inputs` of them, those of its group. */
 static void psgd_conv(const float *x, float *y, const uint8_t *codes, int bits, const float *floats,
                       const float *scale, int scales, const float *bias, int inputs, int height, int width,
-                      int outputs, int kh, int kw, int sh, int sw, int ph, int pw, int oh, int ow) {
+                      int outputs, int groups, int kh, int kw, int sh, int sw, int ph, int pw, int oh,
+                      int ow) {
   for (int o = 0; o < outputs; o++)
     for (int i = 0; i < oh; i++)
       for (int j = 0; j < ow; j++) {
+        int first = o / (outputs / groups) * inputs;
         float sum = 0;
         for (int c = 0; c < inputs; c++)
           for (int a = 0; a < kh; a++)
@@ -45,7 +48,7 @@ static void psgd_conv(const float *x, float *y, const uint8_t *codes, int bits, 
               int r = i * sh + a - ph, s = j * sw + b - pw;
               if (r < 0 || r >= height || s < 0 || s >= width) continue;
               sum += psgd_weight(codes, bits, floats, ((o * inputs + c) * kh + a) * kw + b) *
-                     x[(c * height + r) * width + s];
+                     x[((first + c) * height + r) * width + s];
             }
         y[(o * oh + i) * ow + j] = bias[o] + scale[scales > 1 ? o : 0] * sum;
       }
@@ -72,6 +75,14 @@ static void psgd_pool(const float *x, float *y, int mean, int channels, int heig
 static void psgd_affine(const float *x, float *y, const float *factor, const float *shift, int channels,
                         int each) {
   for (int i = 0; i < channels * each; i++) y[i] = factor[i / each] * x[i] + shift[i / each];
+}
+
+static void psgd_leakyrelu(const float *x, float *y, float slope, int count) {
+  for (int i = 0; i < count; i++) y[i] = x[i] > 0 ? x[i] : slope * x[i];
+}
+
+static void psgd_clip(const float *x, float *y, float top, int count) {
+  for (int i = 0; i < count; i++) y[i] = x[i] < 0 ? 0 : x[i] > top ? top : x[i];
 }
 
 static void psgd_relu(const float *x, float *y, int count) {
@@ -177,9 +188,17 @@ def _call(o: Operation, number: int, x: str, y: str, shapes: dict[str, tuple[int
             floats = "0" if integers else f"psgd_floats{number}"
             bits = container_bits(o.weight.bits) if isinstance(o.weight, Integers) else 8
             scales = o.weight.scale.size if isinstance(o.weight, Integers) else 1
-            image = (*given, 1, 1)[:3]
+            image = (o.weight_shape[1], *(*given, 1, 1)[1:3])
             kernel = (*o.weight_shape, 1, 1)[2:4]
-            sizes = (*image, out[0], *kernel, *o.stride, *o.padding, *(*out, 1, 1)[1:3])
+            sizes = (
+                *image,
+                out[0],
+                o.groups,
+                *kernel,
+                *o.stride,
+                *np.subtract(o.padding, o.surplus),
+                *(*out, 1, 1)[1:3],
+            )
             numbers = ", ".join(map(str, sizes))
             return (
                 f"psgd_conv({x}, {y}, {codes}, {bits}, {floats}, psgd_scale{number}, {scales}, "
@@ -199,6 +218,10 @@ def _call(o: Operation, number: int, x: str, y: str, shapes: dict[str, tuple[int
             return f"psgd_round({x}, {y}, {_number(np.float32(o.step))}, {o.levels}, {count});"
         case "Flatten":
             return f"psgd_copy({x}, {y}, {count});"
+        case "LeakyRelu":
+            return f"psgd_leakyrelu({x}, {y}, {_number(np.float32(o.slope))}, {count});"
+        case "Clip":
+            return f"psgd_clip({x}, {y}, {_number(np.float32(o.top))}, {count});"
         case "Relu" | "Add":
             return f"psgd_{o.kind.lower()}({x}, {y}, {count});"
     raise ValueError(f"{o.kind} has no C form")

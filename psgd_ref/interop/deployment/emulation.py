@@ -46,7 +46,8 @@ def _first(x: npt.NDArray[np.floating[Any]]) -> npt.NDArray[Any]:
 
 def _conv(o: Operation, x: Tensor) -> Tensor:
     kernel = _weight(o).transpose(2, 3, 1, 0)
-    return _first(reference.conv2d(_last(x), kernel, None, o.stride, o.padding) + _bias(o))
+    y = reference.grouped_conv2d(_last(x), kernel, None, o.stride, o.padding, o.groups)
+    return _first(y[:, o.surplus[0] :, o.surplus[1] :] + _bias(o))
 
 
 def _affine(o: Operation, x: Tensor) -> Tensor:
@@ -58,6 +59,8 @@ _RULES: dict[str, Callable[..., Tensor]] = {
     "Conv": _conv,
     "Gemm": lambda o, x: x @ _weight(o).T + _bias(o),
     "Relu": lambda o, x: np.maximum(x, 0),
+    "LeakyRelu": lambda o, x: np.where(x > 0, x, o.slope * x),
+    "Clip": lambda o, x: np.clip(x, 0, o.top),
     "MaxPool": lambda o, x: _first(reference.max_pool2d(_last(x), o.size, o.stride, o.padding)[0]),
     "AveragePool": lambda o, x: _first(reference.avg_pool2d(_last(x), o.size, o.stride, o.padding)),
     "GlobalAveragePool": lambda o, x: x.mean((2, 3), keepdims=True),

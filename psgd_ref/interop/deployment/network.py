@@ -41,8 +41,8 @@ class Operation:
     Parameters
     ----------
     kind
-        Conv, Gemm, Relu, MaxPool, AveragePool, GlobalAveragePool, Flatten, Add, Affine (a batch norm with no
-        convolution before it) or Quantize (round to codes and back).
+        Conv, Gemm, Relu, LeakyRelu, Clip, MaxPool, AveragePool, GlobalAveragePool, Flatten, Add, Affine (a
+        batch norm with no convolution before it) or Quantize (round to codes and back).
     inputs, output
         Names of the tensors that it takes and of the one it gives.
     weight
@@ -51,6 +51,14 @@ class Operation:
         float32 (O,), or None.
     size, stride, padding
         Of windows, (height, width).
+    surplus
+        By how much a Conv's padding is less at the top and the left.
+    groups
+        Of Conv: the outputs of a group see its I inputs alone.
+    slope
+        Of LeakyRelu, below 0.
+    top
+        Of Clip, from 0.
     step, levels
         Of Quantize: x ↦ step · clip(round(x/step), 0, levels).
     """
@@ -64,6 +72,10 @@ class Operation:
     size: Pair = (1, 1)
     stride: Pair = (1, 1)
     padding: Pair = (0, 0)
+    surplus: Pair = (0, 0)
+    groups: int = 1
+    slope: float = 0.0
+    top: float = 0.0
     step: float = 1.0
     levels: int = 0
 

@@ -163,17 +163,20 @@ class _Writer:
 
     def add(self, o: Operation) -> None:
         match o.kind:
-            case "Conv":
-                pads = [*o.padding, *o.padding]
+            case "Conv" | "Gemm":
+                pads = [*np.subtract(o.padding, o.surplus).tolist(), *o.padding]
                 window = {"kernel_shape": list(o.weight_shape[2:]), "strides": list(o.stride), "pads": pads}
-                self._node("Conv", [*o.inputs, self._weight(o), self._bias(o)], o, **window)
-            case "Gemm":
-                self._node("Gemm", [*o.inputs, self._weight(o), self._bias(o)], o, transB=1)
+                options = dict(group=o.groups, **window) if o.kind == "Conv" else {"transB": 1}
+                self._node(o.kind, [*o.inputs, self._weight(o), self._bias(o)], o, **options)
             case "MaxPool" | "AveragePool":
-                pads = [*o.padding, *o.padding]
-                extra = {"count_include_pad": 1} if o.kind == "AveragePool" else {}
-                window = {"kernel_shape": list(o.size), "strides": list(o.stride), "pads": pads}
-                self._node(o.kind, o.inputs, o, **window, **extra)
+                window = {"kernel_shape": list(o.size), "strides": list(o.stride), "pads": [*o.padding] * 2}
+                window |= {"count_include_pad": 1} if o.kind == "AveragePool" else {}
+                self._node(o.kind, o.inputs, o, **window)
+            case "LeakyRelu":
+                self._node("LeakyRelu", o.inputs, o, alpha=o.slope)
+            case "Clip":
+                ends = [self._floats(f"{o.name}_{x:g}", x) for x in np.array([0.0, o.top], np.float32)]
+                self._node("Clip", [*o.inputs, *ends], o)
             case "Affine":
                 self._affine(o)
             case "Quantize":
@@ -294,7 +297,5 @@ def _checked(path: Path, network: Sequence[Operation], images: Array) -> float |
     rounds = any(operation.kind == "Quantize" for operation in network)
     # A sum on the edge between two codes of an activation may fall either way: a step, not a rounding.
     if not np.isfinite(error) or (error > TOLERANCE and not rounds):
-        raise ValueError(
-            f"the file's logits in onnxruntime differ by {error:.1e} from its own numbers; not written"
-        )
+        raise ValueError(f"the file's logits in onnxruntime differ by {error:.1e} from its own; not written")
     return error

@@ -15,23 +15,29 @@ from psgd_ref.compress import QuantizedModel, QuantizedTensor
 from psgd_ref.compress.post_training.activations import UnsignedRounding
 from psgd_ref.core.arguments import Array
 from psgd_ref.interop.deployment.network import FIRST, LAST, Integers, Operation, Pair
+from psgd_ref.interop.flattened import to_pytorch
 from psgd_ref.nn import (
     AvgPool2d,
     BatchNorm,
     Conv2d,
+    Dropout,
     Flatten,
     GlobalAvgPool,
     Layer,
+    LeakyReLU,
     Linear,
     MaxPool2d,
     Model,
     ReLU,
+    ReLU6,
     Residual,
     Sequential,
     Weighted,
 )
 
 LARGEST_ACTIVATION_BITS = 8
+# Operations that do the same to every number, so that those of a flattened image keep their order.
+_EACH = ("Relu", "LeakyRelu", "Clip", "Affine", "Quantize")
 
 
 def operations(model: Model, shape: tuple[int, ...]) -> list[Operation]:
@@ -66,8 +72,8 @@ class _Builder:
     def __init__(self, quantized: Mapping[str, QuantizedTensor]) -> None:
         self.quantized = quantized
         self.found: list[Operation] = []
-        # How the numbers of a flattened image are to be read: (C, H, W), or None.
-        self.flattened: dict[str, tuple[int, ...]] = {}
+        # Tensors in the order of a flattened image, with its channels.
+        self.flattened: dict[str, int] = {}
 
     def layer(self, layer: Layer, name: str, x: str, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
         match layer:
@@ -81,6 +87,13 @@ class _Builder:
                 return self._norm(layer, name, x, shape)
             case ReLU():
                 return self._add(Operation("Relu", (x,), self._new(name), name), shape)
+            case ReLU6():
+                return self._add(Operation("Clip", (x,), self._new(name), name, top=6.0), shape)
+            case LeakyReLU():
+                slope = layer.negative_slope
+                return self._add(Operation("LeakyRelu", (x,), self._new(name), name, slope=slope), shape)
+            case Dropout():
+                return x, shape
             case MaxPool2d() | AvgPool2d():
                 kind = "MaxPool" if isinstance(layer, MaxPool2d) else "AveragePool"
                 window: dict[str, Any] = {
@@ -97,7 +110,7 @@ class _Builder:
             case Flatten():
                 y, out = self._add(Operation("Flatten", (x,), self._new(name), name), (prod(shape),))
                 if len(shape) > 1:
-                    self.flattened[y] = shape
+                    self.flattened[y] = shape[0]
                 return y, out
         raise ValueError(f"layer {name} is a {type(layer).__name__}, which has no plain form to export")
 
@@ -128,7 +141,7 @@ class _Builder:
         side = (
             x
             if layer.shortcut is None
-            else self.layer(layer.shortcut, _join(name, "downsample"), x, shape)[0]
+            else self.layer(layer.shortcut, _join(name, layer.shortcut_name), x, shape)[0]
         )
         added, _ = self._add(Operation("Add", (main, side), self._new(f"{name}_add"), f"{name}_add"), out)
         if not layer.norm.relu:
@@ -147,15 +160,17 @@ class _Builder:
             return self._add(Operation("Gemm", (x,), self._new(name), name, weight, bias), (len(bias),))
         assert isinstance(layer, Conv2d)
         out = (len(bias), *_window(shape[1:], layer.size, layer.stride, layer.padding))
+        out = (out[0], out[1] - layer.surplus[0], out[2] - layer.surplus[1])
         window: dict[str, Any] = {"size": layer.size, "stride": layer.stride, "padding": layer.padding}
+        window |= {"surplus": layer.surplus, "groups": layer.groups}
         return self._add(Operation("Conv", (x,), self._new(name), name, weight, bias, **window), out)
 
     def _weight(
-        self, layer: Weighted, name: str, factor: Array, image: tuple[int, ...] | None
+        self, layer: Weighted, name: str, factor: Array, channels: int | None
     ) -> Integers | npt.NDArray[np.float32]:
         tensor = self.quantized.get(f"{name}.weight")
         if tensor is None:
-            scaled = _layout(layer.weight.value.astype(np.float64) * factor, image)
+            scaled = _layout(layer.weight.value.astype(np.float64) * factor, channels)
             return scaled.astype(np.float32)
         if tensor.levels is not None or tensor.shift is not None:
             raise ValueError(
@@ -166,7 +181,7 @@ class _Builder:
         # One number a layer stays one number where no batch norm gives each channel its own.
         if np.any(factor != 1):
             scale = np.broadcast_to(scale, factor.shape) * factor
-        return Integers(_layout(tensor.codes, image), scale.astype(np.float32), tensor.bits)
+        return Integers(_layout(tensor.codes, channels), scale.astype(np.float32), tensor.bits)
 
     def _rounded(self, quantizer: Layer | None, name: str, x: str, shape: tuple[int, ...]) -> str:
         if quantizer is None:
@@ -179,8 +194,6 @@ class _Builder:
                 f"the input of {name} is rounded to {quantizer.bits} bits; at most 8 are accepted"
             )
         new = self._new(f"{name}_input")
-        if x in self.flattened:
-            self.flattened[new] = self.flattened[x]
         step = float(np.float32(quantizer.scale))
         return self._add(
             Operation("Quantize", (x,), new, f"{name}_input", step=step, levels=quantizer.levels), shape
@@ -191,6 +204,7 @@ class _Builder:
     ) -> tuple[str, tuple[int, ...]]:
         factor = _factor(layer)
         bias = (layer.bias.value - layer.running_mean * factor).astype(np.float32)
+        factor, bias = (to_pytorch(values, self.flattened.get(x)) for values in (factor, bias))
         affine = Operation("Affine", (x,), self._new(name), name, factor.astype(np.float32), bias)
         y, shape = self._add(affine, shape)
         if not layer.relu:
@@ -199,6 +213,8 @@ class _Builder:
 
     def _add(self, operation: Operation, shape: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
         self.found.append(operation)
+        if operation.inputs[0] in self.flattened and operation.kind in _EACH:
+            self.flattened[operation.output] = self.flattened[operation.inputs[0]]
         return operation.output, shape
 
     def _new(self, name: str) -> str:
@@ -228,14 +244,11 @@ def _folded(
     return factor, ((bias - norm.running_mean) * factor + norm.bias.value).astype(np.float32)
 
 
-def _layout(weight: npt.NDArray[Any], image: tuple[int, ...] | None) -> npt.NDArray[Any]:
+def _layout(weight: npt.NDArray[Any], channels: int | None) -> npt.NDArray[Any]:
     """HWIO to OIHW, or (I, O) to (O, I), its inputs in the order (C, H, W) of an image that was flattened."""
     if weight.ndim == 4:
         return np.ascontiguousarray(weight.transpose(3, 2, 0, 1))
-    if image is not None:
-        channels, height, width = image
-        weight = weight.reshape(height, width, channels, -1).transpose(2, 0, 1, 3).reshape(weight.shape)
-    return np.ascontiguousarray(weight.T)
+    return np.ascontiguousarray(to_pytorch(weight, channels).T)
 
 
 def _window(shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> Pair:

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from psgd_ref.interop.safetensors import MASK, OWN, load_tensors, read, write
-from psgd_ref.interop.state_dict import state_dict
+from psgd_ref.interop.safetensors import CHECKPOINT, OWN, load_tensors, own_tensors, read, write
 from psgd_ref.nn import Model
 from psgd_ref.training.progress import Progress
 
 # One key: with several, the library writes them in another order each time.
-KEY = "psgd_ref"
+KEY = CHECKPOINT
 OPTIMIZER, LOSSES, START = f"{OWN}optimizer.", f"{OWN}losses", f"{OWN}start"
 # What every checkpoint has: tensors, and fields of the record with their types in JSON.
 TENSORS = (f"{OPTIMIZER}step", LOSSES, START)
@@ -51,7 +50,7 @@ class Checkpoint:
 
     def load_weights(self, model: Model) -> None:
         """Give the model weights, statistics and mask; ValueError, nothing loaded, when they do not fit."""
-        load_tensors(model, self.tensors)
+        load_tensors(model, self.tensors, {})
 
     def restore(self, model: Model) -> Progress:
         """Give the model the weights, statistics and mask, and return where the run stood."""
@@ -80,11 +79,9 @@ def save_checkpoint(folder: Path, model: Model, progress: Progress, configuratio
     OSError
         When it cannot be written; earlier ones are then as they were.
     """
-    tensors: dict[str, npt.NDArray[Any]] = dict(state_dict(model))
+    tensors = own_tensors(model, {})
     tensors |= {OPTIMIZER + name: value for name, value in progress.state.items()}
     tensors |= {LOSSES: np.array(progress.losses), START: progress.start}
-    if model.mask is not None:
-        tensors[MASK] = model.mask
     record = {
         "epoch": progress.epoch,
         "generator": progress.generator,

@@ -168,7 +168,7 @@ def _restored(configuration: Configuration, folder: Path, model: Model, say: Say
 
 def _first(configuration: Configuration, data: Dataset, model: Model, phase: Phase) -> Progress:
     if configuration.start:
-        load_safetensors(model, configuration.start)
+        load_safetensors(model, configuration.start, data.train.images.shape[1:])
     insert_fake_quantizer(configuration, model)
     if configuration.sparsity > 0:
         model.set_mask(_pruned(configuration, data, model).mask)

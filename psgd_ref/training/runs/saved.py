@@ -62,7 +62,9 @@ def open_model(
     for name, value in names.items():
         if value is None:
             raise ValueError(f"{path} does not say its {name}; give it with --{name}")
-    network = build_model(str(names["model"]), *image_shape(str(names["data"])))
+    shape, classes = image_shape(str(names["data"]))
+    network = build_model(str(names["model"]), shape, classes)
+    network.input_shape = shape
     if found is None:
         load_safetensors(network, path)
     else:

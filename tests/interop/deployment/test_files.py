@@ -16,7 +16,20 @@ from psgd_ref.interop.deployment.network import Integers
 from psgd_ref.interop.deployment.onnx_file import channels_first, export_onnx, prepare
 from psgd_ref.interop.deployment.packing import container_bits, pack, unpack
 from psgd_ref.interop.deployment.plain import operations
-from psgd_ref.nn import AvgPool2d, BatchNorm, Conv2d, Flatten, Linear, Model, ReLU, Sequential
+from psgd_ref.nn import (
+    GELU,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    LeakyReLU,
+    Linear,
+    Model,
+    ReLU,
+    ReLU6,
+    Sequential,
+)
 from tests.compress.networks import trained_like
 
 NETWORKS = ("convnet", "mlp", "resnet", "vgg")
@@ -47,12 +60,30 @@ def flattened(seed=0):
     return model, images
 
 
+def mobile(seed=0):
+    """Groups, an even window that keeps the size, other ReLUs, and a norm between flatten and linear."""
+    layers = [
+        *(Conv2d(2, 6, (4, 3), padding="same", bias=True), ReLU6()),
+        *(Conv2d(6, 6, 3, stride=2, padding=1, groups=6), BatchNorm(6), ReLU()),
+        *(Conv2d(6, 4, 2, padding="same", groups=2), Dropout(0.5)),
+        *(Flatten(), BatchNorm(4 * 3 * 4), ReLU(), Linear(4 * 3 * 4, 4, bias=False), LeakyReLU(0.2)),
+    ]
+    model, rng = Model(Sequential(layers), seed, np.float64), np.random.default_rng(seed)
+    images = 3 * rng.normal(size=(5, 5, 7, 2))
+    for _ in range(20):
+        model.forward(images, training=True)
+    return model, images
+
+
+OWN = {"flattened": flattened, "mobile": mobile}
+
+
 def network(name):
-    return flattened() if name == "flattened" else trained_like(name, 0)
+    return OWN[name]() if name in OWN else trained_like(name, 0)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
-@pytest.mark.parametrize("name", [*NETWORKS, "flattened"])
+@pytest.mark.parametrize("name", [*NETWORKS, *OWN])
 def test_the_plain_network_computes_what_the_model_does(name, form):
     model, images = network(name)
     images = np.abs(images)
@@ -62,7 +93,7 @@ def test_the_plain_network_computes_what_the_model_does(name, form):
     assert np.abs(found - wanted).max() <= 3e-6 * np.abs(wanted).max()
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "flattened"])
+@pytest.mark.parametrize("name", [*NETWORKS, *OWN])
 def test_the_codes_are_those_of_quantize(name):
     model, images = network(name)
     quantized = quantize(model, 4)
@@ -82,7 +113,7 @@ def test_the_codes_are_those_of_quantize(name):
 
 
 @pytest.mark.parametrize("form", [*FORMS, *CONTAINERS], ids=str)
-@pytest.mark.parametrize("name", [*NETWORKS, "flattened"])
+@pytest.mark.parametrize("name", [*NETWORKS, *OWN])
 def test_onnxruntime_reads_the_file_as_it_is_meant(tmp_path, name, form):
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
@@ -110,7 +141,7 @@ def test_a_file_that_does_not_compute_its_own_numbers_is_not_written(tmp_path, m
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler")
 @pytest.mark.parametrize("form", [FORMS[0], FORMS[1], FORMS[2], FORMS[4]], ids=str)
-@pytest.mark.parametrize("name", ["convnet", "resnet", "flattened"])
+@pytest.mark.parametrize("name", ["convnet", "resnet", *OWN])
 def test_the_c_header_compiles_and_computes_the_same(tmp_path, name, form):
     model, images = network(name)
     images = np.abs(images)[:2]
@@ -161,6 +192,10 @@ def test_bad_input_is_refused(tmp_path):
         (lambda: prepare(quantized, images, 4), "quantized already"),
         (lambda: operations(learning, shape), "conv1 holds a quantizer"),
         (lambda: operations(table, shape), "table of levels"),
+        (
+            lambda: operations(Model(Sequential([GELU()])), shape),
+            "layer 0 is a GELU, which",
+        ),
         (lambda: operations(corrected, shape), "corrected channels"),
         (lambda: operations(prepare(model, np.abs(images), 4, 12), shape), "12 bits"),
         (lambda: export_c(wide, path, images), "at most 8 bits"),

@@ -83,8 +83,8 @@ def test_loading_takes_the_mask_of_the_file_or_none(tmp_path):
     other = network()
     load_safetensors(other, path)
     assert np.array_equal(other.mask, model.mask)
-    save_safetensors(model, tmp_path / "weights.safetensors")
-    load_safetensors(other, tmp_path / "weights.safetensors")
+    save_safetensors(model, tmp_path / "weights.safetensors", (2,))
+    load_safetensors(other, tmp_path / "weights.safetensors", (2,))
     assert other.mask is None
     assert np.array_equal(other.w, model.w)
     larger = mlp((2, 7, 2))
@@ -224,6 +224,6 @@ def test_a_leftover_of_a_killed_write_is_no_checkpoint(tmp_path):
 def test_a_safetensors_file_from_elsewhere_is_no_checkpoint(tmp_path):
     from psgd_ref.interop import save_safetensors
 
-    save_safetensors(mlp(), tmp_path / "weights.safetensors")
+    save_safetensors(mlp(), tmp_path / "weights.safetensors", (64,))
     with pytest.raises(ValueError, match="is not a checkpoint"):
         read_checkpoint(tmp_path / "weights.safetensors")

@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import numpy as np
+
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.shapes import Pair, pair, pool_padding
 from psgd_ref.nn.layer import Cache, Layer, Shape
-from psgd_ref.nn.windows import shown, slid, square
+from psgd_ref.nn.layers.windows import shown, slid, square
+from psgd_ref.nn.linearised import Linearised, LinearMap, Views
 
 
 class _Pool(Layer):
@@ -34,6 +37,9 @@ class _Pool(Layer):
 class MaxPool2d(_Pool):
     """Largest value of each window."""
 
+    def linearised(self, training: bool) -> Linearised:
+        return _LinearisedMaxPool(self)
+
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         y, winner = kernels.max_pool2d(x, *self.window)
         return y, (winner, x.shape) if training else None
@@ -45,6 +51,9 @@ class MaxPool2d(_Pool):
 
 class AvgPool2d(_Pool):
     """Mean of each window, padding counted as zeros."""
+
+    def linearised(self, training: bool) -> Linearised:
+        return LinearMap(self)
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return kernels.avg_pool2d(x, *self.window), x.shape if training else None
@@ -59,8 +68,24 @@ class GlobalAvgPool(Layer):
     def output_shape(self, shape: Shape | None) -> Shape | None:
         return None if shape is None else shape[-1:]
 
+    def linearised(self, training: bool) -> Linearised:
+        return LinearMap(self)
+
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         return kernels.global_avg_pool(x), x.shape
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         return kernels.global_avg_pool_backward(dy, cache)
+
+
+class _LinearisedMaxPool(LinearMap):
+    """Linear away from ties: each window goes on showing its winner."""
+
+    layer: MaxPool2d
+
+    def forward_change(self, dx: Array, change: Views) -> Array:
+        winner, _ = self.cache
+        (_, width), (down, right), (top, left) = self.layer.window
+        images, rows, columns, channels = np.indices(winner.shape, sparse=True)
+        rows, columns = rows * down - top + winner // width, columns * right - left + winner % width
+        return np.asarray(dx[images, rows, columns, channels])

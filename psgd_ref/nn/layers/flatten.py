@@ -1,30 +1,22 @@
-"""Layers without parameters that act elementwise or only reshape."""
+"""Images as rows."""
 
 import math
 
-from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.shapes import floats, shaped
 from psgd_ref.nn.layer import Cache, Layer, Shape
-
-
-class ReLU(Layer):
-    """max(x, 0)."""
-
-    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        y = kernels.relu(x)
-        return y, y if training else None
-
-    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        return kernels.relu_backward(dy, cache)
+from psgd_ref.nn.linearised import Linearised, LinearMap
 
 
 class Flatten(Layer):
-    """(N, …) → (N, product of the rest)."""
+    """(N, …) → (N, product of the rest), of an image in the order H, W, C."""
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
         lengths = [length for length in shape or (None,) if length is not None]
         return (math.prod(lengths) if shape is not None and len(lengths) == len(shape) else None,)
+
+    def linearised(self, training: bool) -> Linearised:
+        return LinearMap(self)
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         if floats("x", x).ndim == 0:

@@ -1,7 +1,7 @@
 """The fully connected layer."""
 
 from psgd_ref import kernels
-from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.core.arguments import Array, flag, whole_number
 from psgd_ref.nn.layer import Shape
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
 from psgd_ref.nn.weighted import Weighted
@@ -14,18 +14,21 @@ class Linear(Weighted):
     ----------
     inputs, outputs
         Numbers per row of x and of y, ≥ 1.
+    bias
+        Whether there is a b.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
         inputs, outputs = whole_number("inputs", inputs, 1), whole_number("outputs", outputs, 1)
         self.weight = Parameter((inputs, outputs), "weight", he_normal(inputs))
-        self.bias = Parameter((outputs,), "bias", zeros)
+        self.bias = Parameter((outputs,), "bias", zeros) if flag("bias", bias) else None
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
         return (self.weight.shape[1],)
 
     def __repr__(self) -> str:
-        return f"Linear({self.weight.shape[0]}, {self.weight.shape[1]})"
+        bias = "" if self.bias is not None else ", bias=False"
+        return f"Linear({self.weight.shape[0]}, {self.weight.shape[1]}{bias})"
 
     def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
         return kernels.linear(x, weight, bias)
