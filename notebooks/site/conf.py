@@ -21,6 +21,7 @@ extensions = [
     "extensions.docstrings",
     "extensions.source_pages",
     "extensions.names",
+    "extensions.playgrounds",
     "extensions.links",
 ]
 

@@ -12,6 +12,7 @@ Every claim of the project: what it says, the law that tries it on random inputs
 derived, and the line of the source where it is entered. `psgd-ref verify --claim B2` tries one.
 
 <div class="filter"></div>
+<script type="module" src="_static/ledger.mjs"></script>
 
 """
 

@@ -110,3 +110,42 @@ export function relativeError(weights, grid) {
   for (const w of weights) sum += (w - nearest(w, grid)) ** 2;
   return sum / weights.length / (grid.step ** 2 / 12);
 }
+
+/**
+ * A staircase: sorted values and the walls between them. `record` has values, of which the nearest is taken
+ * (of two as near the one an even number of places from that nearest to zero), or samples w and q of one that
+ * was measured, whose walls lie somewhere between two samples.
+ */
+export function staircase(record) {
+  if (record.values) {
+    const { values } = record;
+    const walls = values.slice(1).map((value, i) => values[i] + (value - values[i]) / 2);
+    let origin = 0;
+    values.forEach((value, i) => {
+      if (Math.abs(value) < Math.abs(values[origin])) origin = i;
+    });
+    return { values, walls, origin };
+  }
+  const values = [record.q[0]];
+  const walls = [];
+  for (let i = 1; i < record.q.length; i++) {
+    if (record.q[i] !== record.q[i - 1]) {
+      values.push(record.q[i]);
+      walls.push((record.w[i] + record.w[i - 1]) / 2);
+    }
+  }
+  return { values, walls, origin: 0 };
+}
+
+/** Which value a weight takes, by its place in `values`. */
+export function place(w, { walls, origin }) {
+  let below = 0;
+  while (below < walls.length && walls[below] < w) below += 1;
+  if (below < walls.length && walls[below] === w && Math.abs(below - origin) % 2 === 1) return below + 1;
+  return below;
+}
+
+/** Q(w). */
+export function quantize(w, stairs) {
+  return stairs.values[place(w, stairs)];
+}

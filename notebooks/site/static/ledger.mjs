@@ -1,0 +1,23 @@
+// The ledger's filter: rows that have all the words that were typed.
+const place = document.querySelector(".filter");
+const rows = [...document.querySelectorAll("article table tbody tr")];
+const label = document.createElement("label");
+label.textContent = "Show claims with";
+label.htmlFor = "claims";
+const input = Object.assign(document.createElement("input"), { type: "search", id: "claims" });
+const output = Object.assign(document.createElement("output"), { htmlFor: "claims" });
+place.append(label, input, output);
+
+function filter() {
+  const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  let shown = 0;
+  for (const row of rows) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every((word) => text.includes(word));
+    shown += row.hidden ? 0 : 1;
+  }
+  output.textContent = `${shown} of ${rows.length} claims`;
+}
+
+input.addEventListener("input", filter);
+filter();
