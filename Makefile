@@ -47,8 +47,12 @@ lab: .venv/installed-notebooks ## open the notebooks in JupyterLab; options in L
 site: .venv/installed-docs ## build the site in out/site: course, theory, ledger, reference, playgrounds
 	$(BIN)/python notebooks/site/build.py out/site
 
+test-site: site ## look at the site in a real browser; Chromium has to be installed
+	$(BIN)/pytest notebooks/site/browser
+
 reproduce: .venv/installed-base ## make the tables and pictures of README and notebooks again (an hour)
 	$(BIN)/psgd-ref demo --out notebooks/demo
+	$(BIN)/psgd-ref demo --rounding --out notebooks/demo
 	for task in quantization training pruning joint; do \
 		$(BIN)/psgd-ref compare --task $$task --seeds 5 --out notebooks/compare/$$task || exit; \
 	done

@@ -1,4 +1,4 @@
-"""`make site`: lay out the sources side by side, generate the pages that are made from code, and call Sphinx."""
+"""`make site`: lay out the sources, generate the pages that are made from code, and call Sphinx."""
 
 import argparse
 import shutil
@@ -35,7 +35,9 @@ def npm() -> str:
     beside = Path(sys.executable).with_name("npm")
     found = str(beside) if beside.exists() else shutil.which("npm")
     if found is None:
-        raise SystemExit("the site needs Node.js, which the extra docs installs: pip install 'psgd_ref[docs]'")
+        raise SystemExit(
+            "the site needs Node.js, which the extra docs installs: pip install 'psgd_ref[docs]'"
+        )
     return found
 
 

@@ -71,13 +71,14 @@ add_module_names = False
 templates_path = ["templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = "psgd_ref"
+html_favicon = "static/favicon.svg"
 html_static_path = ["static"]
 html_css_files = ["katex/katex.min.css", "site.css"]
 html_copy_source = False
 html_show_sphinx = False
 html_theme_options = {
     "navbar_align": "left",
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 9,
     "show_toc_level": 2,
     "show_prev_next": True,
     "secondary_sidebar_items": ["page-toc"],
@@ -87,7 +88,10 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 html_context = {"default_mode": "auto"}
-html_sidebars = {"index": []}
+# Pages without others below them.
+html_sidebars = {
+    page: [] for page in ("index", "README", "ledger", "CONTRIBUTING", "CHANGELOG", "SECURITY", "source/**")
+}
 
 
 def linkcode_resolve(domain, info):

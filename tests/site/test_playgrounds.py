@@ -1,4 +1,4 @@
-"""The playgrounds' formulas in JavaScript against psgd_ref, where Node.js is installed, and the data that they show."""
+"""The playgrounds' formulas in JavaScript against psgd_ref (where Node.js is), and the data they show."""
 
 import importlib
 import json

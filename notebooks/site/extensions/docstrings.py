@@ -1,10 +1,14 @@
-"""What is ours in docstrings: the section Source, which becomes a part of the notes, and plain signs in formulas."""
+"""What is ours in docstrings: the section Source, which becomes a note, and plain signs in formulas."""
 
 import re
 from typing import Any
 
+from numpy.typing import ArrayLike
 from numpydoc.docscrape import NumpyDocString
 from sphinx.application import Sphinx
+from sphinx.util.typing import stringify_annotation
+
+from psgd_ref.core.arguments import Array
 
 SIGNS = re.compile(r"\||(?<=.)\*|(?<=\w)_(?!\w)")
 HEAD = re.compile(r"^\s*-{3,}\s*$")
@@ -32,9 +36,24 @@ def _plain(app: Sphinx, what: str, name: str, obj: object, options: object, line
             lines[k] = "".join(parts)
 
 
+def _types(
+    app: Sphinx, what: str, name: str, obj: object, options: object, sign: str | None, gives: str | None
+) -> tuple[str | None, str | None]:
+    """NumPy's types by the names that they have in the code."""
+    return _renamed(sign), _renamed(gives)
+
+
+def _renamed(text: str | None) -> str | None:
+    for mode in ("fully-qualified-except-typing", "smart", "fully-qualified"):
+        for kind, name in ((ArrayLike, "ArrayLike"), (Array, "Array")):
+            text = text and text.replace(stringify_annotation(kind, mode), name)
+    return text
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     NumpyDocString.sections["Source"] = ""
+    app.connect("autodoc-process-signature", _types)
     # Before numpydoc reads them.
     app.connect("autodoc-process-docstring", _source, priority=100)
     app.connect("autodoc-process-docstring", _plain, priority=200)

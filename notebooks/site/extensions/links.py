@@ -1,4 +1,4 @@
-"""Links to files and folders of the project lead to pages of the site; one that leads nowhere fails the build."""
+"""Links to files and folders of the project lead to pages; one that leads nowhere fails the build."""
 
 import re
 from html.parser import HTMLParser
@@ -25,7 +25,9 @@ def _files(app: Sphinx, document: nodes.document) -> None:
         target, anchor = urldefrag(unquote(node["reftarget"]))
         path = (ROOT / here / target).resolve()
         # A folder whose README is a page is that page.
-        if not target or not (is_shown(path) and (path.is_dir() or isinstance(node, addnodes.download_reference))):
+        if not target or not (
+            is_shown(path) and (path.is_dir() or isinstance(node, addnodes.download_reference))
+        ):
             continue
         address = f"source:{path.relative_to(ROOT).as_posix()}" + (f"#{anchor}" if anchor else "")
         node.replace_self(nodes.reference("", "", *node.children, refuri=address, internal=True))
@@ -60,8 +62,11 @@ class _Page(HTMLParser):
 
 def broken(folder: Path) -> list[str]:
     """The links of a built site that lead nowhere, or to another machine without being a plain reference."""
-    pages = {path.resolve(): _Page(path.read_text(encoding="utf-8")) for path in folder.rglob("*.html")
-             if path.parts[len(folder.parts)] != "_static"}
+    pages = {
+        path.resolve(): _Page(path.read_text(encoding="utf-8"))
+        for path in folder.rglob("*.html")
+        if path.parts[len(folder.parts)] != "_static"
+    }
     found = []
     for path, page in pages.items():
         for link in page.links:

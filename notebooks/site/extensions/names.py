@@ -19,12 +19,27 @@ from psgd_ref.laws import LEDGER
 CLAIM = re.compile(r"(?<![\w.+-])([A-I]\d{1,2})(?![\w.+])")
 LETTER = r"A-Za-z_"
 SYMBOL = re.compile(
-    rf"(?<![{LETTER}\d’'])(" + "|".join(map(re.escape, sorted(SYMBOLS, key=len, reverse=True))) + rf")(?![{LETTER}′⁺̄])"
+    rf"(?<![{LETTER}\d’'])("
+    + "|".join(map(re.escape, sorted(SYMBOLS, key=len, reverse=True)))
+    + rf")(?![{LETTER}′⁺̄])"
 )
 NAME = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\(.*\))?")
 COMMAND = re.compile(r"psgd-ref ([a-z]+)")
 # Names whose plain English use is more frequent than that of ours.
-PLAIN = {"check", "data", "fit", "grid", "load", "save", "report", "models", "straight", "main", "seed", "count"}
+PLAIN = {
+    "check",
+    "data",
+    "fit",
+    "grid",
+    "load",
+    "save",
+    "report",
+    "models",
+    "straight",
+    "main",
+    "seed",
+    "count",
+}
 CLOSED = nodes.reference | nodes.title | nodes.raw | nodes.literal_block | addnodes.pending_xref | nodes.math
 
 
@@ -47,11 +62,19 @@ class Linker:
                 else:
                     self._words(node, seen)
 
-    def _link(self, page: str, anchor: str, words: list[nodes.Node], kind: str, title: str = "") -> nodes.reference:
+    def _link(
+        self, page: str, anchor: str, words: list[nodes.Node], kind: str, title: str = ""
+    ) -> nodes.reference:
         there = self.app.builder.get_relative_uri(self.page, page) if page != self.page else ""
         attributes = {"reftitle": title} if title else {}
         return nodes.reference(
-            "", "", *words, refuri=f"{there}#{anchor}" if anchor else there, internal=True, classes=[kind], **attributes
+            "",
+            "",
+            *words,
+            refuri=f"{there}#{anchor}" if anchor else there,
+            internal=True,
+            classes=[kind],
+            **attributes,
         )
 
     def _words(self, node: nodes.Text, seen: set[str]) -> None:
@@ -70,7 +93,9 @@ class Linker:
         if word not in LEDGER:
             return None
         page, _, anchor = LEDGER[word].notebook.partition("#")
-        return self._link(page.removesuffix(".ipynb"), anchor, [nodes.Text(word)], "claim", LEDGER[word].title)
+        return self._link(
+            page.removesuffix(".ipynb"), anchor, [nodes.Text(word)], "claim", LEDGER[word].title
+        )
 
     def _symbol(self, word: str, seen: set[str]) -> nodes.reference | None:
         """The first time in a paragraph: a link at every letter would bury the text."""
@@ -98,8 +123,14 @@ class Linker:
 
     def _command(self, text: str) -> nodes.reference | None:
         match = COMMAND.match(text)
-        known = match and f"psgd-ref-{match[1]}" in self.env.metadata.get("reference/commands", {}).get("myst_slugs", {})
-        return self._link("reference/commands", f"psgd-ref-{match[1]}", [], "command") if match and known else None
+        known = match and f"psgd-ref-{match[1]}" in self.env.metadata.get("reference/commands", {}).get(
+            "myst_slugs", {}
+        )
+        return (
+            self._link("reference/commands", f"psgd-ref-{match[1]}", [], "command")
+            if match and known
+            else None
+        )
 
     def _file(self, text: str) -> nodes.reference | None:
         if "/" not in text and not text.endswith(".py"):
@@ -108,12 +139,14 @@ class Linker:
         for start in (ROOT, ROOT / here, ROOT / "psgd_ref", ROOT / "psgd_ref/core"):
             path = (start / text).resolve()
             if is_shown(path):
-                return nodes.reference("", "", refuri=f"source:{path.relative_to(ROOT).as_posix()}", internal=True)
+                return nodes.reference(
+                    "", "", refuri=f"source:{path.relative_to(ROOT).as_posix()}", internal=True
+                )
         return None
 
     def _object(self, text: str) -> nodes.reference | None:
         match = NAME.fullmatch(text)
-        if match is None or match[1] in PLAIN and "(" not in text:
+        if match is None or (match[1] in PLAIN and "(" not in text):
             return None
         name = canonical(match[1].removeprefix("pr.").removeprefix("psgd_ref.")) or self._by_end(match[1])
         found = self.objects.get(name)

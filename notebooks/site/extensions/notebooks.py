@@ -1,4 +1,4 @@
-"""What Sphinx misses in our notebooks and tables: anchors of claims, titles, the order of pages, words for pictures."""
+"""What Sphinx misses in our notebooks and tables: anchors, titles, the order of pages, words for pictures."""
 
 import re
 from pathlib import PurePosixPath
@@ -12,7 +12,10 @@ ANCHOR = re.compile(r'<a id="([^"]+)">')
 # The pages below a page, in their order; one that is nowhere else belongs to the how-to, or with the results.
 COURSE = ("notebooks/README", re.compile(r"notebooks/(\d\d_\w+|authors_checkpoint)"))
 THEORY = ("theory/README", re.compile(r"theory/(?!README)\w+"))
-HOW_TO = ("notebooks/howto", re.compile(r"notebooks/(?!README|howto|results|benchmarks)\w+|notebooks/(peers|runtimes)/\w+"))
+HOW_TO = (
+    "notebooks/howto",
+    re.compile(r"notebooks/(?!README|howto|results|benchmarks)\w+|notebooks/(peers|runtimes)/\w+"),
+)
 RESULTS = ("notebooks/results", re.compile(r"notebooks/(?!README|howto).+"))
 CHAPTERS = (COURSE, THEORY, HOW_TO, RESULTS)
 
@@ -30,7 +33,8 @@ def _below(page: str, pages: set[str]) -> list[str]:
 
 def _read(app: Sphinx, page: str, content: list[str]) -> None:
     """Tables get a title, and the pages that open a chapter a list of what is in it."""
-    text = content[0]
+    # Where pages of the site alone stand in the checkout, they do not stand here.
+    text = content[0] = content[0].replace("(notebooks/site/pages/", "(")
     if not page.startswith(("notebooks/", "theory/")) or text.startswith("{"):
         return
     if not re.search(r"^# ", text, re.MULTILINE):

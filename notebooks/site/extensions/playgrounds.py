@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from generate import quantizers
 from sphinx.application import Sphinx
 
 from extensions.source_pages import ROOT
-from generate import quantizers
 
 
 def _data(app: Sphinx, error: Exception | None) -> None:

@@ -63,7 +63,11 @@ def _pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
                 continue
             name = path.relative_to(ROOT).as_posix()
             body = _listing(path) if path.is_dir() else _code(path, formatter)
-            context = {"title": name, "body": f"<h1><code>{name}</code></h1>\n{body}", "parents": _parents(app, path)}
+            context = {
+                "title": name,
+                "body": f"<h1><code>{name}</code></h1>\n{body}",
+                "parents": _parents(app, path),
+            }
             yield page_of(path), context, "page.html"
 
 

@@ -15,7 +15,9 @@ def page() -> str:
     lines += [f"| [psgd-ref {name}](#psgd-ref-{name}) | {_cell(text)} |" for name, text in helps.items()]
     for name, text in helps.items():
         # `train` declares its options only when it is asked for.
-        asked = next(a for a in parser([name])._actions if isinstance(a, argparse._SubParsersAction)).choices[name]
+        asked = next(a for a in parser([name])._actions if isinstance(a, argparse._SubParsersAction)).choices[
+            name
+        ]
         lines += ["", f"## psgd-ref {name}", "", _sentence(text), ""]
         lines += [_sentence(_text(asked, asked.description or "")), ""] if asked.description else []
         lines += ["```text", asked.format_usage().strip(), "```", "", "| option | meaning |", "|---|---|"]

@@ -8,8 +8,8 @@ from psgd_ref.laws import LEDGER, Claim
 
 INTRODUCTION = """# The ledger
 
-Every claim of the project: what it says, the law that tries it on random inputs, the place in the theory where it is
-derived, and the line of the source where it is entered. `psgd-ref verify --claim B2` tries one.
+Every claim of the project: what it says, the law that tries it on random inputs, the place in the theory
+where it is derived, and the line of the source where it is entered. `psgd-ref verify --claim B2` tries one.
 
 <div class="filter"></div>
 <script type="module" src="_static/ledger.mjs"></script>

@@ -1,4 +1,4 @@
-"""A page for each method of the comparisons: its formula, what it needs, its measured rows, when to use it."""
+"""A page for each compared method: its formula, what it needs, its measured rows, when to use it."""
 
 import inspect
 import re
@@ -11,7 +11,13 @@ from psgd_ref.experiments.comparisons.tasks import TASKS
 from psgd_ref.experiments.shared.methods import Method
 
 # Of several words for one method, the name in the code.
-CALLED = {"powerprop": "powerpropagation", "l1": "ProximalL1", "halp": "fit_halp", "psgd lsq": "LSQ", "l0": "L0Penalty"}
+CALLED = {
+    "powerprop": "powerpropagation",
+    "l1": "ProximalL1",
+    "halp": "fit_halp",
+    "psgd lsq": "LSQ",
+    "l0": "L0Penalty",
+}
 
 
 def pages(root: Path) -> dict[str, str]:
@@ -39,7 +45,12 @@ def slug(name: str) -> str:
 
 
 def _index(groups: dict[str, list[tuple[str, Method]]]) -> str:
-    lines = ["# Methods", "", "Every method that is measured here, and what it needs beside a trained model.", ""]
+    lines = [
+        "# Methods",
+        "",
+        "Every method that is measured here, and what it needs beside a trained model.",
+        "",
+    ]
     lines += ["| method | kind | needs | measured in | paper |", "|---|---|---|---|---|"]
     for name, uses in groups.items():
         method = uses[0][1]
@@ -53,7 +64,12 @@ def _index(groups: dict[str, list[tuple[str, Method]]]) -> str:
 def _page(root: Path, name: str, uses: Sequence[tuple[str, Method]]) -> str:
     lines = [f"# {name}", ""]
     lines += list(_formula(name))
-    lines += ["## What it needs", "", "| task | weights | activations too | options | paper |", "|---|---|---|---|---|"]
+    lines += [
+        "## What it needs",
+        "",
+        "| task | weights | activations too | options | paper |",
+        "|---|---|---|---|---|",
+    ]
     for task, method in uses:
         options = method.options.replace("|", "\\|").replace("*", "\\*")
         both = max(method.needs, method.activation_needs)
@@ -75,7 +91,9 @@ def _formula(name: str) -> Iterator[str]:
     yield "## Formula"
     yield ""
     for part in parts[:end]:
-        formula = any(sign in part for sign in "=≈∝") and len(part.splitlines()) <= 4 and not part.endswith(".")
+        formula = (
+            any(sign in part for sign in "=≈∝") and len(part.splitlines()) <= 4 and not part.endswith(".")
+        )
         yield f"```text\n{part}\n```\n" if formula else f"{_escaped(part)}\n"
     yield f"In the code: `{found.__module__}.{found.__qualname__}`.\n"
 
@@ -117,7 +135,8 @@ def _measured(root: Path, task: str, names: set[str]) -> list[str]:
             del lines[-2:]
     if not lines:
         return []
-    source = f"All rows: [{task}](../notebooks/compare/{task}/table.md), made by `psgd-ref compare --task {task} --seeds 5`."
+    table, command = f"../notebooks/compare/{task}/table.md", f"psgd-ref compare --task {task} --seeds 5"
+    source = f"All rows: [{task}]({table}), made by `{command}`."
     return [f"### {task.capitalize()}", "", *lines, source, ""]
 
 
@@ -127,7 +146,9 @@ def _is(cell: str, names: set[str]) -> bool:
 
 def _advice(root: Path, name: str, uses: Sequence[tuple[str, Method]]) -> list[str]:
     """What README says of it, and the sentences of the tables."""
-    readme = (root / "README.md").read_text(encoding="utf-8").partition("## Which method")[2].partition("\n## ")[0]
+    readme = (
+        (root / "README.md").read_text(encoding="utf-8").partition("## Which method")[2].partition("\n## ")[0]
+    )
     first = re.split(r" → | \+ |, ", name)[0]
     word = re.compile(rf"(?<![\w-]){re.escape(first)}(?![\w+-])", re.IGNORECASE)
     lines = []
@@ -147,4 +168,8 @@ def _advice(root: Path, name: str, uses: Sequence[tuple[str, Method]]) -> list[s
 
 
 def _escaped(text: str) -> str:
-    return text.replace("<", "&lt;").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_") if "`" not in text else text
+    return (
+        text.replace("<", "&lt;").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
+        if "`" not in text
+        else text
+    )

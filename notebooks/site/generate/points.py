@@ -1,6 +1,6 @@
-"""The numbers of psgd_ref that the playgrounds' formulas are held to: `python notebooks/site/generate/points.py`.
+"""The numbers of psgd_ref that the playgrounds' formulas are held to.
 
-Writes points.json; a test fails when it is not what psgd_ref gives.
+`python notebooks/site/generate/points.py` writes points.json; a test fails when psgd_ref gives others.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The quantizers that the playground compares, as their values for a tensor whose largest weight is 1, both ways."""
+"""The quantizers that the playground compares, for tensors with largest weights of −1 and 1."""
 
 import json
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ PACKAGES = ("core", "laws", "nn", "models", "compress", "data", "training", "ana
 ONLY_PUBLIC = {"laws", "kernels"}
 # What their descriptions name besides.
 ALSO = {"Finding", "Property", "Calls", "StatefulStep"}
-LEFT_OUT = {"psgd_ref.laws.test_laws"}
+LEFT_OUT = {"psgd_ref.core.arguments", "psgd_ref.laws.test_laws"}
 
 
 def pages(root: Path) -> dict[str, str]:
@@ -71,7 +71,13 @@ def _modules(package: ModuleType) -> list[ModuleType]:
         except ImportError:
             if not optional:
                 raise
-    return found
+    # First what the package offers, then what is below it.
+    offered = {
+        getattr(package, name).__module__
+        for name in getattr(package, "__all__", ())
+        if hasattr(getattr(package, name), "__module__")
+    }
+    return sorted(found, key=lambda module: module.__name__ not in offered)
 
 
 def _names(module: ModuleType, package: ModuleType | None) -> list[str]:

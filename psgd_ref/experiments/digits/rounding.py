@@ -1,4 +1,4 @@
-"""What the site's playground shows of the demonstration: one layer's weights, and accuracy by bits and clipping."""
+"""What the site's playground shows: one layer's weights, and accuracy by bits and clipping."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
