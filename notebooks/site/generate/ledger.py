@@ -11,7 +11,11 @@ INTRODUCTION = """# The ledger
 Every claim of the project: what it says, the law that tries it on random inputs, the place in the theory
 where it is derived, and the line of the source where it is entered. `psgd-ref verify --claim B2` tries one.
 
-<div class="filter"></div>
+<div class="filter">
+<label for="claims">Show claims with</label>
+<input type="search" id="claims">
+<output for="claims">all claims</output>
+</div>
 <script type="module" src="_static/ledger.mjs"></script>
 
 """

@@ -1,12 +1,7 @@
 // The ledger's filter: rows that have all the words that were typed.
-const place = document.querySelector(".filter");
 const rows = [...document.querySelectorAll("article table tbody tr")];
-const label = document.createElement("label");
-label.textContent = "Show claims with";
-label.htmlFor = "claims";
-const input = Object.assign(document.createElement("input"), { type: "search", id: "claims" });
-const output = Object.assign(document.createElement("output"), { htmlFor: "claims" });
-place.append(label, input, output);
+const input = document.getElementById("claims");
+const output = document.querySelector(".filter output");
 
 function filter() {
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
