@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from docutils import nodes
 from numpy.typing import ArrayLike
 from numpydoc.docscrape import NumpyDocString
 from sphinx.application import Sphinx
@@ -50,10 +51,19 @@ def _renamed(text: str | None) -> str | None:
     return text
 
 
+def _unfinished(app: Sphinx, document: nodes.document) -> None:
+    """What is only a term, as "Shape of w." below Returns, is a paragraph and no list of definitions."""
+    for found in list(document.findall(nodes.definition_list)):
+        if not any(item.astext() for item in found.findall(nodes.definition)):
+            terms = found.findall(nodes.term)
+            found.replace_self([nodes.paragraph("", "", *term.children) for term in terms])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     NumpyDocString.sections["Source"] = ""
     app.connect("autodoc-process-signature", _types)
+    app.connect("doctree-read", _unfinished)
     # Before numpydoc reads them.
     app.connect("autodoc-process-docstring", _source, priority=100)
     app.connect("autodoc-process-docstring", _plain, priority=200)
