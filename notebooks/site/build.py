@@ -1,6 +1,7 @@
 """`make site`: lay out the sources, generate the pages that are made from code, and call Sphinx."""
 
 import argparse
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,12 @@ def _files() -> Iterator[Path]:
     yield from (path for path in (HERE / "pages").rglob("*") if path.is_file())
 
 
+def code() -> str:
+    """A hash of what makes pages; where it is another one, all are read and written anew."""
+    files = (path for path in HERE.rglob("*") if path.suffix in (".py", ".html", ".mjs") and path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
+
+
 def main() -> int:
     """Build the site into a folder; the status is Sphinx's."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -86,8 +93,8 @@ def main() -> int:
     folder = tools(work)
     source = work / "source"
     layout(source, pages.all_pages(ROOT))
-    settings = [f"-Dpsgd_npm={folder}", "-c", str(HERE)]
-    words = ["-b", "html", "-W", "--keep-going", "-q", "-d", str(work / "doctrees"), *settings]
+    settings = [f"-Dpsgd_npm={folder}", f"-Dpsgd_code={code()}", "-c", str(HERE)]
+    words = ["-b", "html", "-a", "-W", "--keep-going", "-q", "-d", str(work / "doctrees"), *settings]
     return subprocess.run(
         [sys.executable, "-m", "sphinx", *words, str(source), str(out)], check=False
     ).returncode

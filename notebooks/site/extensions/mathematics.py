@@ -113,6 +113,7 @@ def _is_math(node: nodes.Node) -> bool:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_config_value("psgd_npm", "", "env", types=(str,))
+    app.add_config_value("psgd_code", "", "env", types=(str,))
     app.add_html_math_renderer("psgd", (_inline, None), (_block, None))
     app.config["html_math_renderer"] = "psgd"
     app.connect("build-finished", _assets)
