@@ -64,7 +64,6 @@ autodoc_default_options = {
     "exclude-members": "set_fit_request, set_score_request, set_predict_request, set_transform_request",
 }
 numpydoc_show_class_members = False
-maximum_signature_line_length = 88
 toc_object_entries_show_parents = "hide"
 add_module_names = False
 
