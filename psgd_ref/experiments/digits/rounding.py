@@ -105,11 +105,11 @@ def save(result: dict[str, Any], folder: Path) -> Path:
 def _numbers(runs: Sequence[Rounded]) -> dict[str, Any]:
     accuracy = 100 * np.stack([rounded.accuracy for rounded in runs])
     full = 100 * np.array([rounded.full for rounded in runs])
-    spread = {"ddof": 1 if len(runs) > 1 else 0}
+    ddof = 1 if len(runs) > 1 else 0
     return {
-        "full": [round(float(full.mean()), 1), round(float(full.std(**spread)), 1)],
+        "full": [round(float(full.mean()), 1), round(float(full.std(ddof=ddof)), 1)],
         "accuracy": accuracy.mean(axis=0).round(1).tolist(),
-        "spread": accuracy.std(axis=0, **spread).round(1).tolist(),
+        "spread": accuracy.std(axis=0, ddof=ddof).round(1).tolist(),
     }
 
 
