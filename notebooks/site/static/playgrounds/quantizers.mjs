@@ -78,14 +78,15 @@ function frame(width, height, low, high) {
 
 function path(context, s, { x, y }) {
   context.beginPath();
-  context.moveTo(x(-1), y(s.values[place(-1, s)]));
+  // A wall may lie on −1 itself, or on 1.
+  context.moveTo(x(-1), y(s.values[place(-1 + 1e-9, s)]));
   s.walls.forEach((wall, i) => {
     if (wall > -1 && wall < 1) {
       context.lineTo(x(wall), y(s.values[i]));
       context.lineTo(x(wall), y(s.values[i + 1]));
     }
   });
-  context.lineTo(x(1), y(s.values[place(1, s)]));
+  context.lineTo(x(1), y(s.values[place(1 - 1e-9, s)]));
   context.stroke();
 }
 
