@@ -94,7 +94,7 @@ def test_sliders_move_the_picture_and_the_numbers_by_keyboard(reader, name, widt
         before = numbers(page), drawn(page), page.locator(".control output").nth(k).inner_text()
         sliders.nth(k).focus()
         at_the_end = sliders.nth(k).evaluate("slider => slider.value === slider.min")
-        for _ in range(12):
+        for _ in range(25):
             page.keyboard.press("ArrowRight" if at_the_end else "ArrowLeft")
         after = numbers(page), drawn(page), page.locator(".control output").nth(k).inner_text()
         for part, (old, new) in enumerate(zip(before, after, strict=True)):
