@@ -5,7 +5,7 @@ SHELL := /bin/bash
 NOTEBOOKS = $(wildcard theory/*.ipynb notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-bounds test-deep test-floors check notebooks lab reproduce bench lock clean
+.PHONY: help setup demo test test-bounds test-deep test-floors check notebooks lab reproduce bench lock site test-site clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,8 +44,15 @@ notebooks: .venv/installed-notebooks ## execute every notebook and keep its outp
 lab: .venv/installed-notebooks ## open the notebooks in JupyterLab; options in LAB="--no-browser --port 9999"
 	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00_quickstart.ipynb $(LAB)
 
+site: .venv/installed-docs ## build the site in out/site: course, theory, ledger, reference, playgrounds
+	$(BIN)/python notebooks/site/build.py out/site
+
+test-site: site ## look at the site in a real browser; Chromium has to be installed
+	$(BIN)/pytest notebooks/site/browser
+
 reproduce: .venv/installed-base ## make the tables and pictures of README and notebooks again (an hour)
 	$(BIN)/psgd-ref demo --out notebooks/demo
+	$(BIN)/psgd-ref demo --rounding --out notebooks/demo
 	for task in quantization training pruning joint; do \
 		$(BIN)/psgd-ref compare --task $$task --seeds 5 --out notebooks/compare/$$task || exit; \
 	done

@@ -88,6 +88,11 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
         action="store_true",
         help="choose the hyper-parameters anew, on validation images (minutes)",
     )
+    demo.add_argument(
+        "--rounding",
+        action="store_true",
+        help="write what the site's playground shows: weights, and accuracy by bits and clipping",
+    )
     demo.set_defaults(run=_demo)
 
     compare.add(commands)
@@ -117,7 +122,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from psgd_ref.experiments.digits import search, study
+    from psgd_ref.experiments.digits import rounding, search, study
 
     # A folder that cannot be made is found out before minutes of work, not after.
     options.out.mkdir(parents=True, exist_ok=True)
@@ -126,7 +131,14 @@ def _demo(options: argparse.Namespace) -> int:
         print(json.dumps(record.as_json(), indent=2) if options.json else record.table())
         print(f"search: {record.save(options.out)}", file=sys.stderr)
         return 0
-    result = study.run(range(options.seed, options.seed + options.seeds), options.workers)
+    seeds = range(options.seed, options.seed + options.seeds)
+    if options.rounding:
+        found = rounding.run(seeds, options.workers)
+        if options.json:
+            print(json.dumps(found, ensure_ascii=False))
+        print(f"rounding: {rounding.save(found, options.out)}", file=sys.stderr)
+        return 0
+    result = study.run(seeds, options.workers)
     paths = study.save(result, options.out)
     print(json.dumps(result.as_json(), indent=2) if options.json else study.table(result.rows))
     print("\n".join(f"{name}: {path}" for name, path in paths.items()), file=sys.stderr)

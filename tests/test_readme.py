@@ -15,6 +15,8 @@ PAGES = [
     str(path.relative_to(ROOT))
     for glob in ("*.md", "theory/*.md", "notebooks/**/*.md")
     for path in sorted(ROOT.glob(glob))
+    # Pages of the site alone, whose links lead to places there: building it follows them.
+    if "site" not in path.relative_to(ROOT).parts
 ]
 
 

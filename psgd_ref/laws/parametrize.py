@@ -24,9 +24,11 @@ def parametrize_with_laws(
 ) -> "pytest.MarkDecorator":
     """Decorator: a test with the one argument `law` runs once for each subject and claim.
 
-    @parametrize_with_laws([MyWarp, my_step], expected_failures={"my_step": {"D1": "no bound on s"}})
-    def test_laws(law):
-        law()
+    ::
+
+        @parametrize_with_laws([MyWarp, my_step], expected_failures={"my_step": {"D1": "no bound on s"}})
+        def test_laws(law):
+            law()
 
     A claim of which the subject declined every input is skipped, with its reason.
 

@@ -1,15 +1,19 @@
 """The demonstration's bookkeeping: the rule of the search, the table, the files, and the picture."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 
+from psgd_ref.compress import MinMaxGrid
 from psgd_ref.experiments.course import stored
-from psgd_ref.experiments.digits import recipe, search, study
+from psgd_ref.experiments.digits import recipe, rounding, search, study
 from psgd_ref.experiments.digits.search import Trial
 from psgd_ref.experiments.shared.methods import method_of
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.search_record import read_record
+
+ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def trial(method, lr, full, own):
@@ -87,3 +91,20 @@ def test_histograms_count_every_weight_of_the_layer_on_its_grid():
         top = 2 ** (histogram.bits - 1) - 1
         assert np.abs(histogram.weights.clip(-top, top) - histogram.codes).max() <= 0.5 + 1e-6
         assert np.abs(histogram.codes).max() == top
+
+
+def test_the_grid_that_is_clipped_is_the_min_max_grid_at_the_share_1():
+    w = np.random.default_rng(0).normal(size=50)
+    assert rounding.ClippedGrid(3).fit(w) == MinMaxGrid(3).fit(w)
+    assert np.isclose(rounding.ClippedGrid(3, share=0.5).fit(w).step, MinMaxGrid(3).fit(w).step / 2)
+
+
+def test_what_the_playground_shows_is_of_the_demonstration():
+    found = json.loads((ROOT / "notebooks/demo/rounding.json").read_text(encoding="utf-8"))
+    assert [method["name"] for method in found["methods"]] == [method.name for method in recipe.METHODS]
+    assert (found["bits"], found["shares"]) == (list(rounding.BITS), list(rounding.SHARES))
+    numbers = json.loads((ROOT / "notebooks/demo/numbers.json").read_text(encoding="utf-8"))
+    rows = {row["method"]: row["accuracy"]["full"] for row in numbers["rows"]}
+    for method in found["methods"]:
+        assert abs(method["full"][0] - 100 * np.mean(rows[method["name"]])) < 0.051
+        assert np.shape(method["accuracy"]) == (len(rounding.SHARES), len(rounding.BITS))
