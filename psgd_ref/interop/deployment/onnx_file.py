@@ -165,7 +165,11 @@ class _Writer:
         match o.kind:
             case "Conv" | "Gemm":
                 pads = [*np.subtract(o.padding, o.surplus).tolist(), *o.padding]
-                window = {"kernel_shape": list(o.weight_shape[2:]), "strides": list(o.stride), "pads": pads}
+                window: dict[str, Any] = {
+                    "kernel_shape": list(o.weight_shape[2:]),
+                    "strides": list(o.stride),
+                    "pads": pads,
+                }
                 options = dict(group=o.groups, **window) if o.kind == "Conv" else {"transB": 1}
                 self._node(o.kind, [*o.inputs, self._weight(o), self._bias(o)], o, **options)
             case "MaxPool" | "AveragePool":
