@@ -120,7 +120,8 @@ def test_onnxruntime_reads_the_file_as_it_is_meant(tmp_path, name, form):
     model, images = network(name)
     written = export_onnx(model, tmp_path / "model.onnx", np.abs(images), **form)
     assert written.error is not None
-    assert written.error < 1e-5
+    # An activation half-way between two codes may be rounded either way in float32.
+    assert written.error < (1e-2 if "activation_bits" in form else 1e-5)
     assert written.bytes == (tmp_path / "model.onnx").stat().st_size
     made = onnx.load(tmp_path / "model.onnx")
     packed = any(tensor.data_type == onnx.TensorProto.INT2 for tensor in made.graph.initializer)
