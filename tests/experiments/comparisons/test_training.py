@@ -53,7 +53,9 @@ def no_halves():
 
 
 def test_from_training_to_picture(short, tmp_path):
-    options = {"SGD": {}, "PSGD → W3": {}, "PSGD → W2": {}} | {name: c[0] for name, c in CANDIDATES.items()}
+    options = {"SGD": {}, "PSGD → W3": {}, "PSGD → W2": {}, "PSGD + grid decay → W2": {}} | {
+        name: c[0] for name, c in CANDIDATES.items()
+    }
     jobs = [
         Job(name, options[name], target, seed, PRECISIONS)
         for name in TRAINERS
