@@ -24,7 +24,7 @@ from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.figures.comparisons.quantization import REESTIMATED, draw
 from psgd_ref.models import convnet
 
-SGD, W3, W2 = (method.name for method in recipe.METHODS)
+SGD, W3, W2 = (method.name for method in recipe.PAPER_METHODS)
 NORMS = ("as trained", "re-estimated")
 
 
