@@ -1,0 +1,1 @@
+"""Runs of `psgd-ref train`: configuration, checkpoints, metrics, and what was saved, opened again."""
