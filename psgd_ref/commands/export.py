@@ -47,7 +47,8 @@ def _export(options: argparse.Namespace) -> int:
     from psgd_ref.core.arguments import choice
     from psgd_ref.data import load
     from psgd_ref.interop.deployment.c_header import export_c
-    from psgd_ref.interop.deployment.onnx_file import CONTAINERS, export_onnx, prepare
+    from psgd_ref.interop.deployment.onnx_file import CONTAINERS, export_onnx
+    from psgd_ref.interop.deployment.prepare import prepare
     from psgd_ref.training.runs.saved import open_model
 
     kind = FORMATS[choice("the ending of --out", options.out.suffix, tuple(FORMATS))]

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from psgd_ref.core.arguments import Array
 from psgd_ref.interop.deployment.emulation import tensors
 from psgd_ref.interop.deployment.network import FIRST, LAST, Integers, Operation
-from psgd_ref.interop.deployment.onnx_file import channels_first
 from psgd_ref.interop.deployment.packing import container_bits, pack
 from psgd_ref.interop.deployment.plain import operations
+from psgd_ref.interop.deployment.prepare import channels_first
 from psgd_ref.interop.whole_file import write_text
 from psgd_ref.nn import Model
 

@@ -13,9 +13,10 @@ from psgd_ref.compress import LSQ, AdaptivFloatGrid, MinMaxGrid, insert_fake_qua
 from psgd_ref.interop.deployment.c_header import export_c
 from psgd_ref.interop.deployment.emulation import emulate
 from psgd_ref.interop.deployment.network import Integers
-from psgd_ref.interop.deployment.onnx_file import channels_first, export_onnx, prepare
+from psgd_ref.interop.deployment.onnx_file import export_onnx
 from psgd_ref.interop.deployment.packing import container_bits, pack, unpack
 from psgd_ref.interop.deployment.plain import operations
+from psgd_ref.interop.deployment.prepare import channels_first, prepare
 from psgd_ref.nn import (
     GELU,
     AvgPool2d,
