@@ -1,7 +1,7 @@
-"""The default chain, position scale → decay → momentum → rate, in one pass over memory.
+"""The default chain, position scale → decay → momentum → rate, in one call of a kernel.
 
 The chain of transforms says what happens and is the oracle; the kernel behind this does the same to
-float32 rounding, reading w, g and the momentum once.
+float32 rounding. It reads g and the momentum once, and w twice: Δ is known when all weights have been seen.
 """
 
 from collections.abc import Sequence
