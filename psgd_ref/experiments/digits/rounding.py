@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from psgd_ref.compress import quantize
 from psgd_ref.compress.grids.base import UniformRule
 from psgd_ref.core import UniformGrid
 from psgd_ref.core.arguments import Array, real_array, real_number
@@ -17,7 +18,7 @@ from psgd_ref.experiments.digits.study import LAYER, Run
 from psgd_ref.experiments.shared.workers import run_all
 from psgd_ref.interop.whole_file import write_json
 from psgd_ref.nn import Model
-from psgd_ref.training import evaluate
+from psgd_ref.training.evaluation import accuracies
 
 BITS = (2, 3, 4, 5, 6, 8)
 # Where the grid ends, in parts of the largest weight of each tensor.
@@ -81,12 +82,15 @@ def measure(job: Run) -> Rounded:
     """Train one model and round it to every grid, batch norms re-estimated."""
     model = study.train(job)
     data = recipe.data()
-    full, accuracy = 0.0, np.zeros((len(SHARES), len(BITS)))
-    for i, share in enumerate(SHARES):
-        grid = partial(ClippedGrid, share=share)
-        found = evaluate(model, data, BITS, split=job.split, grid=grid, reestimate=True)
-        full, accuracy[i] = found["full"], [found[f"W{bits}"] for bits in BITS]
-    return Rounded(accuracy, full, layer_weights(model))
+    rounded = {
+        f"{share} {bits}": quantize(model, bits, partial(ClippedGrid, share=share))
+        for share in SHARES
+        for bits in BITS
+    }
+    full, *found = accuracies(
+        {"full": model.copy(), **rounded}, data, split=job.split, reestimate=True
+    ).values()
+    return Rounded(np.reshape(found, (len(SHARES), len(BITS))), full, layer_weights(model))
 
 
 def layer_weights(model: Model) -> Array:

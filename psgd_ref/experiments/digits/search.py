@@ -78,20 +78,9 @@ class Search:
 
 def candidates(method: Method) -> list[Options]:
     """The options to try for a method, the same number for each."""
-    name, values = ("weight_decay", SGD_DECAYS) if method == BASELINE else ("eps", PSGD_EPSILONS)
-    if method == GRID_DECAY_W2:
-        return [
-            {"lr": lr, "grid_decay": decay, name: value}
-            for lr in RATES
-            for decay in GRID_DECAYS
-            for value in values
-        ]
-    return [
-        {"lr": lr, "momentum": momentum, name: value}
-        for lr in RATES
-        for momentum in MOMENTA
-        for value in values
-    ]
+    second, choices = ("grid_decay", GRID_DECAYS) if method == GRID_DECAY_W2 else ("momentum", MOMENTA)
+    third, values = ("weight_decay", SGD_DECAYS) if method == BASELINE else ("eps", PSGD_EPSILONS)
+    return [{"lr": lr, second: one, third: other} for lr in RATES for one in choices for other in values]
 
 
 def search(workers: int | None = None) -> Search:

@@ -99,17 +99,21 @@ def train_images(data: Dataset) -> tuple[Array, Any]:
 
 
 def weights(model: Model) -> Arrays:
-    """What `restored` makes the model of again."""
+    """What `put_back` gives a model again."""
     return {"w": model.w, **{f"buffer.{name}": value for name, value in model.buffers.items()}}
 
 
-def restored(job: Job, arrays: Arrays) -> Model:
-    """The model of a run from its arrays."""
-    model = NETWORKS[job.network](job.seed)
+def put_back(model: Model, arrays: Arrays) -> Model:
+    """The model itself with the arrays that `weights` gave. Modifies it."""
     model.w[...] = arrays["w"]
     for name, buffer in model.buffers.items():
         buffer[...] = arrays[f"buffer.{name}"]
     return model
+
+
+def restored(job: Job, arrays: Arrays) -> Model:
+    """The model of a run from its arrays."""
+    return put_back(NETWORKS[job.network](job.seed), arrays)
 
 
 def columns(seen: Sequence[dict[str, Any]]) -> Arrays:

@@ -8,7 +8,6 @@ from psgd_ref.core import Zero
 from psgd_ref.data import RECIPES, Dataset
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import Model
-from psgd_ref.training.runs.configuration import Configuration
 from psgd_ref.training.optimizers.adam import Adam
 from psgd_ref.training.optimizers.optimizer import Optimizer
 from psgd_ref.training.optimizers.parq import PARQ
@@ -17,6 +16,7 @@ from psgd_ref.training.optimizers.psgd import PSGD
 from psgd_ref.training.optimizers.quadratic_pull import QuadraticPull
 from psgd_ref.training.optimizers.schedules import Schedule, constant, cosine, piecewise, ramp
 from psgd_ref.training.optimizers.sgd import SGD
+from psgd_ref.training.runs.configuration import Configuration
 
 # The perceptron of the paper's figures.
 HIDDEN = (50, 20)
@@ -42,7 +42,9 @@ def build_model(name: str, shape: tuple[int, ...], classes: int, seed: int = 0) 
         return convnet(channels, widths, classes, seed=seed)
     match = re.fullmatch(r"(resnet|vgg)(\d+)", name)
     if match is None:
-        raise ValueError(f"model must be mlp, convnet, convnet-16-32, resnet8 … resnet56 or vgg11 … vgg19; got {name!r}")
+        raise ValueError(
+            f"model must be mlp, convnet, convnet-16-32, resnet8 … resnet56 or vgg11 … vgg19; got {name!r}"
+        )
     network = resnet if match[1] == "resnet" else vgg
     return network(int(match[2]), classes, seed, channels)
 

@@ -97,7 +97,7 @@ def save_checkpoint(folder: Path, model: Model, progress: Progress, configuratio
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint whose contents have their checksum; ValueError when it is damaged, lacks a part or is none."""
+    """A checkpoint whose contents have their checksum; ValueError when it is damaged or is none."""
     tensors, metadata = read(path)
     try:
         record = json.loads(metadata[KEY])

@@ -84,7 +84,8 @@ class Configuration:
         0.0, "where PSGD's gradient is taken: 0 at the weights … 1 at the rounded ones, reached by `ramp`"
     )
     ramp: float = _option(
-        0.8, "fraction of the steps in which decay to the grid, pull and gradient_at grow to their value, 0 … 1"
+        0.8,
+        "fraction of the steps in which decay to the grid, pull and gradient_at grow to their value, 0 … 1",
     )
     strength: float | str = _option(
         "",
@@ -96,7 +97,9 @@ class Configuration:
     cap: bool = _option(
         False, "hold PSGD's scale constant outside the outermost targets: false, true (for grids that clip)"
     )
-    refresh: int | str = _option(1, "fit the targets anew every so many steps; ema, an average of Δ; learned, Δ of least squared error")
+    refresh: int | str = _option(
+        1, "fit the targets anew every so many steps; ema, an average of Δ; learned, Δ of least squared error"
+    )
     discretization: str = _option("psgd", f"of the flow: {', '.join(DISCRETIZATIONS)}")
     label_smoothing: float = _option(0.0, "label smoothing, in [0, 1)")
     augment: str = _option("", f"{', '.join(RECIPES)}; by default what suits the data")
@@ -157,7 +160,13 @@ _CHOICES = {
     "discretization": DISCRETIZATIONS,
     "augment": tuple(RECIPES),
 }
-_WHOLE = {"bits": (2, 16), "psgd_from": (1, None), "epochs": (1, None), "batch_size": (1, None), "seed": (0, None)}
+_WHOLE = {
+    "bits": (2, 16),
+    "psgd_from": (1, None),
+    "epochs": (1, None),
+    "batch_size": (1, None),
+    "seed": (0, None),
+}
 _REAL = (
     "lr",
     "factor",

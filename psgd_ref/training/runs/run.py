@@ -19,16 +19,16 @@ from psgd_ref.data import RECIPES, Dataset, load
 from psgd_ref.interop import load_safetensors
 from psgd_ref.interop.whole_file import write_text
 from psgd_ref.nn import Model
+from psgd_ref.training.evaluation import in_order, score
+from psgd_ref.training.frozen import warn_of_frozen_weights
+from psgd_ref.training.loop import Epoch, train_epochs
+from psgd_ref.training.progress import Progress
+from psgd_ref.training.recipe import Recipe
 from psgd_ref.training.runs.build import Phase, grid_rule, insert_fake_quantizer, model_of, phases
 from psgd_ref.training.runs.checkpoint import checkpoints, last_whole, save_checkpoint
 from psgd_ref.training.runs.configuration import Configuration, refuse_other
 from psgd_ref.training.runs.configuration import configuration as options
-from psgd_ref.training.evaluation import in_order, score
-from psgd_ref.training.frozen import warn_of_frozen_weights
-from psgd_ref.training.loop import Epoch, train_epochs
 from psgd_ref.training.runs.position_metrics import positions
-from psgd_ref.training.progress import Progress
-from psgd_ref.training.recipe import Recipe
 
 CONFIGURATION, METRICS = "config.toml", "metrics.jsonl"
 Say = Callable[[str], None]

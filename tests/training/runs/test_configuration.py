@@ -26,7 +26,13 @@ def test_every_data_set_has_a_usual_model(name):
 
 def test_toml_there_and_back(tmp_path):
     chosen = Configuration(
-        data="moons", strength=3, milestones=(2, 5), schedule="piecewise", refresh="ema", weight_decay=1e-5, cap=True
+        data="moons",
+        strength=3,
+        milestones=(2, 5),
+        schedule="piecewise",
+        refresh="ema",
+        weight_decay=1e-5,
+        cap=True,
     )
     (tmp_path / "x.toml").write_text(chosen.as_toml())
     assert configuration(read_toml(tmp_path / "x.toml")) == chosen

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from psgd_ref.experiments.reproduction.cifar16 import recipe
-from psgd_ref.experiments.reproduction.cifar16.recipe import Method
 from psgd_ref.experiments.reproduction.cifar16.study import Result
 from psgd_ref.experiments.reproduction.cifar16.text import difference, lines
 from psgd_ref.experiments.shared.precision import FULL, Precision
@@ -25,7 +24,7 @@ def save(result: Result, folder: Path, words: str) -> dict[str, Path]:
     write_json(numbers, result.as_json())
     baseline, *rows = lines(result, 2)
     found = [(row, difference(row.own, baseline.own)) for row in rows]
-    gains = [(row.method.name, _kind(row.method), d.mean, d.low, d.high) for row, d in found]
+    gains = [(row.method.name, row.method.kind, d.mean, d.low, d.high) for row, d in found]
     curves = [
         (row.method.name, [row.at(precision) for precision in WIDTHS])
         for row in (baseline, *rows)
@@ -34,11 +33,3 @@ def save(result: Result, folder: Path, words: str) -> dict[str, Path]:
     names = ["full", *(f"{precision.weights} bits" for precision in WIDTHS[1:])]
     picture, _ = save_figure(draw(gains, curves, names), folder / "cifar16")
     return {"table": table, "numbers": numbers, "picture": picture}
-
-
-def _kind(method: Method) -> str:
-    if method.learns_grid:
-        return "LSQ"
-    if method.name.startswith("SGD"):
-        return "SGD"
-    return "PSGD" if method.name.startswith("PSGD") else "the same pull, no scale"

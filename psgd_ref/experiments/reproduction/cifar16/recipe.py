@@ -5,7 +5,7 @@ flips; 20 epochs of SGD, then 8 of each method on a cosine schedule of its own.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from psgd_ref.compress import LSQ, MinMaxGrid, MSEGrid, insert_fake_quantizers
@@ -25,6 +25,8 @@ WEIGHT_DECAY = 5e-4
 RATE, SLOW, FAST = 0.05, 0.02, 0.1
 # Fractions of the steps.
 RAMP = 0.8
+
+SGD_KIND, PSGD_KIND, PULL_KIND, LSQ_KIND = "SGD", "PSGD", "the same pull, no scale", "LSQ"
 
 Options = dict[str, Any]
 
@@ -47,8 +49,8 @@ class Method:
         Whether it trains through LSQ's quantizers.
     rounds : bool
         Whether it trains nothing, but rounds the model of SGD.
-    source : str
-        Its paper.
+    kind : str
+        As the picture groups methods.
     """
 
     name: str
@@ -57,7 +59,7 @@ class Method:
     bits: tuple[int, ...] = (4, 3, 2)
     learns_grid: bool = False
     rounds: bool = False
-    source: str = "Kim, Yoo, Kwak 2020"
+    kind: str = PSGD_KIND
 
 
 def _rate(options: Options, steps: int) -> Any:
@@ -118,8 +120,8 @@ def _lsq(bits: int, o: Options, steps: int) -> Optimizer:
 
 
 _PSGD_TRIALS: list[Options] = [{}, {"lr": SLOW}, {"eps": 0.005}, {"lr": FAST}]
-SGD_ROW = Method("SGD", _sgd, [{}, {"lr": SLOW}, {"lr": FAST}, {"lr": 0.2}], (), source="-")
-DOUBLE = Method("SGD, rate × 2", _sgd, [], (), source="-")
+SGD_ROW = Method("SGD", _sgd, [{}, {"lr": SLOW}, {"lr": FAST}, {"lr": 0.2}], (), kind=SGD_KIND)
+DOUBLE = Method("SGD, rate × 2", _sgd, [], (), kind=SGD_KIND)
 MIN_MAX = Method("PSGD, min-max grid", _psgd(MinMaxGrid), _PSGD_TRIALS)
 MSE = Method("PSGD, MSE grid, capped", _psgd(MSEGrid, cap=True), _PSGD_TRIALS)
 LEARNED = Method("PSGD, learned grid, capped", _position, _PSGD_TRIALS)
@@ -130,10 +132,10 @@ AT_GRID = Method(
     [{"at": 0.4}, {"at": 0.2}, {"at": 0.8}, {"at": 0.4, "lr": SLOW}],
 )
 QUADRATIC = Method(
-    "quadratic pull", _quadratic, [{"kappa": k} for k in (0.05, 0.2, 0.5, 1.0)], source="Yin et al. 2018"
+    "quadratic pull", _quadratic, [{"kappa": k} for k in (0.05, 0.2, 0.5, 1.0)], kind=PULL_KIND
 )
 PROXQUANT = Method(
-    "ProxQuant", _proxquant, [{"penalty": p} for p in (3e-4, 1e-3, 3e-3, 1e-2)], source="Bai et al. 2019"
+    "ProxQuant", _proxquant, [{"penalty": p} for p in (3e-4, 1e-3, 3e-3, 1e-2)], kind=PULL_KIND
 )
 PARQ_ROW = Method(
     "PARQ",
@@ -144,17 +146,15 @@ PARQ_ROW = Method(
         {"fall": 0.5, "steepness": 10.0},
         {"fall": 1.0, "steepness": 10.0},
     ],
-    source="Jin et al. 2025",
+    kind=PULL_KIND,
 )
-LSQ_ROW = Method(
-    "LSQ", _lsq, [{}, {"lr": SLOW}, {"lr": 0.01}, {"lr": FAST}], learns_grid=True, source="Esser et al. 2020"
-)
+LSQ_ROW = Method("LSQ", _lsq, [{}, {"lr": SLOW}, {"lr": 0.01}, {"lr": FAST}], learns_grid=True, kind=LSQ_KIND)
 ADAROUND = Method(
     "SGD + AdaRound",
     _sgd,
     [{"steps": 500}, {"steps": 500, "penalty": 0.1}, {"steps": 500, "rate": 1e-3}, {"steps": 1500}],
     rounds=True,
-    source="Nagel et al. 2020",
+    kind=SGD_KIND,
 )
 PSGD_ROWS = (MIN_MAX, MSE, LEARNED, DECAY, AT_GRID)
 METHODS = (SGD_ROW, MIN_MAX, MSE, LEARNED, DECAY, AT_GRID, QUADRATIC, PROXQUANT, PARQ_ROW, LSQ_ROW, ADAROUND)
@@ -167,16 +167,16 @@ class Family:
     at_grid: bool
     scale: bool
     pull: bool
-    method: Method = field(init=False)
 
-    def __post_init__(self) -> None:
+    @property
+    def method(self) -> Method:
+        """How it is trained."""
         words = [
             "gradient from w to w̄" if self.at_grid else "gradient at w",
             "scale" if self.scale else "no scale",
             "pull" if self.pull else "no pull",
         ]
-        make = _position if self.scale else _quadratic
-        object.__setattr__(self, "method", Method(", ".join(words), make, [], (2,)))
+        return Method(", ".join(words), _position if self.scale else _quadratic, [], (2,))
 
     def options(self, decay: Options, quadratic: Options, at: Options) -> Options:
         """From what was chosen for each part alone: nothing more is searched."""

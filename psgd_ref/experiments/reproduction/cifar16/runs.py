@@ -18,6 +18,7 @@ from psgd_ref.compress import (
 )
 from psgd_ref.data import Dataset, load
 from psgd_ref.experiments.reproduction.cifar16 import recipe
+from psgd_ref.experiments.reproduction.training import put_back, weights
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import NORMS, REESTIMATED
 from psgd_ref.experiments.store.arrays import Arrays, ArrayStore
@@ -93,14 +94,13 @@ class Outcome:
 
 def trunk(job: Trunk, data_folder: Path | None) -> Arrays:
     """Weights and statistics of a trunk."""
-    model = recipe.train_trunk(_data(data_folder), job.seed)
-    return {"w": model.w, **{f"buffer.{name}": value for name, value in model.buffers.items()}}
+    return weights(recipe.train_trunk(_data(data_folder), job.seed))
 
 
 def branch(job: Branch, data_folder: Path | None, store: ArrayStore) -> Arrays:
     """What one method gives, 0 everywhere if it diverged; `store` holds the trunks."""
     data, method = _data(data_folder), recipe.BY_NAME[job.method]
-    model = _restored(data, job.seed, store.known(trunk, Trunk(job.seed)))
+    model = put_back(recipe.network(data, job.seed), store.known(trunk, Trunk(job.seed)))
     try:
         recipe.train_branch(model, data, method, job.bits, job.options, job.seed)
     except DivergenceError:
@@ -139,14 +139,6 @@ def _accuracy(model: Model, data: Dataset, split: str, norm: str) -> float:
     if norm == REESTIMATED:
         reestimate_batch_norm(model, data.as_trained(CALIBRATION, model.augment))
     return score(model, in_order(data, split))[1]
-
-
-def _restored(data: Dataset, seed: int, arrays: Arrays) -> Model:
-    model = recipe.network(data, seed)
-    model.w[...] = arrays["w"]
-    for name, buffer in model.buffers.items():
-        buffer[...] = arrays[f"buffer.{name}"]
-    return model
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ class Result:
     seeds: tuple[int, ...]
     trials: list[Trial]
     runs: list[tuple[Branch, Outcome]]
+
+    @cached_property
+    def _outcomes(self) -> dict[str, Outcome]:
+        return {str(job): outcome for job, outcome in self.runs}
+
+    def outcome(self, job: Branch) -> Outcome:
+        """What a run of the table gave; KeyError for one that is not in it."""
+        return self._outcomes[str(job)]
 
     def chosen(self, method: Method, bits: int) -> Options:
         """The options of the best trial at a width; the first of equals."""

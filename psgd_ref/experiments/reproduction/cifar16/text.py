@@ -76,9 +76,8 @@ class Line:
 def line(result: Result, method: Method, bits: int, options: Options) -> Line:
     """The runs of a method with these options for a width."""
     width = bits if method.bits else 0
-    wanted = [Branch(method.name, width, options, seed, "test") for seed in result.seeds]
-    found = {str(job): outcome for job, outcome in result.runs}
-    return Line(method, bits, options, [found[str(job)] for job in wanted])
+    jobs = [Branch(method.name, width, options, seed, "test") for seed in result.seeds]
+    return Line(method, bits, options, [result.outcome(job) for job in jobs])
 
 
 def lines(result: Result, bits: int) -> list[Line]:
