@@ -72,6 +72,8 @@ RC: Any = {
 
 def apply() -> None:
     """Set the style for the rest of the session (notebooks)."""
+    # A notebook shows figures that pyplot did not make only once its backend is loaded.
+    plt.switch_backend(plt.get_backend())
     plt.rcParams.update(RC)
 
 

@@ -215,18 +215,50 @@ def _gains(result: Result, bits: int) -> str:
     )
 
 
-def _parts(result: Result) -> str:
-    """What gradient, scale and pull add, each with and without the others."""
+@dataclass(frozen=True)
+class Addition:
+    """What a part of the method adds at W2 to one of the four members of the family without it.
+
+    Parameters
+    ----------
+    part : str
+        What is added.
+    without : Line
+        What it is added to.
+    beside : str
+        The other parts that this has.
+    gain : Difference
+        With the part against without.
+    """
+
+    part: str
+    without: Line
+    beside: str
+    gain: Difference
+
+
+def additions(result: Result) -> list[Addition]:
+    """What scale, pull and gradient at the rounded weights add, each with and without the others."""
     rows = {(f.at_grid, f.scale, f.pull): row for f, row in zip(FAMILY, family_lines(result), strict=True)}
+    words = ("gradient at w̄", "scale", "pull")
     found = []
-    for place, words in ((1, "the scale"), (2, "the pull"), (0, "the gradient at the rounded weights")):
-        gaps = []
+    for place, part in ((1, "the scale"), (2, "the pull"), (0, "the gradient at the rounded weights")):
         for key, row in rows.items():
             if not key[place]:
                 with_it = rows[tuple(i == place or on for i, on in enumerate(key))]  # type: ignore[index]
-                gaps.append(f"{row.method.name}: {difference(with_it.own, row.own)}")
-        found.append(f"**What {words} adds at W2** to each of the four without it: {'; '.join(gaps)}.")
-    return "\n\n".join(found)
+                beside = " + ".join(word for word, on in zip(words, key, strict=True) if on) or "neither"
+                found.append(Addition(part, row, beside, difference(with_it.own, row.own)))
+    return found
+
+
+def _parts(result: Result) -> str:
+    """The same in words."""
+    found = additions(result)
+    return "\n\n".join(
+        f"**What {part} adds at W2** to each of the four without it: "
+        f"{'; '.join(f'{a.without.method.name}: {a.gain}' for a in found if a.part == part)}."
+        for part in dict.fromkeys(a.part for a in found)
+    )
 
 
 def _lsq(result: Result) -> str:
