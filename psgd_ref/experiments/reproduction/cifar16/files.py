@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Of the picture's right half, all trained for W2.
-CURVES = (recipe.SGD_ROW, recipe.DECAY, recipe.AT_GRID, recipe.THEN_DECAY, recipe.LSQ_ROW)
+CURVES = (recipe.SGD_ROW, recipe.LEARNED, recipe.DECAY, recipe.AT_GRID, recipe.LSQ_ROW)
 WIDTHS = (FULL, Precision(4), Precision(3), Precision(2))
 
 

@@ -86,20 +86,10 @@ def _position(bits: int, o: Options, steps: int) -> Optimizer:
         eps=o.get("eps", 0.0),
         cap=True,
         refresh="learned",
-        gradient_at=_gradient_at(o, steps),
-        weight_decay=_pull(o, steps) if pulled else WEIGHT_DECAY,
+        gradient_at=ramp(1.0, round(o["at"] * steps)) if "at" in o else 0.0,
+        weight_decay=ramp(o["kappa"], round(RAMP * steps)) if pulled else WEIGHT_DECAY,
         decay_target="grid" if pulled else "zero",
     )
-
-
-def _gradient_at(o: Options, steps: int) -> Any:
-    return ramp(1.0, round(o["at"] * steps)) if "at" in o else 0.0
-
-
-def _pull(o: Options, steps: int) -> Any:
-    """Grows from `from` of the steps on."""
-    begin, end = (round(part * steps) for part in (o.get("from", 0.0), RAMP))
-    return ramp(o["kappa"], end - begin, after=begin)
 
 
 def _quadratic(bits: int, o: Options, steps: int) -> Optimizer:
@@ -109,9 +99,9 @@ def _quadratic(bits: int, o: Options, steps: int) -> Optimizer:
         0.9,
         WEIGHT_DECAY,
         MSEGrid(bits),
-        pull=_pull(o, steps) if "kappa" in o else 0.0,
+        pull=ramp(o["kappa"], round(RAMP * steps)) if "kappa" in o else 0.0,
         refresh="learned",
-        gradient_at=_gradient_at(o, steps),
+        gradient_at=ramp(1.0, round(o["at"] * steps)) if "at" in o else 0.0,
     )
 
 
@@ -141,25 +131,6 @@ AT_GRID = Method(
     _position,
     [{"at": 0.4}, {"at": 0.2}, {"at": 0.8}, {"at": 0.4, "lr": SLOW}],
 )
-# First the place, then the pull, so that the weights come to lie where the rounded ones were good. The order
-# was found on validation images of two other trunks.
-_FIRST = {"at": 0.4, "from": 0.4}
-THEN_DECAY = Method(
-    "PSGD, gradient to w̄, then decay",
-    _position,
-    [
-        {**_FIRST, "kappa": 0.3, "lr": SLOW},
-        {**_FIRST, "kappa": 0.5, "lr": SLOW},
-        {**_FIRST, "kappa": 0.2, "lr": 0.03},
-        {**_FIRST, "kappa": 0.1},
-    ],
-)
-THEN_QUADRATIC = Method(
-    "gradient to w̄, then quadratic",
-    _quadratic,
-    [{**_FIRST, "kappa": k, "lr": SLOW} for k in (0.1, 0.3, 1.0)] + [{**_FIRST, "kappa": 0.1}],
-    kind=PULL_KIND,
-)
 QUADRATIC = Method(
     "quadratic pull", _quadratic, [{"kappa": k} for k in (0.05, 0.2, 0.5, 1.0)], kind=PULL_KIND
 )
@@ -185,17 +156,8 @@ ADAROUND = Method(
     rounds=True,
     kind=SGD_KIND,
 )
-PSGD_ROWS = (MIN_MAX, MSE, LEARNED, DECAY, AT_GRID, THEN_DECAY)
-METHODS = (
-    SGD_ROW,
-    *PSGD_ROWS,
-    QUADRATIC,
-    THEN_QUADRATIC,
-    PROXQUANT,
-    PARQ_ROW,
-    LSQ_ROW,
-    ADAROUND,
-)
+PSGD_ROWS = (MIN_MAX, MSE, LEARNED, DECAY, AT_GRID)
+METHODS = (SGD_ROW, MIN_MAX, MSE, LEARNED, DECAY, AT_GRID, QUADRATIC, PROXQUANT, PARQ_ROW, LSQ_ROW, ADAROUND)
 
 
 @dataclass(frozen=True)
@@ -228,7 +190,7 @@ BY_NAME = {m.name: m for m in (*METHODS, DOUBLE, *(f.method for f in FAMILY))}
 
 def methods(bits: int) -> tuple[Method, ...]:
     """The table's methods at a width; at 4 bits, where little is lost, the main ones."""
-    return METHODS if bits < 4 else (SGD_ROW, LEARNED, DECAY, THEN_DECAY, QUADRATIC, LSQ_ROW)
+    return METHODS if bits < 4 else (SGD_ROW, LEARNED, DECAY, QUADRATIC, LSQ_ROW)
 
 
 def network(data: Dataset, seed: int) -> Model:

@@ -199,12 +199,7 @@ def family(result: Result) -> str:
 
 def sentences(result: Result) -> list[str]:
     """The questions that the table answers, each with its numbers."""
-    return [
-        *(_gains(result, bits) for bits in reversed(BITS)),
-        _parts(result),
-        _lsq(result),
-        _one_model(result),
-    ]
+    return [*(_gains(result, bits) for bits in reversed(BITS)), _parts(result), _lsq(result)]
 
 
 def _gains(result: Result, bits: int) -> str:
@@ -278,20 +273,6 @@ def _lsq(result: Result) -> str:
             gap = difference(best.at(Precision(bits)), lsq.at(Precision(bits)))
             parts.append(f"trained for W{trained}, at W{bits}: {best.method.name} {gap} points against LSQ")
     return f"**Against LSQ**, the PSGD that is best there on test images: {'; '.join(parts)}."
-
-
-def _one_model(result: Result) -> str:
-    """One model for all widths, the gradient at w̄ and then decay, against LSQ and pulls without scale."""
-    parts = []
-    for trained in (2, 3):
-        rows = {row.method.name: row for row in lines(result, trained)}
-        ours, lsq = rows[recipe.THEN_DECAY.name], rows[recipe.LSQ_ROW.name]
-        widths = [FULL, *map(Precision, BITS)]
-        gaps = ", ".join(f"{w.label} {difference(ours.at(w), lsq.at(w))}" for w in widths)
-        rivals = [row for row in rows.values() if row.method.kind == recipe.PULL_KIND]
-        others = ", ".join(f"{row.method.name} {difference(ours.own, row.own)}" for row in rivals)
-        parts.append(f"trained for W{trained}, against LSQ: {gaps}; at W{trained} against {others}")
-    return f"**{recipe.THEN_DECAY.name}**, one model for all widths: {'; '.join(parts)}."
 
 
 def _cell(values: Sequence[float]) -> str:
