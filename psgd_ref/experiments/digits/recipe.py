@@ -95,8 +95,9 @@ def optimizer(bits: int | None, options: Options, steps: int) -> Optimizer:
 def place_and_pull(gradient_at: float, pull: float, steps: int) -> tuple[float | Schedule, Schedule]:
     """Schedules of the gradient's place and of the pull to the grid: first the place, then the pull.
 
-    So the weights come to lie where the rounded ones are good. A gradient that stays at the weights leaves
-    all of the time to the pull.
+    On a fixed grid a pull moves each weight within its cell and so changes no rounded weight: after the
+    gradient has found good ones, it brings the weights to them. A gradient that stays at the weights leaves
+    all the time to the pull.
     """
     begin, end = round(ARRIVAL * steps) if gradient_at else 0, round(RAMP * steps)
     return ramp(gradient_at, begin) if gradient_at else 0.0, ramp(pull, end - begin, after=begin)
