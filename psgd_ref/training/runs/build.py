@@ -76,7 +76,7 @@ class Phase:
 
 
 def phases(configuration: Configuration, steps: int) -> list[Phase]:
-    """The run's optimisers one after the other: plain SGD before `psgd_from`, then PSGD.
+    """The run's optimisers, one after another: plain SGD before `psgd_from`, then PSGD.
 
     The schedule runs through all phases.
 
@@ -129,7 +129,7 @@ def _without_scale(c: Configuration, rate: Schedule, steps: int) -> Optimizer:
 
 
 def _ramped(value: float, fraction: float, steps: int) -> float | Schedule:
-    """The value from the first step on, or rising to it over that fraction of the steps."""
+    """The value from the first step on, or a ramp to it over that fraction of the steps."""
     rise = round(fraction * steps)
     return ramp(value, rise) if value > 0 and rise > 0 else value
 

@@ -134,7 +134,7 @@ class Configuration:
             raise ValueError(f"refresh {self.refresh!r} is for one Δ; grid 'adaptivfloat' has several")
         for name in ("ramp", "gradient_at"):
             fraction(name, getattr(self, name))
-        # 0.5 and 1 and "volume": what is one number must compare as one number.
+        # 0.5, 1 and "volume": numbers are stored as floats, so that equal ones compare as equal.
         if not isinstance(self.strength, str):
             object.__setattr__(self, "strength", real_number("strength", self.strength))
 
@@ -144,8 +144,8 @@ class Configuration:
         return {**values, "milestones": list(values["milestones"])}
 
     def as_toml(self) -> str:
-        """The options as a TOML file that `from_toml` reads."""
-        # JSON's texts, numbers and lists are TOML's.
+        """The options as a TOML file that `read_toml` reads."""
+        # Strings, numbers and lists are written alike in JSON and TOML.
         return "".join(f"{name} = {json.dumps(value)}\n" for name, value in self.as_dict().items())
 
 
