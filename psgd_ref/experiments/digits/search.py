@@ -14,11 +14,11 @@ from psgd_ref.experiments.shared.search_record import Options, save_record
 from psgd_ref.experiments.shared.tables import markdown
 from psgd_ref.experiments.shared.workers import run_all
 
-# The same number of candidates for every method: three rates, two momenta (decay to the grid: 0.9, and two
-# strengths in place of them), and two values of what else matters to it, weight decay for SGD and ε for PSGD.
-# The seeds are not those of the demonstration.
+# The same number of candidates for every method: three rates, two momenta, and two values of what else
+# matters to it, weight decay for SGD and ε for PSGD. Decay to the grid has momentum 0.9, and two strengths
+# and two places of the gradient instead. The seeds are not those of the demonstration.
 RATES, MOMENTA = (0.1, 0.3, 1.0), (0.0, 0.9)
-GRID_DECAYS = (0.02, 0.1)
+GRID_DECAYS, PLACES = (0.1, 0.3), (0.0, 1.0)
 SGD_DECAYS, PSGD_EPSILONS = (5e-4, 1e-4), (0.0, 0.01)
 SEEDS = (1000, 1001, 1002)
 RULE = (
@@ -78,9 +78,14 @@ class Search:
 
 def candidates(method: Method) -> list[Options]:
     """The options to try for a method, the same number for each."""
-    second, choices = ("grid_decay", GRID_DECAYS) if method == GRID_DECAY_W2 else ("momentum", MOMENTA)
-    third, values = ("weight_decay", SGD_DECAYS) if method == BASELINE else ("eps", PSGD_EPSILONS)
-    return [{"lr": lr, second: one, third: other} for lr in RATES for one in choices for other in values]
+    second, third = ("momentum", MOMENTA), ("eps", PSGD_EPSILONS)
+    if method == BASELINE:
+        third = ("weight_decay", SGD_DECAYS)
+    elif method == GRID_DECAY_W2:
+        second, third = ("grid_decay", GRID_DECAYS), ("gradient_at", PLACES)
+    return [
+        {"lr": lr, second[0]: one, third[0]: other} for lr in RATES for one in second[1] for other in third[1]
+    ]
 
 
 def search(workers: int | None = None) -> Search:

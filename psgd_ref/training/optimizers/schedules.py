@@ -41,22 +41,44 @@ def piecewise(lr: float, milestones: Sequence[int], factor: float = 0.1) -> Sche
     )
 
 
-def ramp(value: float, steps: int, power: float = 1.0, start: float = 0.0) -> Schedule:
-    """From `start` to `value` over `steps`, start + (value − start)(k/steps)^power, then `value`.
+def ramp(value: float, steps: int, power: float = 1.0, start: float = 0.0, after: int = 0) -> Schedule:
+    """From `start` to `value` over `steps`: start + (value − start)(k/steps)^power, then `value`.
 
-    value, start ≥ 0; steps ≥ 1; power > 0. For weight decay, ε and `gradient_at`.
+    For weight decay, ε and `gradient_at`.
 
+    Parameters
+    ----------
+    value, start : float
+        ≥ 0.
+    steps : int
+        Of the rise, ≥ 1.
+    power : float
+        > 0.
+    after : int
+        Steps before the rise begins, ≥ 0, at `start`.
+
+    Raises
+    ------
+    ValueError
+        For other values.
+
+    Examples
+    --------
     >>> [ramp(0.1, 4)(step) for step in (0, 2, 4, 9)]
     [0.0, 0.05, 0.1, 0.1]
+    >>> [ramp(0.1, 4, after=5)(step) for step in (0, 5, 7, 9)]
+    [0.0, 0.0, 0.05, 0.1]
     """
-    real_number("value", value), real_number("start", start)
-    whole_number("steps", steps, 1), real_number("power", power, positive=True)
+    real_number("value", value), real_number("start", start), real_number("power", power, positive=True)
+    whole_number("steps", steps, 1), whole_number("after", after, 0)
     more = "".join(
-        f", {n}={v!r}" for n, v, usual in (("power", power, 1.0), ("start", start, 0.0)) if v != usual
+        f", {n}={v!r}"
+        for n, v, usual in (("power", power, 1.0), ("start", start, 0.0), ("after", after, 0))
+        if v != usual
     )
     return _Shown(
         f"ramp({value!r}, {steps!r}{more})",
-        lambda step: start + (value - start) * min(step / steps, 1.0) ** power,
+        lambda step: start + (value - start) * min(max(step - after, 0) / steps, 1.0) ** power,
     )
 
 

@@ -87,6 +87,11 @@ class Configuration:
         0.8,
         "fraction of the steps in which decay to the grid, pull and gradient_at grow to their value, 0 … 1",
     )
+    pull_from: float = _option(
+        0.0,
+        "fraction of the steps before decay to the grid or pull begins to grow, 0 … `ramp`; above 0 it is "
+        "also where gradient_at reaches its value",
+    )
     strength: float | str = _option(
         "",
         "λ of PSGD's scale: a number, volume, mean-one, unimodular or max-normalised; "
@@ -132,8 +137,10 @@ class Configuration:
         )
         if isinstance(self.refresh, str) and self.grid == "adaptivfloat":
             raise ValueError(f"refresh {self.refresh!r} is for one Δ; grid 'adaptivfloat' has several")
-        for name in ("ramp", "gradient_at"):
+        for name in ("ramp", "gradient_at", "pull_from"):
             fraction(name, getattr(self, name))
+        if self.pull_from > self.ramp:
+            raise ValueError(f"pull_from must be at most ramp, {self.ramp!r}; got {self.pull_from!r}")
         # 0.5, 1 and "volume": numbers are stored as floats, so that equal ones compare as equal.
         if not isinstance(self.strength, str):
             object.__setattr__(self, "strength", real_number("strength", self.strength))
@@ -176,6 +183,7 @@ _REAL = (
     "pull",
     "gradient_at",
     "ramp",
+    "pull_from",
     "eps",
     "label_smoothing",
     "sparsity",

@@ -157,6 +157,9 @@ def test_a_learned_grid_is_the_least_squares_step_of_the_codes():
 def test_schedules_of_the_pull():
     assert [ramp(0.2, 4, 2.0)(k) for k in (0, 2, 4, 8)] == [0, 0.05, 0.2, 0.2]
     assert [ramp(0.0, 4, start=0.1)(k) for k in (0, 2, 4)] == pytest.approx([0.1, 0.05, 0])
+    assert [ramp(0.3, 2, start=0.1, after=3)(k) for k in (0, 3, 4, 5, 9)] == pytest.approx(
+        [0.1, 0.1, 0.2, 0.3, 0.3]
+    )
     assert [falling(10)(k) for k in (5, 10, 11)] == [0.5, 0, 0]
     assert falling(10)(0) > 0.99
     assert scaled(ramp(1.0, 2), 3.0)(1) == 1.5
@@ -183,6 +186,7 @@ def test_bad_input_is_refused():
         (lambda: ProxQuant(grid=4, penalty=-0.1), "penalty"),
         (lambda: PARQ(grid=4, steps=0), "steps"),
         (lambda: ramp(1.0, 0), "steps"),
+        (lambda: ramp(1.0, 2, after=-1), "after"),
         (lambda: piecewise_affine(np.zeros(2), GRID, 2.0), "inverse_slope"),
         (
             lambda: step_arrays(

@@ -139,3 +139,15 @@ def test_methods_that_pull_to_the_grid():
         Configuration(decay_target="up")
     with pytest.raises(ValueError, match="refresh 'learned' is for one Δ"):
         Configuration(refresh="learned", grid="adaptivfloat")
+
+
+def test_the_pull_may_begin_where_the_gradient_has_arrived():
+    """Over 10 steps: the gradient moves to the grid in the first 4, the pull grows from there to step 8."""
+    given = {"decay_target": "grid", "weight_decay": 0.2, "gradient_at": 1.0, "epochs": 1}
+    psgd = phases(Configuration(**given, pull_from=0.4), 10)[0].optimizer
+    assert "weight_decay=ramp(0.2, 4, after=4)" in repr(psgd)
+    assert "gradient_at=ramp(1.0, 4)" in repr(psgd)
+    quadratic = phases(Configuration(optimizer="quadratic-pull", pull=0.3, pull_from=0.5, epochs=1), 10)[0]
+    assert "ramp(0.3, 3, after=5)" in repr(quadratic.optimizer)
+    with pytest.raises(ValueError, match=r"pull_from must be at most ramp, 0\.8; got 0\.9"):
+        Configuration(pull_from=0.9)

@@ -29,7 +29,7 @@ from psgd_ref.experiments.shared.methods import Method, Need, method_of
 from psgd_ref.experiments.shared.precision import MIXED, Precision
 from psgd_ref.experiments.shared.search_record import Options
 from psgd_ref.nn import Model
-from psgd_ref.training import SGD, CrossEntropy, Objective, Optimizer, Penalized, cosine, ramp
+from psgd_ref.training import SGD, CrossEntropy, Objective, Optimizer, Penalized, cosine
 from psgd_ref.training.gradient_l1 import GradientL1
 from psgd_ref.training.halp import fit_halp
 from psgd_ref.training.optimizers.parq import PARQ
@@ -56,6 +56,11 @@ def _pulled_method(name: str, options: str, paper: str) -> Method:
 # Drawn to the grid without PSGD's scale.
 PULLED = (
     _pulled_method("quadratic pull", "(κ/2)‖w − w̄‖² ramped over 80 % of the steps", "Yin et al. 2018"),
+    _pulled_method(
+        "quadratic pull, gradient at w̄",
+        "the gradient moves to w̄ in 40 % of the steps, then the pull grows, up to 80 %",
+        "Yin et al. 2018",
+    ),
     _pulled_method("ProxQuant", "‖w − w̄‖₁ by its proximal map, ramped likewise", "Bai et al. 2019"),
     _pulled_method("PARQ", "piecewise affine map that is ever flatter", "Jin et al. 2025"),
 )
@@ -147,15 +152,18 @@ def _gradient_l1(options: Options, target: Precision, seed: int) -> tuple[Model,
 def _pulled(name: str, options: Options, target: Precision, seed: int) -> tuple[Model, float]:
     """SGD with a pull to the learned MSE grid, at SGD's own rate and momentum."""
     model, steps = recipe.network(seed), recipe.steps(recipe.EPOCHS)
-    fixed, rise = recipe.chosen_options()[BASELINE.name], round(recipe.RAMP * steps)
+    fixed = recipe.chosen_options()[BASELINE.name]
     grid = MSEGrid(target.weights or 2)
     common = (cosine(fixed["lr"], steps), fixed["momentum"], fixed["weight_decay"], grid)
     optimizer: Optimizer
     if name == "PARQ":
-        optimizer = PARQ(*common, rise, options["steepness"], refresh="learned")
+        optimizer = PARQ(*common, round(recipe.RAMP * steps), options["steepness"], refresh="learned")
     else:
-        kind = QuadraticPull if name == "quadratic pull" else ProxQuant
-        optimizer = kind(*common, ramp(options["pull"], rise), refresh="learned")
+        place, pull = recipe.place_and_pull(options.get("gradient_at", 0.0), options["pull"], steps)
+        if name == "ProxQuant":
+            optimizer = ProxQuant(*common, pull, refresh="learned")
+        else:
+            optimizer = QuadraticPull(*common, pull, refresh="learned", gradient_at=place)
     recipe.fit_digits(model, optimizer, recipe.EPOCHS, seed)
     return model, 0.0
 

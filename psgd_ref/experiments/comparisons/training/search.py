@@ -18,7 +18,7 @@ from psgd_ref.experiments.shared.workers import run_all
 
 # Three candidates for every method, two for those whose run takes about three times as long as SGD's: a
 # like amount of work for each. The seeds are not those of the table.
-RATES = (0.03, 0.1, 0.3)
+RATES = (0.1, 0.3, 1.0)
 CANDIDATES: dict[str, list[Options]] = {
     **{
         method.name: [{"lr": lr} for lr in RATES]
@@ -27,10 +27,11 @@ CANDIDATES: dict[str, list[Options]] = {
     },
     "LSQ + dampening": [{"lr": 0.1, "dampening": s} for s in (1e-3, 1e-2, 1e-1)],
     BAYESIAN_BITS: [{"lr": RATE, "mu": mu, "gates": GATES} for mu in (3e-4, 1e-3, 3e-3)],
-    "quadratic pull": [{"pull": pull} for pull in (0.02, 0.1, 0.5)],
+    "quadratic pull": [{"pull": pull} for pull in (0.005, 0.02, 0.1)],
+    "quadratic pull, gradient at w̄": [{"pull": pull, "gradient_at": 1.0} for pull in (0.02, 0.1, 0.3)],
     "ProxQuant": [{"pull": pull} for pull in (1e-4, 1e-3, 1e-2)],
-    "PARQ": [{"steepness": steepness} for steepness in (5.0, 10.0, 20.0)],
-    "gradient-L1": [{"strength": strength} for strength in (1e-3, 3e-3)],
+    "PARQ": [{"steepness": steepness} for steepness in (10.0, 20.0, 40.0)],
+    "gradient-L1": [{"strength": strength} for strength in (3e-4, 1e-3)],
     "HALP": [{"lr": lr, "mu": 10.0} for lr in (0.3, 1.0)],
 }
 SEEDS = (1000, 1001, 1002)

@@ -267,11 +267,7 @@ def _lsq(result: Result) -> str:
     for trained in (2, 3):
         rows = [row for row in lines(result, trained) if not row.method.rounds]
         lsq = next(row for row in rows if row.method is recipe.LSQ_ROW)
-        psgd = [
-            row
-            for row in rows
-            if row.method in (recipe.MIN_MAX, recipe.MSE, recipe.LEARNED, recipe.DECAY, recipe.AT_GRID)
-        ]
+        psgd = [row for row in rows if row.method in recipe.PSGD_ROWS]
         for bits in (4, 3, 2):
             best = max(psgd, key=lambda row: float(np.mean(row.at(Precision(bits)))))
             gap = difference(best.at(Precision(bits)), lsq.at(Precision(bits)))
