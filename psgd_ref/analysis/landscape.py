@@ -70,7 +70,7 @@ def losses(
     images, labels, label_smoothing, training
         As in `loss_at`.
     progress
-        Show a bar on standard error; by default when a person watches.
+        Show a bar on standard error; by default when that is a terminal.
 
     Returns
     -------

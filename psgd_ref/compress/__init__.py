@@ -1,4 +1,4 @@
-"""What one does to a trained model: grids, quantization, pruning."""
+"""What is done to a trained model: grids, quantization, pruning."""
 
 from psgd_ref.compress.grids.aciq import ACIQGrid
 from psgd_ref.compress.grids.adaptivfloat import AdaptivFloatGrid

@@ -1,4 +1,4 @@
-"""How the layers of a network hang together: what analytic methods must know about each one's neighbours."""
+"""How the layers of a network are connected: what analytic methods must know about each one's neighbours."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class WeightLayer:
         The layer whose output is this one's only input and goes nowhere else, through batch norm, dropout,
         ReLU (leaky or not) and pooling alone; None where there is none.
     rectified
-        Whether a ReLU or a pooling stands behind the layer (and its batch norm).
+        Whether a ReLU or a pooling follows the layer (and its batch norm).
     """
 
     name: str
@@ -73,7 +73,7 @@ class _WeightLayers(Walk[WeightLayer | None]):
         return None
 
     def fork(self, known: WeightLayer | None) -> None:
-        """What goes two ways may not be scaled for one of them."""
+        """A signal that goes two ways must not be scaled for one of them."""
         return None
 
     def join(self, block: Residual, main: WeightLayer | None, side: WeightLayer | None) -> None:

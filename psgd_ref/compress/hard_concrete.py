@@ -38,7 +38,7 @@ def gate(phi: Array, u: Array) -> tuple[Array, Array]:
 
 
 def probability_on(phi: Array) -> tuple[Array, Array]:
-    """P(z > 0) = σ(φ − β ln(−γ/ζ)) and its derivative by φ; any shape."""
+    """P(z > 0) = σ(φ − β ln(−γ/ζ)) and its derivative with respect to φ; any shape."""
     on = scipy.special.expit(phi + SHIFT)
     return np.asarray(on), np.asarray(on * (1 - on))
 

@@ -1,4 +1,4 @@
-"""How many multiplications each layer makes for one image."""
+"""How many multiplications each layer does for one image."""
 
 import numpy as np
 

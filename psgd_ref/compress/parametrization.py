@@ -19,7 +19,7 @@ class Parametrization(Layer):
 def register_parametrization(model: Model, make: Callable[[tuple[int, ...]], Parametrization]) -> Model:
     """A new model of the same function whose weights are φ(θ); `w` of the new model holds θ.
 
-    Biases and batch norms stay as they are. `remove_parametrizations` takes the φ out again.
+    Biases and batch norms stay as they are. `remove_parametrizations` undoes this.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ class Walk(Generic[Known]):
     """
 
     def leaf(self, layer: Layer, name: str, known: Known) -> Known:
-        """What is known behind a layer that is no container."""
+        """What is known after a layer that is not a container."""
         raise NotImplementedError
 
     def fork(self, known: Known) -> Known:
@@ -24,11 +24,11 @@ class Walk(Generic[Known]):
         return known
 
     def join(self, block: Residual, main: Known, side: Known) -> Known:
-        """What is known behind a residual block, whose batch norm adds the two ways up."""
+        """What is known after a residual block, whose batch norm adds the two ways."""
         raise NotImplementedError
 
     def through(self, layer: Layer, name: str, known: Known) -> Known:
-        """Walk through a layer and all below it; returns what is known behind it."""
+        """Walk through a layer and all below it; returns what is known after it."""
         if isinstance(layer, Sequential):
             for child, inner in layer.layers.items():
                 known = self.through(inner, dotted(name, child), known)

@@ -1,4 +1,4 @@
-"""What reaches layers with a weight while a model runs: one way to look at it, and to leave no trace."""
+"""What reaches layers with a weight while a model runs: a way to look at it that leaves no trace."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ Look = Callable[[Array], object]
 
 @contextmanager
 def watched_inputs(layers: Sequence[WeightLayer], looks: Sequence[Look]) -> Iterator[None]:
-    """While this lasts each layer's input is shown to its look, in front of whatever rounds it, which acts.
+    """A context in which each layer's input is shown to its look, before any quantizer, which stays active.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def watched_inputs(layers: Sequence[WeightLayer], looks: Sequence[Look]) -> Iter
 
 
 class _Watch(Layer):
-    """Shows x and lets it pass, through the quantizer that it stands in for."""
+    """Shows x and passes it on, through the quantizer that it stands in for."""
 
     def __init__(self, inner: Layer | None, look: Look) -> None:
         self.inner, self.look = inner, look

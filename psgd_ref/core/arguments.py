@@ -12,7 +12,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Array = npt.NDArray[np.floating[Any]]
 
-# The largest whole number that arrays can hold.
+# The largest integer that arrays can hold.
 LARGEST = 2**63 - 1
 
 
@@ -89,7 +89,7 @@ def whole_numbers(name: str, values: Any, low: int) -> tuple[int, ...]:
 
 
 def flag(name: str, value: Any) -> bool:
-    """Return `value` when it is True or False; ValueError for anything else, "no" among it."""
+    """Return `value` when it is True or False; ValueError for anything else, the text "no" included."""
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} must be True or False; got {_short(value)}")
     return bool(value)
@@ -102,14 +102,14 @@ def offers(name: str, value: Any, methods: tuple[str, ...], accepted: str) -> No
 
 
 def representable(name: str, result: Array) -> Array:
-    """Return a result when it is finite; ValueError, which says that `name` is to blame, where it is not."""
+    """Return a result that is finite; else raise ValueError, which blames `name`."""
     if not np.isfinite(result).all():
         raise ValueError(f"{name} leaves the range of {result.dtype}: the result is not finite")
     return result
 
 
 def in_range(function: Callable[P, R]) -> Callable[P, R]:
-    """A closed form that raises ValueError, not Python's own errors, where its numbers leave the floats."""
+    """Wrap a closed form so that overflow and division by zero raise ValueError, not Python's own errors."""
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -122,12 +122,12 @@ def in_range(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def double(matrix: Array) -> Array:
-    """A matrix in a dtype that linear algebra knows: float32 and float64 as they are, others as float64."""
+    """A matrix in a dtype that `np.linalg` accepts: float32 and float64 as they are, others as float64."""
     return matrix if matrix.dtype in (np.float32, np.float64) else matrix.astype(np.float64)
 
 
 def _short(value: Any) -> str:
-    """The value as Python writes it, or of long ones the kind."""
+    """The value's repr; a long one is cut off, and its type added."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:50]}… ({type(value).__name__})"
 
@@ -140,7 +140,7 @@ def choice(name: str, value: Any, accepted: tuple[str, ...]) -> str:
 
 
 def known(what: str, given: Iterable[str], accepted: Iterable[str]) -> None:
-    """Raise ValueError that lists them when some of the names given are not among the accepted."""
+    """Raise ValueError, which lists the accepted names, when one of the given names is not among them."""
     accepted = list(accepted)
     unknown = [name for name in given if name not in accepted]
     if unknown:

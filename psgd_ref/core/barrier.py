@@ -23,7 +23,7 @@ def stays_between_targets(g: npt.ArrayLike, lr: float, strength: float) -> npt.N
 
     Source
     ------
-    Claim D6; momentum that is applied after the scaling is no such step.
+    Claim D6; a step whose momentum is applied after the scaling is not of this form.
     """
     return real_number("lr", lr) * real_number("strength", strength) * np.abs(real_array("g", g)) < 1
 
@@ -140,6 +140,6 @@ def box_bound(divergence: float, time: float) -> float:
 
     Source
     ------
-    Claim D6; supposes L convex, its minimum over the box attained, ε = 0 and fixed targets.
+    Claim D6; assumes L convex with a minimum in the box, ε = 0 and fixed targets.
     """
     return real_number("divergence", divergence) / real_number("time", time, positive=True)

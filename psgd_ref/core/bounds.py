@@ -1,6 +1,6 @@
 """Closed forms and bounds on volumes and convergence: chapters C and D of the ledger.
 
-Every function states its formula, what it supposes and the claim it belongs to. A bound is a number
+Every function states its formula, what it assumes and the claim it belongs to. A bound is a number
 that a run can be compared with; nothing here takes a step. In chapter D the loss L is β-smooth and
 bounded below by L*, and ‖g‖²_s = Σ s_i g_i².
 """
@@ -128,7 +128,7 @@ def descent_bound(g: npt.ArrayLike, scale: npt.ArrayLike, lr: float) -> float:
 
     Source
     ------
-    Claim D1; supposes L β-smooth, every s_i ≤ S and ηS ≤ 1/β.
+    Claim D1; assumes L β-smooth, every s_i ≤ S and ηS ≤ 1/β.
     """
     return real_number("lr", lr) / 2 * scaled_norm(g, scale)
 
@@ -146,7 +146,7 @@ def rate_bound(loss_gap: float, lr: float, steps: int) -> float:
 
     Source
     ------
-    Claim D2; supposes D1's conditions at every step.
+    Claim D2; assumes D1's conditions at every step.
     """
     lr = real_number("lr", lr, positive=True)
     return 2 * real_number("loss_gap", loss_gap) / (lr * whole_number("steps", steps, 1))
@@ -165,7 +165,7 @@ def gradient_rate_bound(loss_gap: float, lr: float, steps: int, eps: float, stre
 
     Source
     ------
-    Claim D2; supposes D1's conditions at every step, and ε > 0.
+    Claim D2; assumes D1's conditions at every step, and ε > 0.
     """
     least = real_number("eps", eps, positive=True) * real_number("strength", strength, positive=True)
     return rate_bound(loss_gap, lr, steps) / least
@@ -185,7 +185,7 @@ def pl_rate(lr: float, eps: float, strength: float, pl: float) -> float:
 
     Source
     ------
-    Claim D3; supposes D1's conditions, and ε > 0.
+    Claim D3; assumes D1's conditions, and ε > 0.
     """
     least = real_number("strength", strength, positive=True) * real_number("eps", eps, positive=True)
     return 1 - real_number("lr", lr) * least * real_number("pl", pl)
@@ -211,7 +211,7 @@ def local_contraction(lr: float, eps: float, strength: float, curvature: float, 
 
     Source
     ------
-    Claim D3; supposes a factor between −1 and 1, which D1's conditions give.
+    Claim D3; assumes a factor between −1 and 1, which D1's conditions give.
     """
     scale = real_number("strength", strength) * (real_number("offset", offset) + real_number("eps", eps))
     return 1 - real_number("lr", lr) * scale * real_number("curvature", curvature)
@@ -234,7 +234,7 @@ def stochastic_bound(
 
     Source
     ------
-    Claim D4; supposes E ĝ = g given w, every s_i ≤ S and ηS ≤ 1/β.
+    Claim D4; assumes E ĝ = g given w, every s_i ≤ S and ηS ≤ 1/β.
     """
     noise = real_number("lr", lr) * real_number("smoothness", smoothness) * real_number("variance", variance)
     return rate_bound(loss_gap, lr, steps) + noise * real_number("largest_scale", largest_scale) ** 2

@@ -46,8 +46,8 @@ def stationary_density(offset: npt.ArrayLike, half: float, eps: float, discretis
 
     Source
     ------
-    Claim E1; supposes independent noise of mean 0 whose variance v is constant in the cell, cells that
-    are alike (or walls that reflect) and the limit ηλ√v → 0.
+    Claim E1; assumes independent noise of mean 0 whose variance v is constant in the cell, identical cells
+    (or reflecting walls) and the limit ηλ√v → 0.
 
     Examples
     --------
@@ -146,7 +146,7 @@ def log_distance_drift(lr: float, strength: float, variance: float, discretisati
 
     Source
     ------
-    Claim E2; supposes ε = 0, a flat loss and steps inside the half cell. The error is O((ηλ√v)⁴) for
+    Claim E2; assumes ε = 0, a flat loss and steps inside the half cell. The error is O((ηλ√v)⁴) for
     symmetric noise ξ, O((ηλ√v)³) for skewed. The exact drift of PSGD, E ln|1 − ηλξ|, turns positive at
     ηλ√v = √2 for noise of two values ±√v: larger noise drives weights off targets.
 
@@ -178,7 +178,7 @@ def expected_squared_error(half: float, eps: float) -> float:
 
     Source
     ------
-    Claim E3; supposes what `stationary_density` does.
+    Claim E3; assumptions as for `stationary_density`.
 
     Examples
     --------
@@ -252,7 +252,7 @@ def decay_equilibrium(
 
     Source
     ------
-    Claim E4; supposes η(λ|g| + κ) < 2.
+    Claim E4; assumes η(λ|g| + κ) < 2.
 
     Examples
     --------

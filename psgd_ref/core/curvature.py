@@ -58,7 +58,7 @@ def warped_hessian(hessian: npt.ArrayLike, gradient: npt.ArrayLike, w: npt.Array
 
     Source
     ------
-    Claim F1; supposes every weight off targets, walls and the edge of a cap, or g = 0 there: elsewhere
+    Claim F1; assumes every weight off targets, walls and the edge of a cap, or g = 0 there: elsewhere
     f⁻¹ has no second derivative.
 
     Examples
@@ -91,7 +91,7 @@ def psgd_linearisation(hessian: npt.ArrayLike, w: npt.ArrayLike, lr: float, warp
 
     Source
     ------
-    Claim F2; supposes g(w*) = 0. With s_i = 0 the two matrices need not be similar.
+    Claim F2; assumes g(w*) = 0. With s_i = 0 the two matrices need not be similar.
     """
     check_warp(warp)
     w = real_array("w", w)
@@ -111,11 +111,12 @@ def largest_stable_step(warped: npt.ArrayLike) -> float:
     Returns
     -------
     The step size. 0 where H_Y has a negative eigenvalue (a saddle or a maximum: PSGD leaves it at every
-    η > 0); infinite for H_Y = 0. Eigenvalues 0 decide nothing: along them PSGD stands still to first order.
+    η > 0); infinite for H_Y = 0. Zero eigenvalues decide nothing: along their directions PSGD stands still to
+    first order.
 
     Source
     ------
-    Claim F2; supposes s > 0.
+    Claim F2; assumes s > 0.
 
     Examples
     --------
@@ -166,7 +167,7 @@ def quantization_loss(hessian: npt.ArrayLike, gradient: npt.ArrayLike, shift: np
 
     Returns
     -------
-    A number whose error is at most M‖q‖³/6 where H is M-Lipschitz on the way.
+    A number whose error is at most M‖q‖³/6 where H is M-Lipschitz between w and w̄.
 
     Source
     ------

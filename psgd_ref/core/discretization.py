@@ -1,4 +1,4 @@
-"""What the three steps of `steps` differ by: chapter B of the ledger.
+"""How the three steps of `steps` differ: chapter B of the ledger.
 
 All of them are Euler steps of one flow; they agree to first order in the step size.
 """
@@ -27,7 +27,7 @@ def second_order_coefficient(discretisation: str) -> float:
 
     Source
     ------
-    Claim B3; supposes s > 0 smooth between w and w⁺.
+    Claim B3; assumes s > 0 smooth between w and w⁺.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def second_order_term(
 
     Source
     ------
-    Claim B3; supposes s > 0 smooth between w and w⁺: no target, cell wall or edge of a cap there.
+    Claim B3; assumes s > 0 smooth between w and w⁺: no target, cell wall or edge of a cap there.
     """
     check_warp(warp)
     w, g = real_array("w", w), real_array("g", g)
@@ -146,7 +146,7 @@ def decay_ratio(t: npt.ArrayLike, discretisation: str) -> Array:
 
     Source
     ------
-    Claim B3; supposes that w is not on its target and that the step stays inside the half cell, at ε = 0
+    Claim B3; assumes that w is not on its target and that the step stays inside the half cell, at ε = 0
     in that half of the cell in which it ends.
     """
     t = real_array("t", t)

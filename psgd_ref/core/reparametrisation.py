@@ -83,7 +83,7 @@ def powerpropagation_alpha(power: float) -> float:
     Raises
     ------
     ValueError
-        For p ≥ 2, where no α will do.
+        For p ≥ 2, where there is no such α.
 
     Source
     ------

@@ -5,8 +5,8 @@ nearest position to a weight, the value at a position and the gap to the neighbo
 That is all a warp needs, so any sorted set will do: a lattice, a short grid, zero alone, or the
 uneven values of a floating-point format.
 
-Ties: a weight halfway between two targets belongs to the one an even number of places away from
-the target nearest to zero. On a uniform grid this is rounding half to even.
+Ties: a weight halfway between two targets belongs to the one at an even position. On a uniform grid this is
+rounding half to even.
 """
 
 from collections.abc import Callable
@@ -187,7 +187,7 @@ class FiniteTargets:
         w = real_array("w", w)
         walls = self.values[:-1] + np.diff(self.values) / 2
         below, above = np.searchsorted(walls, w, "left"), np.searchsorted(walls, w, "right")
-        # The two searches differ only on a wall: there take the even one of the two positions.
+        # The two searches differ only on a wall: there the even position of the two is taken.
         index = np.where((below - self.origin) % 2 == 0, below, above)
         return (index - self.origin).astype(w.dtype)
 

@@ -1,4 +1,4 @@
-"""A person's arrays as the pixels and numbers that a data set holds."""
+"""Arrays from the user, converted to the pixels and labels of a data set."""
 
 import warnings
 from typing import Any
@@ -17,7 +17,7 @@ _CHUNK = 1000
 
 
 def as_pixels(images: Any) -> Images:
-    """Images as (N, H, W, C) uint8, from what people have.
+    """Images as (N, H, W, C) uint8, from the usual forms of images.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def channel_statistics(images: Images) -> tuple[Array, Array]:
 
     Returns
     -------
-    Two arrays (C,) float32, in units of the pixels. A channel that never changes has deviation 1.
+    Two arrays (C,) float32, in units of the pixels. A constant channel has standard deviation 1.
     """
     total, squares = 0, 0
     for start in range(0, len(images), _CHUNK):
@@ -97,7 +97,7 @@ def channel_statistics(images: Images) -> tuple[Array, Array]:
     count = images.size // images.shape[-1]
     mean = total / count
     std = np.sqrt(squares / count - mean**2)
-    # A channel that never changes is left at 0, not divided by 0.
+    # A constant channel is left at 0, not divided by 0.
     std[std == 0] = 1
     return mean.astype(np.float32), std.astype(np.float32)
 

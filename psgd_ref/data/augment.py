@@ -15,14 +15,14 @@ Images = npt.NDArray[np.uint8]
 class Shift:
     """Move every image by up to `pixels` along each axis: a random crop of the padded image.
 
-    Takes and gives (N, H, W, C); each image draws its own move, uniform in −pixels … pixels.
+    Takes and returns (N, H, W, C); each image draws its own shift, uniform in −pixels … pixels.
 
     Parameters
     ----------
     pixels
-        The largest move.
+        The largest shift.
     reflect
-        Whether what comes in at the border is the image mirrored, as in the official code; otherwise zeros.
+        Whether the border is filled with the mirrored image, as in the official code; otherwise with zeros.
     """
 
     pixels: int = 1
@@ -52,7 +52,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class Flip:
-    """Mirror every image left to right with probability one half; takes and gives (N, H, W, C)."""
+    """Mirror every image left to right with probability one half; takes and returns (N, H, W, C)."""
 
     def __call__(self, images: Images, rng: np.random.Generator) -> Images:
         chosen = rng.random(len(images)) < 0.5
@@ -63,12 +63,12 @@ class Flip:
 
 @dataclass(frozen=True)
 class Chain:
-    """One change after the other.
+    """Several changes, applied in order.
 
     Parameters
     ----------
     parts
-        The changes, the first one first.
+        The changes, in order.
     """
 
     parts: tuple[Augmentation, ...]

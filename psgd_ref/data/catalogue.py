@@ -23,7 +23,7 @@ BUILT_IN: dict[str, Callable[[], Dataset]] = {
     "moons": load_moons,
     "signals": load_signals,
 }
-# Of a downloaded set: its images averaged over 2 × 2 pixels, and the first so many of its training images.
+# A downloaded set with its images averaged over 2 × 2 pixels, and how many of its training images are taken.
 HALVED = {"cifar10-16": ("cifar10", 12000)}
 NAMES = (*BUILT_IN, *SOURCES, *HALVED)
 # Training images of a downloaded set that are kept for validation.
@@ -45,7 +45,7 @@ def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
         cache = Path(pooch.os_cache("psgd_ref"))
     except RuntimeError:
         cache = Path()
-    # Without a home folder some versions give a folder that is called ~, and some refuse.
+    # Without a home folder some versions return a folder named ~, and some raise.
     if not cache.is_absolute():
         raise ValueError("there is no home folder; say with PSGD_REF_DATA where data sets live")
     return cache / "data"
@@ -115,7 +115,7 @@ def fetch(name: str, folder: str | os.PathLike[str] | None = None) -> Path | Non
 
     Returns
     -------
-    The place of the files, None for a set that has none.
+    The folder of the files, None for a set that has none.
 
     Raises
     ------
@@ -131,7 +131,7 @@ def fetch(name: str, folder: str | os.PathLike[str] | None = None) -> Path | Non
 
 @dataclass(frozen=True)
 class Entry:
-    """A line of the catalogue.
+    """An entry of the catalogue.
 
     Parameters
     ----------

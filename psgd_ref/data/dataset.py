@@ -1,4 +1,4 @@
-"""A labelled data set in three parts, and random batches of one of them."""
+"""A labelled data set in three splits, and random batches of one of them."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Dataset:
     Parameters
     ----------
     name
-        For people.
+        For display.
     classes
         ≥ 2; labels are 0 … classes − 1.
     train, validation, test
@@ -74,7 +74,7 @@ class Dataset:
     Raises
     ------
     ValueError
-        When the parts do not fit together.
+        When the splits do not fit together.
 
     Examples
     --------
@@ -127,7 +127,7 @@ class Dataset:
         classes: int | None = None,
         name: str = "arrays",
     ) -> Self:
-        """A data set from a person's arrays.
+        """A data set from arrays of one's own.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class Dataset:
             (N,) whole numbers from 0.
         validation, test
             How many of these images to hold out, a fraction of them in (0, 1), or a pair (images, labels) of
-            others; drawn at random, always the same.
+            others; drawn at random, always the same ones.
         augment
             Random changes of training images, or the name of a recipe, as in `RECIPES`.
         classes
@@ -152,7 +152,7 @@ class Dataset:
         Warns
         -----
         UserWarning
-            Where floats or the order of axes were guessed, saying what was made of them.
+            Where the meaning of floats or the order of axes was guessed, saying what was assumed.
 
         Examples
         --------
@@ -231,12 +231,12 @@ class Dataset:
     def batches(
         self, rng: np.random.Generator, size: int, augment: Augmentation | None = None
     ) -> Iterator[tuple[Array, Labels]]:
-        """One pass over the training images in random order: normalised images and labels.
+        """One epoch of the training images in random order: normalised images and labels.
 
         Parameters
         ----------
         rng
-            The source of the order and of the changes.
+            Of the order and of the changes.
         size
             ≥ 1; the last batch may be smaller.
         augment

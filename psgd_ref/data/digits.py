@@ -2,8 +2,8 @@
 
 They are the test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin and C. Kaynak,
 1998, UCI Machine Learning Repository, doi 10.24432/C50P49), written by 13 of its 43 writers, as
-scikit-learn distributes them. Licence: CC BY 4.0, with the attribution above. A random split shares
-writers between its parts, so accuracies say nothing about new writers.
+scikit-learn distributes them. Licence: CC BY 4.0, with the attribution above. The same writers are in all
+splits, so accuracies say nothing about new writers.
 """
 
 from importlib import resources

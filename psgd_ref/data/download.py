@@ -1,4 +1,4 @@
-"""Downloading: from the first mirror that answers, going on where an earlier try stopped, checked."""
+"""Downloads: from the first mirror that answers, resumed where an earlier try stopped, with checksums."""
 
 import os
 import sys
@@ -12,14 +12,14 @@ from psgd_ref.data.source import Remote, Source
 
 # Seconds until a server that does not answer, or falls silent, counts as gone.
 TIMEOUT = (10, 30)
-# What is written at a time; a broken connection loses at most this much of what came.
+# Bytes written at a time; a broken connection loses at most this many of those that arrived.
 CHUNK = 2**13
 
 
 def download(source: Source, folder: Path, progress: bool | None = None) -> Path:
     """Download what is missing of a data set into folder/name and return that folder.
 
-    Interrupted, it leaves `FILE.part`, from which the next call goes on.
+    When interrupted it leaves `FILE.part`, from which the next call resumes.
 
     Parameters
     ----------
@@ -28,16 +28,16 @@ def download(source: Source, folder: Path, progress: bool | None = None) -> Path
     folder
         Where data sets live.
     progress
-        Show a bar on standard error; by default when a person watches.
+        Show a bar on standard error; by default when that is a terminal.
 
     Raises
     ------
     ValueError
-        When what came does not have the published checksum (it is deleted).
+        When the downloaded file does not have the published checksum (it is deleted).
     ConnectionError
-        When no mirror answers; the message says what to put where.
+        When no mirror answers; the message says which file to put where.
     OSError
-        When the disk refuses.
+        When the file cannot be written.
     """
     place = folder / source.name
     for remote in source.files:
@@ -58,7 +58,7 @@ def _fetch_file(source: Source, remote: Remote, place: Path, progress: bool) -> 
                 return
             except ValueError as error:
                 problems.append(error)
-                # A bad beginning from an earlier try may be to blame: once more from the start.
+                # The bytes of an earlier try may be bad: once more from the start.
                 if before == 0:
                     break
             except OSError as error:
@@ -75,14 +75,14 @@ def _fetch_file(source: Source, remote: Remote, place: Path, progress: bool) -> 
 
 
 class _Resumed:
-    """A downloader for pooch that keeps what came in `part` and asks for the rest only."""
+    """A downloader for pooch that keeps what has arrived in `part` and asks for the rest only."""
 
     def __init__(self, part: Path, size: int, progress: bool) -> None:
         self.part, self.size, self.progress = part, size, progress
 
     @property
     def present(self) -> int:
-        """Bytes that are here already."""
+        """Bytes that have been downloaded already."""
         return self.part.stat().st_size if self.part.exists() else 0
 
     def __call__(self, url: str, output_file: str, _: Any) -> None:
@@ -95,7 +95,7 @@ class _Resumed:
                     if response.status_code != 206:
                         file.truncate(0)
 
-                # Bytes as they are published: no server may pack or unpack them on the way.
+                # Bytes as they are published: no server may compress or decompress them on the way.
                 headers = {"Range": f"bytes={self.present}-", "Accept-Encoding": "identity"}
                 pooch.HTTPDownloader(
                     self.progress, CHUNK, headers=headers, timeout=TIMEOUT, hooks={"response": begin}

@@ -1,4 +1,4 @@
-"""A two-dimensional toy: two half circles that reach into each other."""
+"""A two-dimensional toy: two interleaving half circles."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def load_moons(count: int = 2000, noise: float = 0.1, seed: int = 0) -> Dataset:
     Parameters
     ----------
     count
-        ≥ 20; a tenth of them validates.
+        ≥ 20; a tenth of them for validation.
     noise
         Standard deviation around the half circles, in units of their radius, ≥ 0.
     seed
@@ -36,6 +36,6 @@ def _draw(rng: np.random.Generator, count: int, noise: float) -> Split:
     side = 1 - 2 * labels
     points = np.stack([labels + side * np.cos(angle), labels / 2 + side * np.sin(angle)], axis=1)
     points += noise * rng.standard_normal(points.shape)
-    # [−1.5, 2.5] × [−1.75, 2.25] holds all but the wildest points; those are clipped to its border.
+    # [−1.5, 2.5] × [−1.75, 2.25] holds all but the most extreme points; those are clipped to its border.
     pixels = np.round((points + np.array([1.5, 1.75])) * (255 / 4)).clip(0, 255).astype(np.uint8)
     return Split(pixels.reshape(count, 1, 1, 2), labels.astype(np.intp))

@@ -1,7 +1,7 @@
 """One-dimensional signals: ten short templates, shifted, stretched, tilted and covered with noise.
 
-In the spirit of MNIST-1D (S. Greydanus and D. Kobak, "Scaling down deep learning", 2020): small, and
-yet a perceptron does worse than a network that knows of shifts.
+In the spirit of MNIST-1D (S. Greydanus and D. Kobak, "Scaling down deep learning", 2020): small, and yet a
+perceptron does worse than a network that shares weights over shifts.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ def load_signals(count: int = 4000, seed: int = 0) -> Dataset:
     Parameters
     ----------
     count
-        ≥ 20; a tenth of them validates.
+        ≥ 20; a tenth of them for validation.
     seed
         Of the signals; the templates are the same for every seed.
 

@@ -16,7 +16,7 @@ from psgd_ref.data.cifar import checked_labels, parse_records
 from psgd_ref.data.dataset import Split
 from psgd_ref.data.idx import parse_idx
 
-# What a damaged gzip or tar archive makes Python's readers raise.
+# What Python's readers raise for a damaged gzip or tar archive.
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError)
 # What every gzip file begins with; names say less, since some programs unpack a file and keep its name.
 GZIP = b"\x1f\x8b"
@@ -113,10 +113,10 @@ class Source(ABC):
 class IdxSource(Source):
     """Four IDX files, gzipped as published or unpacked, under the names that unpackers give.
 
-    Accepted places: a folder in FOLDER that is called as the data set, in any letters, such as MNIST or
-    Fashion_MNIST, or `raw` in it; and FOLDER itself. There the files of another set may lie, since they
-    have the same names: they are taken only when the labels have the published checksum, unless FOLDER is
-    itself called as the data set.
+    Accepted places: a folder in FOLDER that is named like the data set, in any case and punctuation, such as
+    MNIST or Fashion_MNIST, or `raw` in it; and FOLDER itself. There the files of another set may lie, since
+    they have the same names: they are taken only when the labels have the published checksum, unless FOLDER
+    itself is named like the data set.
     """
 
     def find(self, folder: Path) -> Path | None:
@@ -170,9 +170,9 @@ class IdxSource(Source):
 class CifarSource(Source):
     """Binary batches, packed in one archive as published or unpacked.
 
-    Accepted places: a folder in FOLDER that is called as the data set, its archive or `inside`, in any
-    letters (cifar10, CIFAR-10, cifar-10-binary, cifar-10-batches-bin), one in another, too; and FOLDER
-    itself. Never the pickled ("python") version.
+    Accepted places: a folder in FOLDER that is named like the data set, its archive or `inside`, in any case
+    and punctuation (cifar10, CIFAR-10, cifar-10-binary, cifar-10-batches-bin), one in another, too; and
+    FOLDER itself. Never the pickled ("python") version.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ class CifarSource(Source):
         return next((archive for archive in archives if archive.is_file()), None)
 
     def published(self, place: Path) -> list[str]:
-        """The archive; of batches that somebody has unpacked no checksum is published."""
+        """The archive; no checksum is published for unpacked batches."""
         if place.is_dir() or not _is_gzip(place):
             return []
         (remote,) = self.files
@@ -234,7 +234,7 @@ class CifarSource(Source):
                     raise ValueError(f"{archive} lacks {', '.join(missing)}")
                 members = (packed.extractfile(found[batch]) for batch in self.batches)
                 contents = [member.read() for member in members if member is not None]
-                # The checksum stands at the end, and only who reads to the end is told of a wrong one.
+                # The checksum is at the end, and a wrong one is reported only to those who read that far.
                 while stream.read(2**20):
                     pass
                 return contents
@@ -245,7 +245,7 @@ class CifarSource(Source):
 
 
 def _plain(name: str) -> str:
-    """A name in small letters and digits alone: CIFAR-10, cifar_10 and cifar10.tar.gz are one."""
+    """A name in lower case without punctuation: CIFAR-10, cifar_10 and cifar10.tar.gz become one."""
     name = name.lower().removesuffix(".gz").removesuffix(".tar")
     return "".join(letter for letter in name if letter.isalnum())
 
@@ -261,7 +261,7 @@ def _below(folder: Path, names: set[str], depth: int = DEPTH) -> Iterator[Path]:
 
 
 def _idx_file(place: Path, name: str, inside: bool = False) -> Path | None:
-    """As train-images-idx3-ubyte or train-images.idx3-ubyte, .gz or not, or in a folder so called."""
+    """As train-images-idx3-ubyte or train-images.idx3-ubyte, .gz or not, or in a folder of that name."""
     for each in (name, name.replace("-idx", ".idx")):
         for path in (place / f"{each}.gz", place / each):
             if path.is_file():

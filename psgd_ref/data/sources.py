@@ -81,7 +81,7 @@ FASHION_MNIST = IdxSource(
     ),
 )
 
-# The University of Toronto lets some 55 kB/s through; an interrupted download goes on where it stopped.
+# The University of Toronto serves some 55 kB/s; an interrupted download resumes where it stopped.
 TORONTO = ("https://www.cs.toronto.edu/~kriz/",)
 
 CIFAR10 = CifarSource(

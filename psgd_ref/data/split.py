@@ -1,4 +1,4 @@
-"""From all labelled images to a data set in parts: one random split for everybody."""
+"""From all labelled images to a data set in splits: one random split for everybody."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ SPLIT_SEED = 2020
 
 
 def hold_out(name: str, classes: int, train: Split, test: Split, validation: int) -> Dataset:
-    """A data set whose validation images are drawn from the training images, once for all.
+    """A data set whose validation images are drawn from the training images, once and for all.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def hold_out(name: str, classes: int, train: Split, test: Split, validation: int
 
 
 def divide(split: Split, count: int) -> tuple[Split, Split]:
-    """So many images drawn at random, always the same, and the rest; both in their old order.
+    """`count` images drawn at random, always the same ones, and the rest; both in their original order.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Tensors whose entries belong to the numbers of a flattened image: PyTorch has them in another order.
 
 Our images are (H, W, C) and PyTorch's (C, H, W), so that an image flattened there has its numbers in another
-order, and so have the inputs of the linear layer behind it, and the vectors of a norm between the two. With
+order, and so have the inputs of the linear layer after it, and the vectors of a norm between the two. With
 HW pixels of C channels the order (HW, C) becomes (C, HW): C, which the network itself tells, is all that must
 be known.
 """

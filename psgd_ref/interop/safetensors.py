@@ -25,7 +25,7 @@ MASK = f"{OWN}mask"
 # The training passes that a dropout layer has seen, by its name.
 DRAWS = f"{OWN}draws."
 # Metadata that hold a model's structure, and the formats of it. In the first the inputs of a linear layer are
-# in our order behind a flattened image, too.
+# in our order after a flattened image, too.
 MODEL, FIRST, FORMAT = f"{OWN}model", 1, 2
 # Metadata of a checkpoint, which has our order as well.
 CHECKPOINT = "psgd_ref"

@@ -5,7 +5,7 @@ ValueError. PSGD_REF_KERNELS chooses once, at import: `tile`, the compiled kerne
 oracles in plain NumPy, which need no Numba. The compiled kernels know float32 only; anything else goes to
 the oracles.
 
-One flat room of more than fifteen files, so that every kernel stands beside `reference`, its formulas.
+More than fifteen files in one folder, so that every kernel is beside `reference`, its formulas.
 """
 
 import functools

@@ -14,7 +14,7 @@ from psgd_ref.laws.methods.subject import Subject
 from psgd_ref.laws.replay import Replay
 from psgd_ref.laws.trial import Inputs
 
-# Below this share of the size of the numbers a difference is taken for rounding.
+# A difference below this fraction of the numbers' size is taken for rounding.
 _ROUNDING = 1e-9
 _STEPS = ("psgd_step", "decayed_step", "grid_decayed_step", "warped_step", "mirror_step")
 _DECAYED = {"decayed_step": "decayed", "grid_decayed_step": "decayed_to_grid"}
@@ -51,7 +51,7 @@ class Seen:
 
     @property
     def difference(self) -> float:
-        """How far off, as a share of the numbers' size; infinite for what is no number."""
+        """The relative error, as a fraction of the numbers' size; infinite for what is no number."""
         if not np.isfinite(self.found):
             return float("inf")
         size = abs(self.found) + abs(self.expected) + (abs(self.w) if self.part != "scale" else 0.0)

@@ -29,7 +29,7 @@ class Outcome:
     cases
         Inputs tried.
     worst
-        The largest error seen, as a share of what the law allows; 1 where a bound is attained.
+        The largest error seen, as a fraction of what the law allows; 1 where a bound is attained.
     counterexample
         The smallest input that breaks the law or refutes the claim, in words and as code.
     missing

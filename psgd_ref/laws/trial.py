@@ -87,7 +87,7 @@ class Trial:
     cases
         The inputs tried.
     worst
-        The largest error as a share of what is allowed; a law holds while it is ≤ 1.
+        The largest error as a fraction of what is allowed; a law holds while it is ≤ 1.
     counterexample
         The shrunk input that refutes a false claim.
     ran, declined

@@ -16,7 +16,7 @@ def convnet(
     seed: int = 0,
     dtype: npt.DTypeLike = np.float32,
 ) -> Model:
-    """3×3 convolutions with batch norm and ReLU, a 2×2 max-pool halfway, then the mean and a linear layer.
+    """3×3 convolutions with batch norm and ReLU, a 2×2 max-pool halfway, then average pool and linear layer.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def convnet(
     Raises
     ------
     ValueError
-        For no widths, or numbers that are too small.
+        For empty widths, or numbers that are too small.
     """
     sizes = whole_numbers("widths", widths, 1)
     if not sizes:

@@ -18,7 +18,7 @@ def vgg(
     width: int = 64,
     dtype: npt.DTypeLike = np.float32,
 ) -> Model:
-    """3×3 convolutions in five stages of width, 2, 4, 8, 8·width channels, then the mean and a linear layer.
+    """3×3 convolutions in five stages of (1, 2, 4, 8, 8)·width channels, then average pool and linear layer.
 
     Every stage ends in a 2×2 max-pool, so H and W must be multiples of 32.
 

@@ -1,4 +1,4 @@
-"""Layers made of layers: one behind the other, and with a shortcut around them."""
+"""Layers made of layers: in sequence, and with a shortcut around them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from psgd_ref.nn.layers.batch_norm import BatchNorm, LinearisedBatchNorm
 from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.remade import Remade
 
-# The name of the layers of a shortcut, PyTorch's and the official PSGD code's.
+# What the layers of a shortcut are called in PyTorch and in the official PSGD code.
 SHORTCUT = "downsample"
 
 
@@ -66,7 +66,7 @@ class Sequential(Layer):
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
         layers = list(self.layers.values())
-        # Without need_dx nothing before the first trainable layer has to see its gradient.
+        # Without need_dx no layer before the first trainable one needs its gradient.
         first = 0 if need_dx else _first_trainable(layers)
         gradient: Array | None = dy
         for i in reversed(range(first, len(layers))):
@@ -125,11 +125,11 @@ class Residual(Layer):
     Parameters
     ----------
     body
-        Named layers, one behind the other.
+        Named layers, applied in order.
     norm
         Name and layer of the batch norm where the two meet.
     shortcut
-        Named layers, one behind the other; None for the identity.
+        Named layers, applied in order; None for the identity.
     shortcut_name
         Their common name.
 

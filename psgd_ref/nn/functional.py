@@ -1,4 +1,4 @@
-"""The networks' functions: images NHWC, weights HWIO, any float dtype.
+"""Functions of neural networks: images NHWC, weights HWIO, any float dtype.
 
 Each `*_backward` is the vector-Jacobian product of its forward function: given dy = ∂L/∂y it returns the
 gradients of the forward function's arguments. Arrays of other shapes or dtypes, and sizes that do not fit,
@@ -24,8 +24,8 @@ def conv2d(
 ) -> Array:
     """Cross-correlation: y[n,h,w,o] = b[o] + Σ x[n, h·s+i−p, w·s+j−p, c] weight[i,j,c,o].
 
-    The sum is over i, j, c, without those where x has no such pixel. In G groups o sees the C/G channels of
-    its group only, and c counts them.
+    The sum is over i, j, c, pixels outside x left out. With G groups output o sees only the C/G channels of
+    its group, and c counts those.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def max_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Arr
     size, stride
         Whole numbers ≥ 1, or (height, width) pairs; stride defaults to size.
     padding
-        Whole number or pair, less than size; what lies in it never wins.
+        Whole number or pair, less than size; padding is never the maximum.
 
     Returns
     -------
@@ -211,7 +211,7 @@ def max_pool2d_backward(dy: Array, x: Array, size: Any, stride: Any = None, padd
 
 
 def avg_pool2d(x: Array, size: Any, stride: Any = None, padding: Any = 0) -> Array:
-    """Mean of each window, over all of size including padding, which adds nothing; as `max_pool2d`."""
+    """Mean of each window, padding counted as zeros; arguments as in `max_pool2d`."""
     return kernels.avg_pool2d(x, *_window(size, stride, padding))
 
 

@@ -1,4 +1,4 @@
-"""Hessian-vector products of a model's loss: exact, and by differences of gradients."""
+"""Hessian-vector products of a model's loss: exact, and by finite differences of gradients."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class Hessian:
 
     H v = ∂/∂t ∇L(w + t v) at t = 0, by forward-over-reverse differentiation
 
-    Holds a copy: the model, its gradient and its running statistics stay as they are. At a kink (ReLU at
+    Works on a copy: the model, its gradient and its running statistics stay as they are. At a kink (ReLU at
     0, a tie in max pooling) the derivatives of one side are taken, those of the backward pass. Runs in the
     model's dtype.
 
@@ -30,9 +30,9 @@ class Hessian:
     images, labels, label_smoothing
         As in `Model.loss_and_grad`.
     training
-        With True batch norms take the statistics of `images`, and dropout drops what it will in the next
-        training pass (the loss is then that of `loss_and_grad`); with False batch norms take their running
-        ones, and nothing is dropped.
+        With True batch norms take the statistics of `images`, and dropout drops what the next training step
+        will drop (the loss is then that of `loss_and_grad`); with False batch norms take their running ones,
+        and nothing is dropped.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ def hessian_vector(
     vector
         v, shape (n,).
     method
-        "exact", see `Hessian`; or "differences", (∇L(w + hv) − ∇L(w − hv)) / 2h, for any layers.
+        "exact", see `Hessian`; or "differences", (∇L(w + hv) − ∇L(w − hv)) / 2h, for every kind of layer.
     step
         ‖hv‖ of the differences; by default √ε max(1, ‖w‖), ε the rounding unit of the dtype. A longer step
         loses fewer digits, but passes more kinks of the ReLUs, at which the gradient jumps; these jumps count
@@ -137,7 +137,7 @@ def hessian_vector(
     h = real_number("step", step, positive=True) / length
     gradients = []
     for sign in (1, -1):
-        # A copy each, so that dropout drops the same in both.
+        # A copy for each, so that dropout drops the same in both.
         moved = model.copy()
         moved.w[...] = model.w + sign * h * v
         moved.loss_and_grad(images, labels, label_smoothing)

@@ -1,4 +1,4 @@
-"""What every layer is: a forward, a backward, and the names of what it holds."""
+"""What every layer is: a forward pass, a backward pass, and the names of what it holds."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ class Layer:
 
     `backward` writes the gradients of the layer's own parameters into their `grad` views and returns
     ∂L/∂x, or None when `need_dx` is False. Outside training no cache is kept and `cache` is None. A cache
-    serves one backward pass, which lets go of its arrays on the way.
+    serves one backward pass, which frees its arrays as it goes.
     """
 
     def parameters(self) -> dict[str, Parameter]:
@@ -43,10 +43,10 @@ class Layer:
         return bool(self.parameters()) or any(child.trainable() for child in self.children().values())
 
     def seed_from(self, rng: np.random.Generator) -> None:
-        """Take from the model's generator what the layer needs for random numbers of its own."""
+        """Draw a seed from the model's generator, if the layer makes random numbers of its own."""
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
-        """The shape of one output for one input of a shape; None when nothing is known of it."""
+        """The shape of one output for one input of that shape; None when it is not known."""
         return shape
 
     def __repr__(self) -> str:
@@ -59,7 +59,7 @@ class Layer:
         raise NotImplementedError
 
     def linearised(self, training: bool) -> "Linearised":
-        """The layer held at its present parameters, for exact Hessian-vector products.
+        """The layer linearised at its current parameters, for exact Hessian-vector products.
 
         Parameters
         ----------
@@ -77,7 +77,7 @@ class Layer:
         )
 
     def kept_output(self, cache: Cache) -> Remade | None:
-        """What the output can be made from again by the backward pass; None if it cannot."""
+        """What the backward pass can recompute the output from; None if it cannot."""
         return None
 
     def keep_input(self, cache: Cache, kept: Remade) -> None:

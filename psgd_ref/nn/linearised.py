@@ -1,24 +1,24 @@
-"""Layers held at one point: how they pass values, gradients, and small changes of both.
+"""Layers linearised at one point: how they pass values, gradients, and small changes of both.
 
 With y = y(x, p) and a small change (x′, p′) of input and parameters, the change of the output and of the
 gradients that `backward` returns follow from the product rule. These are the R-operator's rules
-(Pearlmutter 1994); each kind of layer says its own, in `Layer.linearised`.
+(Pearlmutter 1994); each kind of layer defines its own, in `Layer.linearised`.
 """
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.parameters import Parameter
 
-# The part of a flat vector that belongs to each parameter.
+# The slice of a flat vector that belongs to each parameter.
 Views = dict[Parameter, Array]
 
 
 class Linearised:
     """One layer at one point.
 
-    `forward`, then `backward`, each once; then `forward_change` and `backward_change`, in this order, for
-    as many changes as one likes. `backward` writes the parameters' gradients into `gradient`, and
-    `backward_change` the change of those gradients into `out`. No layer's state is touched.
+    `forward`, then `backward`, each once; then `forward_change` and `backward_change`, in this order, for any
+    number of changes. `backward` writes the parameters' gradients into `gradient`, and `backward_change` the
+    change of those gradients into `out`. No layer's state is touched.
     """
 
     def forward(self, x: Array) -> Array:
@@ -34,7 +34,7 @@ class Linearised:
         raise NotImplementedError
 
     def backward_change(self, ddy: Array, change: Views, out: Views) -> Array:
-        """The change of ∂L/∂x when ∂L/∂y changes by ddy, and x and the parameters as just before."""
+        """The change of ∂L/∂x when ∂L/∂y changes by ddy, and x and the parameters as in `forward_change`."""
         raise NotImplementedError
 
 

@@ -46,12 +46,13 @@ class Model:
         None, or what was done to the raw pixels of its training images, such as `Shift(1)`; `fit` sets it.
         Batch norms are re-estimated on images that were changed likewise.
     input_shape
-        None, or the shape of one of the images that the model saw last.
+        None, or the shape of one image of the batch that the model saw last.
 
     Raises
     ------
     ValueError
-        For another dtype, a negative seed, a net that is no layer, and a layer or a name that is in it twice.
+        For another dtype, a negative seed, a net that is not a layer, and a layer or a name that occurs in it
+        twice.
 
     Examples
     --------
@@ -119,12 +120,12 @@ class Model:
     def set_mask(self, mask: npt.NDArray[np.bool_] | None) -> None:
         """Prune the parameters where `mask` is False, for good; modifies the model.
 
-        Optimisers, copies, quantization and checkpoints keep to it.
+        Optimisers, copies, quantization and checkpoints respect it.
 
         Parameters
         ----------
         mask
-            (n,) booleans in the order of w; None sets all free.
+            (n,) booleans in the order of w; None frees all.
 
         Raises
         ------
@@ -146,7 +147,7 @@ class Model:
 
     def copy(self) -> "Model":
         """An independent model of the same structure, parameters and statistics."""
-        # Deep at once: a shallow copy on the way would bind this network to the copy's gradient.
+        # One deep copy: a shallow copy first would bind this network to the copy's gradient.
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -213,7 +214,7 @@ class Model:
         Raises
         ------
         ValueError
-            For raw pixels when the model knows no mean and std: `fit` sets them, or one does by
+            For raw pixels when the model knows no mean and std: `fit` sets them; so does
             `model.pixels = data.mean, data.std`.
         """
         raw = isinstance(images, np.ndarray) and images.dtype.kind in "iu"
@@ -276,7 +277,7 @@ class Model:
 
 def _is_float_dtype(dtype: Any) -> bool:
     try:
-        # Of None NumPy makes float64.
+        # NumPy reads None as float64.
         return dtype is not None and np.dtype(dtype) in (np.dtype(np.float32), np.dtype(np.float64))
     except (TypeError, ValueError):
         return False

@@ -19,7 +19,7 @@ Initialiser = Callable[[np.random.Generator, tuple[int, ...]], Array]
 
 
 class Parameter:
-    """A trainable array of a layer: its shape, role and first value, later views of value and gradient.
+    """A trainable array of a layer: its shape, role and initial value; later, views of value and gradient.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class Parameter:
         Of the array.
     role
         "weight" (scaled, quantized, pruned), "bias" or "norm" (γ, β: neither), "quantizer" (a step or a
-        range) or "gate" (a gate's logit); nothing decays the last two where roles are told apart.
+        range) or "gate" (a gate's logit); optimisers that distinguish roles do not decay the last two.
     initial
-        Makes the first value from a random generator and the shape.
+        Makes the initial value from a random generator and the shape.
     """
 
     def __init__(self, shape: tuple[int, ...], role: Role, initial: Initialiser) -> None:
@@ -82,7 +82,7 @@ def named_parameters(layer: "Layer") -> Iterator[tuple[str, Parameter]]:
 
 
 def check_names(net: "Layer") -> None:
-    """Raise ValueError for a layer with parameters at two places, and for two parameters of one name."""
+    """Raise ValueError for a layer with parameters that occurs twice, and for two parameters of one name."""
     places: dict[Layer, str] = {}
     for name, layer in named_layers(net):
         if layer.parameters() and layer in places:
@@ -98,7 +98,7 @@ def check_names(net: "Layer") -> None:
 
 
 def lay_out(layer: "Layer") -> tuple[Segment, ...]:
-    """The segments of a network's flat vector, one behind the other."""
+    """The segments of a network's flat vector, one after another."""
     segments, start = [], 0
     for name, parameter in named_parameters(layer):
         stop = start + int(np.prod(parameter.shape))

@@ -1,4 +1,4 @@
-"""What a batch norm gives, made a second time from its input instead of being kept for the backward pass."""
+"""A batch norm's output, recomputed from its input in the backward pass instead of being stored."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -9,18 +9,18 @@ from psgd_ref.core.arguments import Array
 
 @dataclass
 class Remade:
-    """The output y of a batch norm, by what it was made from: this is what its backward pass keeps.
+    """The output y of a batch norm, stored as what it was computed from.
 
-    `array()` makes y bit for bit as it was and keeps it from then on. A residual sum is made from remade
-    summands: the first call in a backward pass makes all outputs of a stage up to this one. By then what was
-    kept behind the stage is gone, so that they find free memory.
+    `array()` recomputes y bit for bit and keeps it from then on. A residual sum is recomputed from its
+    recomputed summands: the first call in a backward pass makes all outputs of a stage up to this one. By
+    then the arrays of later stages have been freed, so that there is memory for them.
 
     Parameters
     ----------
     x, gamma, beta, mean, var, eps, residual, relu
         As in `kernels.batch_norm_eval`; gamma and beta must not change before the backward pass.
     y
-        The output where it is small and not worth a second pass over x, else None.
+        The output where it is too small to be worth recomputing, else None.
     """
 
     x: Array
@@ -34,7 +34,7 @@ class Remade:
     y: Array | None = None
 
     def array(self) -> Array:
-        """y, made when it is not there."""
+        """y, recomputed when it is not stored."""
         if self.y is None:
             residual = None if self.residual is None else unpacked(self.residual)
             self.y = kernels.batch_norm_eval(
@@ -43,7 +43,7 @@ class Remade:
         return self.y
 
 
-# What a layer keeps of an array: itself, or what makes it again.
+# What a layer keeps of an array: itself, or what recomputes it.
 Kept: TypeAlias = Array | Remade
 
 

@@ -53,7 +53,7 @@ def _rows(layer: Layer, prefix: str, shape: Shape | None, bits: Mapping[str, int
 
 
 def _bits(layer: Layer, name: str, bits: Mapping[str, int]) -> str:
-    """Such as W4A8: of the weight, which is quantized or has a quantizer before it, and of the input."""
+    """Bits such as W4A8: of the weight, if it is quantized or has a quantizer before it, and of the input."""
     if not isinstance(layer, Weighted):
         return ""
     weight = bits.get(dotted(name, "weight"), getattr(layer.weight_quantizer, "bits", None))

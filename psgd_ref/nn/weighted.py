@@ -9,11 +9,11 @@ from psgd_ref.nn.remade import Remade, unpacked
 
 
 class Weighted(Layer):
-    """y = product(x, W) + b, where a quantizer may stand before x and another before W.
+    """y = product(x, W) + b, where x and W may each pass through a quantizer first.
 
     A quantizer is a layer like any other: it acts in training and in evaluation, has a backward pass and may
-    have parameters (after it is put in or taken out, `Model.lay_out_again`). Which one it is does not matter
-    here. Subclasses say what `product` is.
+    have parameters (after it is inserted or removed, call `Model.lay_out_again`). Subclasses define
+    `product`.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class Weighted(Layer):
         into: Array | None = None,
         bias_into: Array | None = None,
     ) -> tuple[Array | None, Array]:
-        """Gradients of `product` by x and by the weight.
+        """Gradients of `product` with respect to x and to the weight.
 
         Parameters
         ----------
@@ -58,23 +58,24 @@ class Weighted(Layer):
         x, weight
             As in `product`.
         need_dx
-            Whether the gradient by x is needed; it is None otherwise.
+            Whether ∂L/∂x is needed; it is None otherwise.
         into
-            An array to put the gradient by the weight in, a new one by default.
+            An array for the gradient of the weight, a new one by default.
         bias_into
             An array for the gradient of the bias, which is not taken without one.
         """
         raise NotImplementedError
 
     def by_input(self, weight: Array) -> Array:
-        """An array in the shape of the weight, (…, I, O), with a row for every input; the same where it has.
+        """An array in the shape of the weight with a row for every input, (…, I, O).
 
-        Of groups each output has the inputs of its own only: it gets zeros for the others.
+        The weight of a grouped layer has rows for the inputs of one group only: the others are filled with
+        zeros.
         """
         return weight
 
     def on_inputs(self, values: Array) -> Array:
-        """A number for each input, (I,), in a shape that multiplies the weight."""
+        """Numbers for each input, (I,), in a shape that broadcasts against the weight."""
         return values[:, None]
 
     def parameters(self) -> dict[str, Parameter]:

@@ -16,7 +16,7 @@ LARGE_SCALE = 3
 
 
 class DivergenceError(ArithmeticError):
-    """Training left the finite numbers, or the useful ones; the message names layer and effective rate."""
+    """Training diverged, to numbers that are not finite or of no use; the message names layer and rate."""
 
 
 def not_finite(model: Model, optimizer: Optimizer, state: State, lost: str | None) -> DivergenceError:

@@ -47,8 +47,8 @@ def score(model: Model, batches: Batches) -> tuple[float, float]:
     ValueError
         When there is no image.
     NotFiniteError
-        When a weight, a statistic or a logit is not finite, since there is no accuracy out of NaN. Names
-        the first layer to blame. A ValueError, too.
+        When a weight, a statistic or a logit is not finite, since NaN has no accuracy. A ValueError, too; it
+        names the first layer to blame.
     """
     check_model(model)
     check_numbers(model)
@@ -121,13 +121,13 @@ def evaluate(
         As in `quantize`.
     reestimate
         Give every model, the full-precision one too, fresh batch-norm statistics first: those of the first
-        5,000 training images, changed at random as in training (`model.augment`). A model that has fitted its
-        images has other statistics on them as they are than on new ones.
+        5,000 training images, changed at random as in training (`model.augment`). On images that a model has
+        fitted, unchanged, its statistics differ from those on new ones.
     activations
         Bit-widths of the layers' inputs, 1 … 16, on unsigned grids.
     ranges
         Where these end: "max", "ema", "mse" or "aciq" of the first 1,000 training images (see
-        `calibrated`), or "batch-norm", which looks at none (see `from_batch_norms`); always seen in the
+        `calibrated`), or "batch-norm", which looks at none (see `from_batch_norms`); always measured in the
         model whose inputs are rounded.
     sparsities
         Fractions of weights to prune by magnitude, 0 … 1.
@@ -142,7 +142,7 @@ def evaluate(
     Raises
     ------
     ValueError
-        For other widths or another split.
+        For bit-widths or a split that are not accepted.
 
     Examples
     --------

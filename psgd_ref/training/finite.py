@@ -1,4 +1,4 @@
-"""Where in a network the first number arises that is not finite."""
+"""Where in a network numbers first cease to be finite."""
 
 import numpy as np
 

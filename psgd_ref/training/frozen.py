@@ -6,7 +6,7 @@ from psgd_ref.nn import Model
 from psgd_ref.training.optimizers.links.transforms import State
 from psgd_ref.training.optimizers.optimizer import Optimizer
 
-# A min-max grid has its own largest weight as a target, which of a tensor of two weights is one half.
+# The largest weight is always a target of its min-max grid: in a tensor of two weights that is half of them.
 LARGEST_FRACTION = 0.5
 
 
@@ -17,8 +17,8 @@ class FrozenWeightsWarning(UserWarning):
 def warn_of_frozen_weights(model: Model, optimizer: Optimizer, state: State) -> None:
     """Warn, once and by name, of tensors of which more than half has scale 0 before the first step.
 
-    At ε = 0 a weight on a target has s = 0 and stays there, as after `pr.quantize`, or where the
-    first values are zeros. What a mask prunes is to stay, and does not count.
+    At ε = 0 a weight on a target has s = 0 and stays there, as after `pr.quantize`, or where the initial
+    values are zeros. What a mask prunes is meant to stay, and does not count.
     """
     if optimizer.position is None:
         return

@@ -16,8 +16,8 @@ class GradientL1:
     """L + λ ‖∂L/∂w‖₁ over weights, an `Objective`.
 
     Its gradient is g + λ H sgn(g) by one exact Hessian-vector product: rounding that moves each weight by
-    at most δ changes the loss by at most δ‖g‖₁ to first order, so a small norm bears any rounding.
-    The derivative of sgn, 0 almost everywhere, is left out.
+    at most δ changes the loss by at most δ‖g‖₁ to first order, so where the norm is small, rounding does
+    little harm. The derivative of sgn, 0 almost everywhere, is left out.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class GradientL1:
         real_number("strength", self.strength)
 
     def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float:
-        # Made first: dropout drops what the next training pass does.
+        # Made first: its dropout drops what the next training pass drops.
         hessian = Hessian(model, images, labels, self.label_smoothing)
         loss = model.loss_and_grad(images, labels, self.label_smoothing)
         signs = np.zeros_like(model.w)

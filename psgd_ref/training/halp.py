@@ -1,6 +1,6 @@
 """HALP: training in low precision by bit-centred, variance-reduced steps (De Sa et al. 2018).
 
-Another question than PSGD's: here the *computation* of the steps is cheap, and the weights at the end,
+A different question from PSGD's: here the *computation* of the steps is cheap, and the weights at the end,
 centre plus offset, are full-precision numbers, which nothing prepares for rounding.
 """
 
@@ -87,8 +87,8 @@ def fit_halp(
 ) -> list[float]:
     """Train `model` by HALP, one outer iteration per epoch. Modifies `model`.
 
-    Each tensor has a scale of its own. An inner step takes two gradients and the centre's one more: an epoch
-    costs three of SGD's.
+    Each tensor has a scale of its own. An inner step takes two gradients, and the centre's full gradient
+    costs one more: an epoch costs three of SGD's.
 
     Parameters
     ----------

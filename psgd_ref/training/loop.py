@@ -26,7 +26,7 @@ from psgd_ref.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch, every training image once, showed.
+    """The metrics of one epoch.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Epoch:
     validation_loss
         Mean cross-entropy of the validation images.
     validation_accuracy
-        Fraction of validation images classified rightly, 0 … 1.
+        Fraction of validation images classified correctly, 0 … 1.
     """
 
     epoch: int
@@ -68,23 +68,23 @@ def fit(
     Parameters
     ----------
     epochs
-        ≥ 1: how often every training image is seen.
+        ≥ 1: how many times every training image is seen.
     batch_size, label_smoothing, augment
         As in `Recipe`.
     seed
         Of batch order and augmentation.
     objective
-        What to make smaller instead of the cross-entropy with `label_smoothing`.
+        What to minimise instead of the cross-entropy with `label_smoothing`.
     report
-        Without it no epoch is measured, which saves a tenth of the time of a small network, and the list is
-        empty.
+        Whether to measure each epoch. Without it the list is empty, and a small network takes a tenth less
+        time.
     show_progress
-        Show a bar on standard error; by default when a person watches.
+        Show a bar on standard error; by default when that is a terminal.
 
     Returns
     -------
     list of Epoch
-        What each epoch showed.
+        The metrics of each epoch.
 
     Raises
     ------
@@ -128,16 +128,16 @@ def train_epochs(
     report: bool = True,
     show_progress: bool | None = None,
 ) -> Iterator[Epoch]:
-    """Train until `until` epochs are finished and yield what each showed. Modifies `model` and `progress`.
+    """Train until `until` epochs are finished and yield the metrics of each. Modifies `model` and `progress`.
 
-    Going on from a saved model and progress gives the same weights, bit for bit, as not having stopped.
+    Resuming from a saved model and progress gives the same weights, bit for bit, as not having stopped.
 
     Parameters
     ----------
     recipe
         How batches are drawn; by default `Recipe()`.
     stop
-        Asked before every step; when it says so, the iterator ends there, within an epoch.
+        Called before every step; when it returns True, the iterator ends there, even within an epoch.
     objective, report, show_progress
         As in `fit`.
     """
@@ -170,7 +170,7 @@ def train_epochs(
 
 
 def _measure(model: Model, optimizer: Optimizer, data: Dataset, progress: Progress) -> Epoch:
-    """What the epoch showed."""
+    """The metrics of the epoch."""
     # The schedule at the last step taken, not at the next: at the end of a cosine the next has rate 0.
     last = {**progress.state, "step": progress.state["step"] - 1}
     rates = optimizer.effective_rates(model, last)

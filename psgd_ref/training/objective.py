@@ -1,4 +1,4 @@
-"""What a training step makes smaller: cross-entropy, alone or with penalties."""
+"""What a training step minimises: cross-entropy, alone or with penalties."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Objective(Protocol):
     images, labels
         Of the batch, as `Model.loss_and_grad` takes them.
     step
-        Number of steps taken, for whatever is annealed; a resumed run goes on counting.
+        Number of steps taken, for whatever is annealed; a resumed run continues the count.
     """
 
     def __call__(self, model: Model, images: Array, labels: Any, step: int) -> float: ...
@@ -36,7 +36,7 @@ class Penalty(Protocol):
 
 @dataclass(frozen=True)
 class CrossEntropy:
-    """Mean cross-entropy with label smoothing in [0, 1): what is trained by default."""
+    """Mean cross-entropy with label smoothing in [0, 1): the default."""
 
     label_smoothing: float = 0.0
 

@@ -21,15 +21,15 @@ class Progress:
     rng
         Of batch order and augmentation.
     start
-        The weights (n,) at the start of the present epoch.
+        The weights (n,) at the start of the current epoch.
     largest
-        max|w| at the start of the run, what growing weights are compared with.
+        max|w| at the start of the run, with which growing weights are compared.
     epoch
         Epochs finished.
     losses
-        Of the batches done in the present epoch.
+        Of the batches done in the current epoch.
     generator
-        The state of `rng` at the start of the present epoch, from which its batches are drawn again.
+        The state of `rng` at the start of the current epoch, from which its batches are drawn again.
     """
 
     state: State

@@ -13,7 +13,7 @@ class Recipe:
     Parameters
     ----------
     batch_size
-        Images a step, ≥ 1; the last batch of an epoch may be smaller.
+        Images per step, ≥ 1; the last batch of an epoch may be smaller.
     label_smoothing
         In [0, 1), as in `Model.loss_and_grad`.
     augment

@@ -1,4 +1,4 @@
-"""A training step in stages that need nothing of each other, so that processes compile different kernels.
+"""A training step in independent stages, so that processes compile different kernels.
 
 Compilation takes longer than anything else in a short run. Workers that begin with the same training step
 would need the same kernel at the same time, and all but one would wait for it.
@@ -29,7 +29,7 @@ def stages(model: Model) -> list[str]:
 def rehearse(model: Model, optimizer: Optimizer, shape: tuple[int, ...], stage: str) -> None:
     """Do one of `stages`: a layer's forward and backward pass, or for "" the loss and the optimiser's step.
 
-    Nothing comes of it but compiled kernels. Modifies the model.
+    The only use of it is the compiled kernels. Modifies the model.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""ACIQ: the clipping that is best for a Laplace or Gauss law, in closed form.
+"""ACIQ: the clipping that is best for a Laplace or Gaussian distribution, in closed form.
 
 Source: Banner, Nahshan, Soudry 2019, and its official code.
 """
@@ -21,7 +21,7 @@ LAWS = ("laplace", "gauss")
 class ACIQGrid(UniformRule):
     """Outermost level α = b·W(3·4^M), b = mean|w − mean w| (Laplace), or α_M·sd(w) (Gauss), M bits.
 
-    α is at most max|w|, and max|w| where all weights are equal: a wider range serves nobody.
+    α is at most max|w|, and max|w| where all weights are equal: a wider range is of no use.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def laplace_error(alpha: npt.ArrayLike, bits: int) -> Array:
 
 
 def gauss_error(alpha: npt.ArrayLike, bits: int) -> Array:
-    """Mean squared error of a Gauss variable (σ = 1) clipped at α.
+    """Mean squared error of a Gaussian variable (σ = 1) clipped at α.
 
     (1 + α²)(1 − erf(α/√2)) − √(2/π) α e^(−α²/2) + α²/(3·4^M)
     """
@@ -103,9 +103,9 @@ def spread(x: Array, law: str = "laplace") -> float:
 
 
 def half_range_clip(x: Array, bits: int, law: str = "laplace") -> float:
-    """Top of the unsigned range of values behind a ReLU: max(mean, 0) + α_(M+1)·spread, at most max x.
+    """Top of the unsigned range of values after a ReLU: max(mean, 0) + α_(M+1)·spread, at most max x.
 
-    All 2^M levels lie on one side, as if there were one bit more.
+    All 2^M levels lie on one side, as if there were one more bit.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from psgd_ref.core.arguments import Array, flag, real_number, whole_number
 from psgd_ref.core.targets import target_set
 from psgd_ref.kernels.parts import SMALLEST_STEP
 
-# How much a new value counts in a moving average of a range or of its Δ, as in the official code.
+# The weight of a new value in a moving average of a range or of its Δ, as in the official code.
 EMA_WEIGHT = 0.1
 
 

@@ -1,4 +1,4 @@
-"""Clipping that makes the quantization error least: squared error, or any p-norm of it."""
+"""Clipping that minimises the quantization error: squared error, or any p-norm of it."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from psgd_ref.core import UniformGrid
 from psgd_ref.core.arguments import Array, real_array, real_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 
-# Each round of a search tries so many clips around the best so far; a p-norm looks at so many weights.
+# How many clips each round of a search tries around the best so far; how many weights a p-norm looks at.
 CANDIDATES, SAMPLE = (40, 16, 16), 2048
 
 
 @dataclass(frozen=True)
 class MSEGrid(UniformRule):
-    """The step Δ that makes Σ (w − Q(w))² least, weights beyond the outermost level clipped to it.
+    """The step Δ that minimises Σ (w − Q(w))², weights beyond the outermost level clipped to it.
 
     A scan of 40 clipping values from max|w| down, refined twice around the best.
 
@@ -49,7 +49,7 @@ class MSEGrid(UniformRule):
 
 @dataclass(frozen=True)
 class PNormGrid(UniformRule):
-    """The step Δ that makes Σ |w − Q(w)|^p least: small p clips hard, large p spares the largest weights.
+    """The step Δ that minimises Σ |w − Q(w)|^p: small p clips hard, large p spares the largest weights.
 
     The scan of `MSEGrid`; a tensor of more than 2,048 weights is represented by the middle ones of as many
     equal groups.
@@ -83,7 +83,7 @@ class PNormGrid(UniformRule):
 
 
 def best_clip(magnitudes: Array, levels: int, p: float = 2.0) -> float:
-    """The c that makes Σ |m − Q(m)|^p least over magnitudes m ≥ 0, with Q on {0 … levels}·c/levels.
+    """The c that minimises Σ |m − Q(m)|^p over magnitudes m ≥ 0, with Q on {0 … levels}·c/levels.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def best_clip(magnitudes: Array, levels: int, p: float = 2.0) -> float:
 
     Returns
     -------
-    At most the largest magnitude; 0 for magnitudes that are all 0 or none.
+    At most the largest magnitude; 0 when all are 0 or there are none.
     """
     m = np.sort(magnitudes.ravel().astype(np.float64))
     largest = float(m.max(initial=0.0))

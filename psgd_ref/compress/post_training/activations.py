@@ -1,4 +1,4 @@
-"""Quantized activations: rounding in front of every layer with a weight, and where its range comes from."""
+"""Quantized activations: rounding before every layer with a weight, and where its range comes from."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -84,7 +84,7 @@ class NearestTarget(Layer):
 
 @dataclass
 class Inputs:
-    """What calibration images showed of one layer's input.
+    """What calibration images showed about one layer's input.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ class Inputs:
 
     @property
     def average_top(self) -> float:
-        """Moving average of the batches' largest values, a tenth for each new one."""
+        """Moving average of the batches' largest values, each new one with weight 0.1."""
         average = self.tops[0]
         for top in self.tops[1:]:
             average += EMA_WEIGHT * (top - average)
@@ -146,7 +146,7 @@ def calibrated(model: Model, images: Array, bits: int, rule: str = "max") -> dic
     Raises
     ------
     ValueError
-        For other values, and for an input that is negative somewhere: behind a ReLU none is.
+        For other values, and for an input that is negative somewhere: after a ReLU none is.
     """
     check_model(model)
     end = RANGES[choice("rule", rule, tuple(RANGES))]
@@ -163,7 +163,7 @@ def ranged(model: Model, images: Array, bits: int, rule: str = "max") -> dict[st
 
 
 def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict[str, Inputs]:
-    """What images show of the inputs of the named layers.
+    """What images show about the inputs of the named layers.
 
     Raises
     ------
@@ -181,7 +181,7 @@ def unsigned_inputs(model: Model, images: Array, names: Collection[str]) -> dict
 def from_batch_norms(model: Model, bits: int, stds: float = 6.0) -> dict[str, UnsignedRounding]:
     """Unsigned rounding with ranges [0, max_c (β_c + n|γ_c|)] from batch norms: no data are needed.
 
-    In front of the ReLU of a residual sum the moments of both summands are added (`input_signals`). Layers
+    Before the ReLU of a residual sum the moments of both summands are added (`input_signals`). Layers
     whose input no batch norm describes are left out.
 
     Parameters
@@ -211,7 +211,7 @@ def input_bits(model: Model, bits: int) -> dict[str, int]:
 
 
 def insert_input_quantizers(model: Model, quantizers: Mapping[str, Layer]) -> None:
-    """Put quantizers in front of layers, by the layer's name. Modifies the model.
+    """Put quantizers before layers, by the layer's name. Modifies the model.
 
     Raises
     ------
@@ -231,7 +231,7 @@ def insert_input_quantizers(model: Model, quantizers: Mapping[str, Layer]) -> No
 def observe(model: Model, images: Array) -> dict[str, Inputs]:
     """Run the model on images in evaluation mode and record the input of every layer with a weight.
 
-    Whatever quantizers it holds act.
+    Quantizers that it holds stay active.
 
     Raises
     ------
@@ -249,7 +249,7 @@ def observe(model: Model, images: Array) -> dict[str, Inputs]:
 
 
 class _Recorder:
-    """Keeps notes of what it is shown."""
+    """Records what it is shown."""
 
     def __init__(self) -> None:
         self.values: list[Array] = []

@@ -20,13 +20,13 @@ from psgd_ref.nn.weighted import Weighted
 # The stretched sigmoid's ends, so that 0 and 1 are reached, and the penalty's exponent at start and end.
 LOWEST, HIGHEST = -0.1, 1.1
 FIRST_POWER, LAST_POWER = 20.0, 2.0
-# The first steps, this fraction of them, go without the penalty that decides between up and down.
+# For this fraction of the steps, the first ones, there is no penalty that decides between up and down.
 FREE = 0.2
 
 
 @dataclass(frozen=True)
 class AdaRound:
-    """How rounding is learned; the defaults are the official ones but for fewer steps at a higher rate.
+    """How rounding is learned; the defaults are the official ones, except for fewer steps at a higher rate.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def adaround(
     For each layer in forward order, with W̃ = Δ clip(⌊W/Δ⌋ + h(V), −K, K), K = 2^(b−1) − 1,
     minimise  mean over images and positions of Σ a² (W̃ ∗ x̂ − W ∗ x)²  +  penalty · Σ 1 − |2h(V) − 1|^β,
     where h(V) = clip(1.2 σ(V) − 0.1, 0, 1), x is the layer's input in the original network, x̂ that in the
-    network quantized so far, a the factor of the batch norm behind it, and β falls from 20 to 2.
+    network quantized so far, a the factor of the batch norm after it, and β falls from 20 to 2.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def adaround(
 
     Source
     ------
-    Nagel, Amjad, van Baalen, Louizos, Blankevoort 2020. Biases are rounded to nearest, a ReLU behind the
-    layer is left out of the error.
+    Nagel, Amjad, van Baalen, Louizos, Blankevoort 2020. Biases are rounded to nearest; a ReLU after the layer
+    is left out of the error.
     """
     check_model(model)
     if len(images) == 0:
@@ -172,7 +172,7 @@ def _penalty_slope(h: Array, done: float) -> Array:
 
 
 def _factor(each: WeightLayer, channels: int) -> Array:
-    """What the batch norm behind the layer multiplies each channel by in evaluation; 1 without one."""
+    """What the batch norm after the layer multiplies each channel by in evaluation; 1 without one."""
     if each.norm is None:
         return np.ones(channels)
     variance = each.norm.running_var.astype(np.float64) + each.norm.eps
@@ -184,7 +184,7 @@ def _weight_name(each: WeightLayer) -> str:
 
 
 def _input(model: Model, each: WeightLayer, images: Array) -> Array:
-    """What reaches the layer, behind a quantizer of its input."""
+    """What reaches the layer, after a quantizer of its input."""
     seen: list[Array] = []
     with watched_inputs([each], [seen.append]):
         model.forward(images)

@@ -10,14 +10,14 @@ def reestimate_batch_norm(model: Model, images: Array, batch_size: int = 500) ->
     """Replace every running mean and variance by their averages over `images`. Modifies `model`.
 
     After quantization or pruning the layers' inputs have other means than in training; this corrects it
-    and trains nothing. The average is over batches of equal weight; nothing is dropped out.
+    and trains nothing. The average is over batches of equal weight; dropout is off.
 
     Parameters
     ----------
     images
         (N, H, W, C) as the model takes them, N ≥ 1; no labels are needed. They should be training images
-        changed at random as training changed them, `data.as_trained(5000, model.augment)`: those that a
-        network has fitted as they are have other statistics than new ones.
+        changed at random as training changed them, `data.as_trained(5000, model.augment)`: on images that a
+        network has fitted, unchanged, its statistics differ from those on new ones.
     """
     check_model(model)
     layers = [layer for _, layer in named_layers(model.net)]

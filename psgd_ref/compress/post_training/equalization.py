@@ -21,7 +21,7 @@ def equalize(model: Model, sweeps: int = 100) -> None:
 
     Here r1_i and r2_i are max|·| of output channel i of one layer and of input channel i of the next; both
     become √(r1_i r2_i). The function stays the same, because only layers with h(cx) = c h(x) stand between
-    the two. Batch norms must be folded first (`fold_batch_norms`); they are scaled along.
+    the two. Batch norms must be folded first (`fold_batch_norms`); they are scaled, too.
 
     Parameters
     ----------
@@ -76,9 +76,9 @@ def absorb_biases(model: Model, stds: float = 3.0) -> None:
 
     c = max(0, β − nγ):   b1 −= c,   b2 += Σ W2 c
 
-    A channel with mean β and standard deviation γ is above c all but always (99.87 % for n = 3), so that
-    the ReLU does not notice; the range of activations shrinks by c. Exact there, but for the zeros of
-    padding at the borders. Batch norms must be folded first.
+    A channel with mean β and standard deviation γ is above c all but always (99.87 % for n = 3), so that the
+    ReLU leaves it as it is; the range of activations shrinks by c. There this is exact, except where windows
+    meet padding. Batch norms must be folded first.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Batch-norm folding: a convolution and the batch norm behind it as one convolution with a bias."""
+"""Batch-norm folding: a convolution and the batch norm after it as one convolution with a bias."""
 
 import numpy as np
 
@@ -16,10 +16,10 @@ def fold_batch_norms(model: Model) -> Model:
 
     k = γ/√(v + ε):   W ← W k,   b ← (b − m) k + β
 
-    The batch norm stays in its place as the identity, and remembers what it normalised: it has mean β,
-    variance γ², scale |γ| and shift β now. So its moments can still be read off it, and re-estimating its
-    statistics after quantization restores them. Biases that come from a batch norm are kept off the grid
-    like the batch norm (role "norm").
+    The batch norm stays in its place as the identity, and remembers what it normalised: it now has mean β,
+    variance γ², scale |γ| and shift β. So its moments can still be read off it, and re-estimating its
+    statistics after quantization restores them. Biases that come from a batch norm are kept off the grid like
+    the batch norm (role "norm").
 
     Source
     ------

@@ -28,7 +28,7 @@ from psgd_ref.nn.model import check_model
 POWERS = tuple(np.linspace(2, 4, 10))
 # The search moves each clip between these multiples of its start, and to this accuracy.
 LOWEST, HIGHEST, ACCURACY = 0.3, 2.0, 0.02
-# Layers with as many bits as this keep their first clip: there is next to nothing to win.
+# Layers with as many bits as this keep their first clip: there is next to nothing to gain.
 FINE_BITS = 8
 BATCH_SIZE = 512
 

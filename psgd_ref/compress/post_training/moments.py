@@ -1,7 +1,7 @@
 """Means and variances of every layer's input, from batch norms alone: no data are needed.
 
-A batch norm's output has mean β and standard deviation |γ| in every channel; a normal law is assumed. Source:
-Nagel et al. 2019 (DFQ); the sums of residual blocks are ours.
+A batch norm's output has mean β and standard deviation |γ| in every channel; a normal distribution is
+assumed. Source: Nagel et al. 2019 (DFQ); the sums of residual blocks are ours.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Signal:
         return rectified_moments(self.mean, self.std)
 
     def top(self, stds: float) -> float:
-        """The largest mean + n·std over channels, at least 0: a range that few values exceed."""
+        """The largest mean + n·std over the channels, at least 0: a range that few values exceed."""
         return max(float((self.mean + stds * self.std).max()), 0.0)
 
 

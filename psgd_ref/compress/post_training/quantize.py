@@ -21,8 +21,8 @@ CORRECTIONS = ("none", "mean", "mean and std")
 class QuantizedModel(Model):
     """A copy of a model whose parameters lie on the levels of their grids.
 
-    What is rounded are the weights that the model computes with: where a quantizer or another layer stands
-    before a weight, what it gives, and the copy does without it.
+    The weights that the model computes with are rounded: where a quantizer or another layer stands before a
+    weight, its output is, and the copy has no such layer.
 
     Parameters
     ----------
@@ -82,9 +82,9 @@ def quantize(
 ) -> QuantizedModel:
     """A new model with its weights rounded to b bits; the given one stays as it is.
 
-    Biases and batch norms stay in full precision, and the latter's statistics as they are (see
-    `reestimate_batch_norm`). Every grid has a level at 0,
-    so pruned weights stay pruned; a correction would move them, and is refused for a pruned model.
+    Biases and batch norms stay in full precision, the latter with their statistics (see
+    `reestimate_batch_norm`). Every grid has a level at 0, so pruned weights stay pruned; a correction would
+    move them, and is refused for a pruned model.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def quantize(
     per_channel
         Fit a grid to each output channel instead of each tensor.
     correction
-        Give each output channel its "mean" back, or "mean and std" (see `correct_channels`).
+        Restore the "mean" of each output channel, or its "mean and std" (see `correct_channels`).
 
     Raises
     ------

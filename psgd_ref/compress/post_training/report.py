@@ -29,7 +29,7 @@ class LayerReport:
     strength
         λ* = 8/Δ, the strength that keeps the volume of a cell at ε = 0 (claim C3).
     codes
-        The least and the largest integer, and how many different ones there are.
+        The least and the largest integer, and how many distinct ones there are.
     """
 
     name: str

@@ -92,8 +92,7 @@ def quantize_tensor(w: Array, grid: Grid | Sequence[Grid]) -> QuantizedTensor:
     Raises
     ------
     ValueError
-        For weights that are not finite and for targets of which there are too few (a single one) or too
-        many to count in 16 bits.
+        For weights that are not finite, for a single target, and for more targets than 16 bits can count.
     """
     per_channel = isinstance(grid, Sequence) or (grid.per_channel and w.ndim > 1)
     tensors = list(pieces(w, per_channel))
@@ -118,7 +117,7 @@ def quantize_tensor(w: Array, grid: Grid | Sequence[Grid]) -> QuantizedTensor:
 
 
 def correct_channels(tensor: QuantizedTensor, w: Array, std: bool = False) -> QuantizedTensor:
-    """Give every output channel of a quantized tensor its mean back, and its standard deviation if asked.
+    """Restore the mean of every output channel of a quantized tensor, and its standard deviation if asked.
 
     W̃ = (Ŵ − mean Ŵ) r + mean W,   r = 1, or sd W / (sd Ŵ + 1e−8)
 

@@ -19,7 +19,7 @@ SPACING = 2**20
 
 
 class Gates(Parametrization):
-    """w = θ ⊙ z, z hard concrete: drawn anew at every training step, its noise-free value in evaluation.
+    """w = θ ⊙ z, z hard concrete: drawn at every training step, its noise-free value in evaluation.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ def weight_indices(model: Model) -> list[npt.NDArray[np.intp]]:
 def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
     """A new model without its smallest weights; the given one stays as it is.
 
-    Of equal weights those that stand first in w are kept. Nothing is retrained; the new model's mask holds
+    Of equal weights those that come first in w are kept. Nothing is retrained; the new model's mask holds
     the pruned weights at 0 when it is trained further or quantized, and batch-norm statistics are left as
     they are (see `reestimate_batch_norm`).
 

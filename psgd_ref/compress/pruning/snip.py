@@ -1,4 +1,4 @@
-"""SNIP: prune at initialisation what the loss of one batch feels least."""
+"""SNIP: prune at initialisation the weights that matter least to the loss of one batch."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ def snip(model: Model, images: Array, labels: Any, sparsity: float) -> Model:
     """A new model that keeps the round(N(1 − sparsity)) weights of largest saliency, to be trained then.
 
     All weights are ranked together; of equal saliencies the first is kept. The official code prunes biases,
-    too, and scores with batch norms in evaluation mode; here biases stay and the batch's own statistics
-    serve, as in the training that follows.
+    too, and scores with batch norms in evaluation mode; here biases stay and the batch's own statistics are
+    used, as in the training that follows.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def snip(model: Model, images: Array, labels: Any, sparsity: float) -> Model:
 
 
 def saliency(model: Model, images: Array, labels: Any) -> Array:
-    """c_j = |w_j ∂L/∂w_j| / Σ_k |w_k ∂L/∂w_k|, shape (n,), 0 for what is no weight.
+    """c_j = |w_j ∂L/∂w_j| / Σ_k |w_k ∂L/∂w_k|, shape (n,), 0 for what is not a weight.
 
     |w ∂L/∂w| is |∂L/∂m| at m = 1 of a factor m before the weight: what removing it does to the loss, to
     first order. The model is left as it is.

@@ -52,7 +52,7 @@ class Product(Parametrization):
 def spred(model: Model, start: str = "balanced") -> Model:
     """A new model of the same function with weights w = m ⊙ θ, both trained.
 
-    Weight decay κ on m and θ, κ(m² + θ²)/2 ≥ κ|w|, is at its least an L1 penalty of strength κ on w: the
+    Weight decay κ on m and θ, κ(m² + θ²)/2 ≥ κ|w|, is at its minimum an L1 penalty of strength κ on w: the
     same minima as LASSO, found by plain gradient descent. The scale of the flow of w is m² + θ²
     (2|w| when balanced); the flow conserves m² − θ², up to decay (claim G2, with u, v = (m ± θ)/2).
     A balanced model takes the plain gradient steps of Powerpropagation with α = 2 at half the rate; decay

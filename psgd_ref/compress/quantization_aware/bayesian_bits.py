@@ -24,7 +24,7 @@ THRESHOLD = 0.34
 
 
 class BayesianBits(FakeQuantizer):
-    """x ↦ z₂ (x₂ + z₄ (ε₄ + z₈ (ε₈ + …))): rounding to 2 bits, and to 4, 8, … what is left of it.
+    """x ↦ z₂ (x₂ + z₄ (ε₄ + z₈ (ε₈ + …))): rounding to 2 bits, and its residuals to 4, 8, … bits.
 
     x₂ = s₂ round(x/s₂), ε_b = s_b round((x − x_{<b})/s_b), s₂ = (u − l)/3, s_b = s_{b/2}/(2^{b/2} + 1)
 
@@ -32,7 +32,7 @@ class BayesianBits(FakeQuantizer):
     evaluation, and once `fixed`, a gate is open when P(z = 0) < 0.34. z₂ prunes: one for each output channel
     of a weight, none for an input.
 
-    The number of draws is kept in `buffers()`, so that a resumed run draws the same. Roundings count as the
+    The number of draws is kept in `buffers()`, so that a resumed run draws the same. Rounding counts as the
     identity in the backward pass.
 
     Parameters
@@ -117,7 +117,7 @@ class BayesianBits(FakeQuantizer):
         return dx
 
     def _draw(self, x: Array, training: bool) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-        """Gates and their derivatives by the logits: of the residuals, and those that prune."""
+        """Gates and their derivatives with respect to the logits: of the residuals, and those that prune."""
         if not training or self.fixed:
             opened = (gates.astype(x.dtype) for gates in self.open_gates())
             first, second = ((z, np.zeros_like(z)) for z in opened)
@@ -142,7 +142,8 @@ def nested_rounding(w: Array, low: float, high: float, bits: int) -> Array:
 class BitCost:
     """The regulariser: μ Σ_k Σ_b (MACs_k / max MACs) b Π_{j ≤ b} P(z_j > 0), a `Penalty`.
 
-    The product over the gates of pruned channels is their mean. A quantizer that is fixed costs nothing.
+    The product over the gates of pruned channels is their mean. A quantizer whose gates are fixed adds
+    nothing.
 
     Parameters
     ----------

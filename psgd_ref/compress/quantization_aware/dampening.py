@@ -1,4 +1,4 @@
-"""Oscillation dampening: latent weights are drawn to the level they round to (Nagel et al. 2022)."""
+"""Oscillation dampening: latent weights are pulled to the level that they round to (Nagel et al. 2022)."""
 
 import math
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ from psgd_ref.nn.layer import Cache
 from psgd_ref.nn.parameters import Parameter, filled
 
 ALPHA = 0.2
-# Where the slope at a cell's middle is still a number that single precision can work with.
+# Where the slope in the middle of a cell is still a number that single precision can represent well.
 LEAST_ALPHA, LARGEST_ALPHA = 1e-2, 0.499
 
 

@@ -21,7 +21,7 @@ class EWGS(LearnedRange):
     Backwards through the rounding: g_n = g_q (1 + δ sgn(g_q)(x_n − x_q))
 
     The closest relative of PSGD among the methods that quantize in training: the gradient grows with the
-    distance to the level, but where it pulls towards the level and shrinks where it pushes away.
+    distance to the level where it pulls towards the level, and shrinks with it where it pushes away.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class EWGS(LearnedRange):
     Source
     ------
     Lee, Kim, Ham 2021; the values keep the range of x, where the paper has [−1, 1] or [0, 1] and a learned
-    factor behind the layer.
+    factor after the layer.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Quantizers that learn while the network does: what they share, and how a model holds them."""
+"""Quantizers that are learned with the network: what they share, and how a model holds them."""
 
 from collections.abc import Iterator
 from typing import Self
@@ -12,14 +12,14 @@ from psgd_ref.core.arguments import Array, whole_number
 from psgd_ref.nn import Layer, Model
 from psgd_ref.nn.model import check_model
 
-# More quantizers than a model has.
+# More than the quantizers of any model.
 MANY = 2**20
 
 
 class FakeQuantizer(Layer):
-    """A layer that rounds what passes to few levels, and learns which; a `Weighted` holds it.
+    """A layer that rounds its input to few levels, and learns which; a `Weighted` layer holds it.
 
-    The gradient by x passes the rounding by an estimate that each method chooses. Parameters have role
+    Each method chooses how to estimate the gradient of the rounding. Parameters have role
     "quantizer". A subclass is put in place by `insert_fake_quantizers`, through its two constructors.
 
     Parameters

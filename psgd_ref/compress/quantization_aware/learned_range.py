@@ -11,7 +11,7 @@ from psgd_ref.nn.parameters import Parameter, filled
 class LearnedRange(FakeQuantizer):
     """x ↦ l + Δ · clip(round((x − l)/Δ), 0, 2^b − 1), Δ = (u − l)/(2^b − 1), with l and u learned.
 
-    An upper end that training moves below the lower one stands just above it.
+    An upper end that training moves below the lower one is set just above it.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ class LSQ(FakeQuantizer):
     batched
         Whether x's first axis counts images: N is then that of one image.
     offset
-        None, but see `LSQPlus`.
+        None here; see `LSQPlus`.
 
     Source
     ------

@@ -12,7 +12,7 @@ from psgd_ref.core.arguments import Array, finite_number, real_array
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.nn.parameters import Parameter, filled
 
-# Ranges that are tried for the first step and offset of an activation.
+# Ranges that are tried for the initial step and offset of an activation.
 CANDIDATES = 20
 
 
@@ -60,7 +60,7 @@ class LSQPlus(LSQ):
 
 
 def _best_range(x: Array, bits: int) -> tuple[float, bool, bool, float]:
-    """Arguments of `LSQPlus` behind the bits: step, unsigned, batched, offset."""
+    """Arguments of `LSQPlus` after the bits: step, unsigned, batched, offset."""
     _, high = code_range(bits, False)
     smallest, largest = min(float(x.min()), 0.0), float(x.max())
     if largest <= smallest:

@@ -1,4 +1,4 @@
-"""PSGD with momentum or Adam, and where the scale stands: before the average of gradients or after it.
+"""PSGD with momentum or Adam, and its scale, applied before the average of gradients or after it.
 
 The two orders are equal where s is constant and differ where it is not: after the average a weight on its
 target cannot move, before it the average carries it past (claim D8).
@@ -39,7 +39,7 @@ def momentum_step(
     w, velocity, g : same shape; velocity 0 at first
     lr : η ≥ 0, the same at every step
     momentum : m in [0, 1)
-    order : "before" or "after" the average is where the scale stands
+    order : "before" or "after", where the scale is applied: to the gradient or to the average
     step : the step without momentum, (w, g, lr, warp) → new w
 
     Raises
@@ -99,7 +99,7 @@ def adam_step(
     w, g : same shape
     moments : zeros of that shape at first
     lr : η > 0
-    order : "before" or "after" the direction is where the scale stands
+    order : "before" or "after", where the scale is applied: to the gradient or to the direction
     betas, eps : Adam's own
     step : the step without Adam, (w, g, lr, warp) → new w
 
@@ -131,6 +131,6 @@ def largest_stable_momentum_step(warped: npt.ArrayLike, momentum: float) -> floa
     """2(1 + m)/λ_max(H_Y): with momentum m PSGD is stable at a minimum for smaller η, in both orders.
 
     warped : H_Y of `warped_hessian`, (n, n), at a minimum with H ≻ 0 and s > 0; momentum : m in [0, 1).
-    Source: claim F4; without the scale it is textbook.
+    Source: claim F4; without the scale it is a textbook result.
     """
     return (1 + real_number("momentum", momentum)) * largest_stable_step(warped)

@@ -10,7 +10,7 @@ from psgd_ref.core.clustering import stationary_exponent
 def effective_diffusion(
     gap: float, eps: float, strength: float, lr: float, variance: float, discretization: str = "psgd"
 ) -> float:
-    """By how much noise widens the variance of a weight in one step, once it has crossed many cells.
+    """How much noise adds to the variance of a weight in one step, once it has crossed many cells.
 
     D = η²v / (⟨s^(−q)⟩⟨s^(q−2)⟩)
 

@@ -86,7 +86,7 @@ def grid_decay_slope(w: npt.ArrayLike, warp: Warp, weight_decay: float) -> Array
 
 @in_range
 def hold_factor(gradient: float, lr: float, strength: float, weight_decay: float) -> float:
-    """What a step does, in the end, to the distance from a target under a constant gradient, at ε = 0.
+    """The factor by which a step, in the long run, changes the distance from a target; constant g, ε = 0.
 
     b where b ≥ 0, √(ab) where b < 0;   a = 1 − η(κ + λ|g|), b = 1 − η(κ − λ|g|)
 

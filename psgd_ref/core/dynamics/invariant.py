@@ -1,4 +1,4 @@
-"""What PSGD conserves under a batch norm, that is for a loss that does not see the length of a filter."""
+"""What PSGD conserves under a batch norm: the loss does not depend on the length of a filter."""
 
 import numpy as np
 import numpy.typing as npt

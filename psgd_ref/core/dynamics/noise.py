@@ -8,7 +8,7 @@ from psgd_ref.core.arguments import in_range, real_number
 
 @in_range
 def noise_decay(lr: float, strength: float, variance: float) -> float:
-    """The decay to the grid that gradient noise is equal to at ε = 0: κ = ηλ²v/2.
+    """The decay to the grid that gradient noise is equivalent to at ε = 0: κ = ηλ²v/2.
 
     A target attracts a weight almost surely where E ln|1 − ηλσĝ| < 0 on both sides; with symmetric noise and
     |g| of the order of ηλv this is −η(κ ± λg) + O((ηλ√v)⁴), so it holds a weight for |g| < ηλv/2 = κ/λ.
@@ -20,7 +20,7 @@ def noise_decay(lr: float, strength: float, variance: float) -> float:
 
 @in_range
 def noise_bias(lr: float, strength: float, variance: float, curvature: float) -> float:
-    """By how much noise draws the mean of a weight from its minimum towards the target: ηλv/2h.
+    """How far noise draws the mean of a weight from its minimum towards the target: ηλv/2h.
 
     E w = c − σηλv/2h to first order in η, on ½h(w − c)² with σ = sign(c − c̄), because E[s g] = 0 in any
     stationary state. It is the bias of decay to the grid at ε = 0 with κ of `noise_decay`, κ/(λh). Assumes

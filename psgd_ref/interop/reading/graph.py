@@ -1,4 +1,4 @@
-"""The graph of a traced module as layers one behind the other, with residual blocks where it adds."""
+"""The graph of a traced module as layers in sequence, with residual blocks where it adds."""
 
 from collections.abc import Iterator, Mapping
 from itertools import takewhile

@@ -116,7 +116,7 @@ def shoulder(
     # At share 0 with ε the gradient balances the decay on the target itself, and rounding decides.
     share = max(share, 1e-6) if eps else share
     target, push = side * k * step, 0.5 + share
-    # κ for which the equilibrium lies at that share of the gap: κ(k − share) = λ(share + ε)|g|.
+    # κ for which the equilibrium lies at that fraction of the gap: κ(k − share) = λ(share + ε)|g|.
     decay = (share + eps) / (k - share) * setting.strength * push
     lr = 0.2 / (setting.strength * push + decay)
     w = np.array([target - side * 0.2 * step])

@@ -143,7 +143,7 @@ def rest(
     """With ε a weight rests where the formula says, and near it comes nearer by b a step."""
     setting = Setting(UniformGrid(step), eps * step, 1 / step)
     side = 1.0 if up else -1.0
-    push = share * pull * 0.5 / (0.5 + eps)  # λ|g| as a share of κh/(h + ε)
+    push = share * pull * 0.5 / (0.5 + eps)  # λ|g| as a fraction of κh/(h + ε)
     d = subject.formulas.hold_distance(-side * push * step, setting.eps, 1 / step, pull)
     trial.at_most(d, share * step / 2, 1e-12 * step, "d is less than half the gap")
     w = k * step + side * d * np.array([1.0, 0.5])

@@ -79,7 +79,7 @@ _ANYWHERE: dict[str, Any] = {"at": placed(setups(), beyond=4.0), "single": st.bo
 
 
 def _seen(subject: Subject, at: Placed, single: bool) -> tuple[Array, Array, float]:
-    """Weights, Q of them, and how far rounding may move a value, as a share of its size."""
+    """Weights, Q of them, and how far rounding may move a value, as a fraction of its size."""
     dtype: Any = np.float32 if single else np.float64
     w = at.w.astype(dtype)
     return w, subject.nearest(w, at.setting.targets), float(np.finfo(dtype).eps)

@@ -35,7 +35,7 @@ class Description:
         The rule for the scale, and the largest relative difference from it over the tensors tried.
     levels
         Levels used on evenly spaced weights with both extremes ±M: as codes where the spacing is even,
-        else as shares of M.
+        else as fractions of M.
     even
         Whether they are evenly spaced.
     tie_rule

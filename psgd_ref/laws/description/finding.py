@@ -19,7 +19,7 @@ class Finding:
     verdict
         "yes" (to the bit), "to rounding", "no", or "not measured".
     off
-        The largest error found, as a share of max|w|.
+        The largest error found, as a fraction of max|w|.
     w, q
         The smallest tensor found at which it is off, and Q(w); None where there is none.
     instead

@@ -188,7 +188,7 @@ def _half_step_seen(probe: Probe, large: list[Array]) -> Finding:
 
 
 def _off(probe: Probe, test: Test, w: Array) -> float | None:
-    """The largest error as a share of max|w|; infinite for what is no number, None where w is not taken."""
+    """The largest error as a fraction of max|w|; infinite for NaN or infinity, None where w is not taken."""
     try:
         with np.errstate(all="ignore"):
             error = float(np.abs(np.asarray(test(probe, w)[0], dtype=np.float64)).max(initial=0.0))

@@ -10,7 +10,7 @@ from psgd_ref.laws.description.staircase import Run, Staircase
 
 Rule = Callable[[Array], float]
 
-# A rule is taken for the right one up to this share: it tells 127 from 127.5, and lets half precision pass.
+# Relative error up to which a rule counts as right: it tells 127 from 127.5, and lets half precision pass.
 _NEAR = 1e-3
 _MSE_NEAR = 2e-3
 

@@ -142,7 +142,7 @@ shares = st.one_of(
     _tiny.map(lambda x: 0.5 - x / 2),
     _tiny.map(lambda x: 0.5 + x / 2),
 )
-"""A place between two targets as a share of their gap: the ends, the middle, next to them, anywhere."""
+"""A place between two targets as a fraction of their gap: the ends, the middle, next to them, anywhere."""
 
 _SMALL = (0.0, 5e-324, -1e-310, 2.2250738585072014e-308, -1e-200)
 _places = st.tuples(

@@ -32,7 +32,7 @@ Step = Callable[..., Array]
 """step(w, g, lr, …) → new weights. As `warped_step` or `mirror_step` it is held to the laws of those."""
 
 Pruner = Callable[..., Array]
-"""prune(w, sparsity) → w with that share of its entries zero; or booleans, True for a weight to keep."""
+"""prune(w, sparsity) → w with that fraction of its entries zero; or booleans, True for a weight to keep."""
 
 
 @runtime_checkable

@@ -127,7 +127,7 @@ class Subject:
     quantizer
         targets → object with `levels`, `scale` and `codes` (claim H1), see `protocols`.
     prune
-        (w, sparsity) → w with that share of zeros (claim G3).
+        (w, sparsity) → w with that fraction of zeros (claim G3).
     given
         The parts that are under test, by field name; None for all of them.
     quantization

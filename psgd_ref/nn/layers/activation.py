@@ -1,4 +1,4 @@
-"""Layers that act on every number by itself, y = f(x)."""
+"""Elementwise layers, y = f(x)."""
 
 import math
 
@@ -31,14 +31,14 @@ class ReLU(Layer):
 
 
 class _LinearisedReLU(LinearMap):
-    """Linear away from its kinks: what is below zero stays cut off."""
+    """Linear away from its kinks: what is below zero stays zero."""
 
     def forward_change(self, dx: Array, change: Views) -> Array:
         return kernels.relu_backward(dx, self.cache)
 
 
 class Elementwise(Layer):
-    """y = f(x): a kind of layer says f, its slope f′ and its bend f″, each of x in x's shape and dtype."""
+    """y = f(x): a subclass defines f, its slope f′ and its bend f″, each in x's shape and dtype."""
 
     def value(self, x: Array) -> Array:
         """f(x)."""
@@ -49,7 +49,7 @@ class Elementwise(Layer):
         raise NotImplementedError
 
     def bend(self, x: Array) -> Array:
-        """f″(x), 0 where f is made of straight lines."""
+        """f″(x), 0 where f is piecewise linear."""
         return np.zeros_like(x)
 
     def linearised(self, training: bool) -> Linearised:
@@ -129,7 +129,7 @@ class GELU(Elementwise):
     Parameters
     ----------
     approximate
-        "none" or "tanh", PyTorch's words.
+        "none" or "tanh", as in PyTorch.
 
     Source
     ------
@@ -154,7 +154,7 @@ class GELU(Elementwise):
         return 2 * first + np.clip(x, -_FAR, _FAR) * second
 
     def _gate(self, x: Array) -> tuple[Array, Array, Array]:
-        """What x is multiplied by, its slope and its bend."""
+        """The factor of x, and that factor's first and second derivative."""
         z = np.clip(x, -_FAR, _FAR)
         if self.approximate == "none":
             density = np.exp(-z * z / 2) / math.sqrt(2 * math.pi)

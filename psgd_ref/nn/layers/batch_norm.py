@@ -10,7 +10,7 @@ from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.parameters import Parameter, ones, zeros
 from psgd_ref.nn.remade import Remade
 
-# Numbers from which an output is worth a second pass over the input in place of memory.
+# From this many numbers on, recomputing an output is worth the memory that it saves.
 _LARGE = 1 << 18
 
 

@@ -23,8 +23,8 @@ class Conv2d(Weighted):
     size, stride
         Whole numbers or (height, width) pairs.
     padding
-        The same, or "same" at stride 1: as many as keep height and width, of an odd number of them one more
-        at the bottom and the right, as in PyTorch.
+        The same, or "same" at stride 1: what keeps height and width; where that is odd, one more at the
+        bottom and the right, as in PyTorch.
     bias
         Whether there is one; there is none by default, because a batch norm follows.
     groups
@@ -43,7 +43,8 @@ class Conv2d(Weighted):
         groups: int = 1,
     ) -> None:
         self.size, self.stride = pair("size", size, 1), pair("stride", stride, 1)
-        # With "same" and an even size the border is even, too, and gives one line too many: the first.
+        # With "same" and an even size both sides are padded alike, which gives one row (column) too many: the
+        # first.
         self.padding, self.surplus = border(self.size, self.stride, padding)
         inputs, outputs = whole_number("inputs", inputs, 1), whole_number("outputs", outputs, 1)
         self.groups = whole_number("groups", groups, 1)

@@ -1,4 +1,4 @@
-"""Dropout, from a generator that knows where it stands."""
+"""Dropout, from a counter-based random generator."""
 
 import numpy as np
 
@@ -11,21 +11,21 @@ from psgd_ref.nn.linearised import Linearised, Views
 class Dropout(Layer):
     """In training every number is 0 with probability p, and else x/(1 − p); in evaluation it is x.
 
-    Which numbers are dropped follows from `seed`, `draws` and the shape of x alone: the same on any number
-    of threads, and the same after a model was saved and loaded as without (files hold `draws`).
+    Which numbers are dropped follows from `seed`, `draws` and the shape of x alone: the same on any number of
+    threads, and the same whether or not the model was saved and loaded in between (files hold `draws`).
 
     Parameters
     ----------
     p
         In [0, 1).
     seed
-        0 … 2^64 − 1. By default the model that the layer becomes part of draws one from its own seed, so
-        that no two layers drop the same.
+        0 … 2^64 − 1. By default the model that the layer becomes part of draws one from its own seed, so that
+        no two layers drop the same positions.
 
     Attributes
     ----------
     draws
-        How many training passes there were: the next one takes the numbers of this count.
+        Training passes so far: the next one takes the random numbers of this count.
 
     Source
     ------
@@ -67,7 +67,7 @@ class Dropout(Layer):
 
 
 class _LinearisedDropout(Linearised):
-    """Linear: the numbers of the next training pass, which stays the next."""
+    """Linear: it takes the random numbers of the next training pass, without using them up."""
 
     def __init__(self, layer: Dropout, training: bool) -> None:
         self.layer, self.training = layer, training

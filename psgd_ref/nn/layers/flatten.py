@@ -9,7 +9,7 @@ from psgd_ref.nn.linearised import Linearised, LinearMap
 
 
 class Flatten(Layer):
-    """(N, …) → (N, product of the rest), of an image in the order H, W, C."""
+    """(N, …) → (N, product of the rest); an image's numbers in the order H, W, C."""
 
     def output_shape(self, shape: Shape | None) -> Shape | None:
         lengths = [length for length in shape or (None,) if length is not None]

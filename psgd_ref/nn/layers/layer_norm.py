@@ -74,7 +74,7 @@ class LayerNorm(Layer):
         return np.asarray(x - self.mean(x) - x_hat * self.mean(x * x_hat))
 
     def sum_up(self, x: Array, into: Array) -> None:
-        """Put the sum over all examples into an array in the shape of γ."""
+        """Write the sum over all examples into an array in the shape of γ."""
         size = math.prod(self.shape)
         into[...] = kernels.channel_sum(x.reshape(-1, size)).reshape(self.shape)
 

@@ -79,7 +79,7 @@ class GlobalAvgPool(Layer):
 
 
 class _LinearisedMaxPool(LinearMap):
-    """Linear away from ties: each window goes on showing its winner."""
+    """Linear away from ties: each window passes on the position of its maximum."""
 
     layer: MaxPool2d
 

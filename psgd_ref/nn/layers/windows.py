@@ -1,4 +1,4 @@
-"""What layers with a sliding window share: their borders, and how they describe themselves."""
+"""What layers with a sliding window share: their padding, and their repr."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from psgd_ref.nn.layer import Shape
 
 
 def border(size: Pair, stride: Pair, padding: Any) -> tuple[Pair, Pair]:
-    """The padding on every side, and how many lines of results at the top and the left are too many.
+    """The padding on every side, and how many rows and columns of the result to drop at the top and left.
 
     Parameters
     ----------
@@ -43,5 +43,5 @@ def square(pair: Pair) -> str:
 
 
 def shown(**options: tuple[Pair, Pair]) -> str:
-    """The options, each a value and its default, that are not at their defaults."""
+    """Those options that differ from their defaults, as text; each is given as its value and default."""
     return "".join(f", {name}={square(value)}" for name, (value, usual) in options.items() if value != usual)

@@ -56,7 +56,7 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True, eq=False)
 class PSGDAdam(Optimizer):
-    """Adam with the position scale before its preconditioner, or behind it.
+    """Adam with the position scale before its preconditioner, or after it.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class PSGDAdam(Optimizer):
         As in `PSGD`.
     order
         "gradient" scales g, as the official code does; where s changes slowly Adam's division by √v̂
-        takes it out again. "direction" scales m̂/(√v̂ + eps), which nothing takes out.
+        cancels it. "direction" scales m̂/(√v̂ + eps), which nothing cancels.
 
     Raises
     ------

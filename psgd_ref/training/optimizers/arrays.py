@@ -1,4 +1,4 @@
-"""One step of an optimiser on bare arrays, without a network: what laws and small experiments look at."""
+"""One step of an optimiser on bare arrays, without a network, for laws and small experiments."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """The default chain, position scale → decay → momentum → rate, in one call of a kernel.
 
-The chain of transforms says what happens and is the oracle; the kernel behind this does the same to
-float32 rounding. It reads g and the momentum once, and w twice: Δ is known when all weights have been seen.
+The chain of transforms defines the step and is the oracle; the kernel used here agrees to float32 rounding.
+It reads g and the momentum once, and w twice: Δ is known when all weights have been seen.
 """
 
 from collections.abc import Sequence
@@ -127,7 +127,7 @@ def _known(position: ScaleByPosition) -> bool:
     if isinstance(position.strength, str) and position.strength != "volume":
         return False
     if isinstance(position.refit, LeastSquares):
-        # Δ begins with the rule's; of the rule only the levels matter from then on.
+        # Δ starts at the rule's; after that only the rule's levels matter.
         return isinstance(position.grid, MinMaxGrid | MSEGrid | ClipGrid)
     if not isinstance(position.refit, EveryStep):
         return False

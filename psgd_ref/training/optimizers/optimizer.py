@@ -34,9 +34,9 @@ class Optimizer:
     decoupled_decay
         κ of a decay that acts on w by itself, w ← (1 − ηκ) w, beside the move.
     decoupled_pull
-        The same towards the nearest target, w ← w − ηκ(w − w̄), in front of the move.
+        The same towards the nearest target, w ← w − ηκ(w − w̄), before the move.
     proximal
-        What is done to the weights behind the move, such as `ToTargets`.
+        What is done to the weights after the move, such as `ToTargets`.
     gradient_at
         Where the gradient is taken: at w + a (w̄ − w), a in [0, 1] or a schedule; 0 is at the weights.
         Needs a `ScaleByPosition` or a `PullToTargets`, whose targets are meant.
@@ -81,7 +81,7 @@ class Optimizer:
             fraction("gradient_at", gradient_at)
         if gradient_at != 0 and not targets:
             raise ValueError("gradient_at needs targets to take the gradient at; the chain has none")
-        # Not by assignment, which the frozen classes made of this one refuse.
+        # Not by assignment, which frozen subclasses refuse.
         vars(self).update(
             chain=tuple(chain),
             schedule=lr if callable(lr) else constant(lr),
@@ -155,9 +155,9 @@ class Optimizer:
 
     @contextmanager
     def displaced(self, model: Model, state: State) -> Iterator[None]:
-        """While this lasts the model stands where its gradient is to be taken (`gradient_at`).
+        """A context in which the model stands where its gradient is to be taken (`gradient_at`).
 
-        Modifies model.w, and puts it back at the end to the bit.
+        Modifies model.w, and restores it bit for bit at the end.
         """
         at = fraction("gradient_at", schedule_value("gradient_at", self.gradient_at, state))
         if at == 0:

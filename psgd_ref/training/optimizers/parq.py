@@ -15,7 +15,7 @@ from psgd_ref.training.optimizers.schedules import Schedule, falling
 
 @dataclass(frozen=True, eq=False)
 class PARQ(Optimizer):
-    """Aggregate proximal gradient: u ← u − ηv(w), w = the map of u that is ever flatter (`PiecewiseAffine`).
+    """Aggregate proximal gradient: u ← u − ηv(w), w = a map of u that gets ever flatter (`PiecewiseAffine`).
 
     The gradient is that of the network with w, and the latent u moves; at the end every weight lies on a
     target. The straight-through estimator is the limit of inverse slope 0 from the start.

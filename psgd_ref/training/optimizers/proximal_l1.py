@@ -1,4 +1,4 @@
-"""SGD with an L1 penalty that is taken by proximal steps."""
+"""SGD with an L1 penalty that is applied by proximal steps."""
 
 from dataclasses import dataclass
 

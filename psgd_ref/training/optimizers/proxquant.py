@@ -1,4 +1,4 @@
-"""ProxQuant: SGD with a W-shaped L1 penalty that is taken by proximal steps."""
+"""ProxQuant: SGD with a W-shaped L1 penalty that is applied by proximal steps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

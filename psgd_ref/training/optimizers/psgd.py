@@ -40,7 +40,7 @@ class PSGD(Optimizer):
     eps, strength, cap, discretization
         As in `ScaleByPosition`.
     decay_order
-        "unscaled" adds κw behind the scale, as the official code does; "scaled" before it, as part of the
+        "unscaled" adds κw after the scale, as the official code does; "scaled" before it, as part of the
         loss. With discretization "warp" or "mirror" unscaled decay acts on w itself.
     momentum_order
         "scaled" averages the scaled gradient, as the official code does; "gradient" averages the gradient
@@ -49,7 +49,7 @@ class PSGD(Optimizer):
         Where the gradient is taken: at w + a (w̄ − w), a in [0, 1] or a schedule. 0 is at the weights; 1 is at
         the rounded ones (the straight-through estimator).
     refresh
-        When the targets are fitted anew: a number of steps; "ema", at every step with Δ averaged
+        When the targets are refitted: a number of steps; "ema", at every step with Δ averaged
         (`MovingAverage`); "learned", Δ of least squared error (`LeastSquares`); or a `Refit` rule.
 
     Raises

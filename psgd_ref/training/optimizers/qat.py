@@ -27,7 +27,7 @@ GATES: tuple[Role, ...] = ("gate",)
 
 @dataclass(frozen=True)
 class Only:
-    """A transform for the parameters of some roles; the directions of the others pass as they are."""
+    """A transform for the parameters of some roles; the directions of the others pass unchanged."""
 
     roles: tuple[Role, ...]
     transform: Transform
@@ -64,7 +64,7 @@ class QAT(Optimizer):
     lr, momentum, weight_decay
         As in `SGD`.
     gates
-        0 moves gates' logits as the rest; a > 0 moves them by Adam at the rate η·a.
+        0 moves the gates' logits like all else; a > 0 moves them by Adam at the rate η·a.
     grid, strength, eps
         With a grid the latent weights' gradients are scaled by position, as by `PSGD`.
 

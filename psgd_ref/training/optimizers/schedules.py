@@ -24,7 +24,7 @@ class _Shown:
 
 
 def constant(lr: float) -> Schedule:
-    """The same rate η ≥ 0 for ever."""
+    """The same rate η ≥ 0 at every step."""
     value = real_number("lr", lr)
     return _Shown(f"constant({lr!r})", lambda step: value)
 
@@ -42,9 +42,9 @@ def piecewise(lr: float, milestones: Sequence[int], factor: float = 0.1) -> Sche
 
 
 def ramp(value: float, steps: int, power: float = 1.0, start: float = 0.0, after: int = 0) -> Schedule:
-    """From `start` to `value` over so many steps: start + (value − start)(k/steps)^power, then `value`.
+    """From `start` to `value` over `steps`: start + (value − start)(k/steps)^power, then `value`.
 
-    For weight decay, ε and the place of the gradient.
+    For weight decay, ε and `gradient_at`.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def ramp(value: float, steps: int, power: float = 1.0, start: float = 0.0, after
 
 
 def falling(steps: int, steepness: float = 10.0) -> Schedule:
-    """From 1 to 0 over so many steps along a logistic curve, 0 from `steps` on: 1/(1 + exp(s(k/steps − ½))).
+    """From 1 to 0 over `steps` along a logistic curve, 0 from then on: 1/(1 + exp(s(k/steps − ½))).
 
     steps ≥ 1, steepness s > 0. Source: Jin et al. 2025 (PARQ's inverse slope).
     """

@@ -76,7 +76,7 @@ class Phase:
 
 
 def phases(configuration: Configuration, steps: int) -> list[Phase]:
-    """The run's optimisers one after the other: plain SGD before `psgd_from`, then PSGD.
+    """The run's optimisers, one after another: plain SGD before `psgd_from`, then PSGD.
 
     The schedule runs through all phases.
 
@@ -129,7 +129,7 @@ def _without_scale(c: Configuration, rate: Schedule, steps: int) -> Optimizer:
 
 
 def _ramped(value: float, until: float, steps: int, since: float = 0.0) -> float | Schedule:
-    """The value from a fraction `since` of the steps on, risen to at `until`."""
+    """A ramp to the value, from the fraction `since` of the steps to the fraction `until`."""
     begin, end = round(since * steps), round(until * steps)
     return ramp(value, max(end - begin, 1), after=begin) if value > 0 and end > 0 else value
 

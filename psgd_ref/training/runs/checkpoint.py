@@ -1,4 +1,4 @@
-"""Checkpoints: a run as one safetensors file that is whole or refused.
+"""Checkpoints: a run as one safetensors file, which is read whole or refused.
 
 Weights and running statistics have PyTorch's names and layouts, so that PyTorch loads the file; what
 only this package needs begins with "psgd_ref.", and the rest stands in the metadata as JSON.
@@ -19,7 +19,7 @@ from psgd_ref.interop.safetensors import CHECKPOINT, OWN, load_tensors, own_tens
 from psgd_ref.nn import Model
 from psgd_ref.training.progress import Progress
 
-# One key: with several, the library writes them in another order each time.
+# One key: with several, the library writes them in a different order each time.
 KEY = CHECKPOINT
 OPTIMIZER, LOSSES, START = f"{OWN}optimizer.", f"{OWN}losses", f"{OWN}start"
 # What every checkpoint has: tensors, and fields of the record with their types in JSON.
@@ -97,7 +97,7 @@ def save_checkpoint(folder: Path, model: Model, progress: Progress, configuratio
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """A checkpoint whose contents have their checksum; ValueError when it is damaged or is none."""
+    """A checkpoint whose contents match its checksum; ValueError when it is damaged or not a checkpoint."""
     tensors, metadata = read(path)
     try:
         record = json.loads(metadata[KEY])
@@ -121,7 +121,7 @@ def checkpoints(folder: Path) -> list[Path]:
 def last_whole(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
     """The newest checkpoint that is whole; None when there is none at all.
 
-    say : told of every newer one what is wrong with it
+    say : called with what is wrong with each newer one
     Raises ValueError when there are some and none is whole.
     """
     problems: list[str] = []

@@ -141,7 +141,7 @@ class Configuration:
             fraction(name, getattr(self, name))
         if self.pull_from > self.ramp:
             raise ValueError(f"pull_from must be at most ramp, {self.ramp!r}; got {self.pull_from!r}")
-        # 0.5 and 1 and "volume": what is one number must compare as one number.
+        # 0.5, 1 and "volume": numbers are stored as floats, so that equal ones compare as equal.
         if not isinstance(self.strength, str):
             object.__setattr__(self, "strength", real_number("strength", self.strength))
 
@@ -151,8 +151,8 @@ class Configuration:
         return {**values, "milestones": list(values["milestones"])}
 
     def as_toml(self) -> str:
-        """The options as a TOML file that `from_toml` reads."""
-        # JSON's texts, numbers and lists are TOML's.
+        """The options as a TOML file that `read_toml` reads."""
+        # Strings, numbers and lists are written alike in JSON and TOML.
         return "".join(f"{name} = {json.dumps(value)}\n" for name, value in self.as_dict().items())
 
 

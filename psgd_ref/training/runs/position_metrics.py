@@ -1,4 +1,4 @@
-"""How the weights lie between their targets, and how many found another target."""
+"""How the weights lie between their targets, and how many have changed target."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Positions:
         Mean of d/Δ, Δ the mean gap between targets; on a uniform grid 0 … 0.5 inside the range, and
         0.25 when weights are uniform in their cells.
     moved
-        Fraction of the weights whose nearest target has another number than that of `start`.
+        Fraction of the weights whose nearest target has a different index from that of `start`.
     """
 
     distance: float
@@ -30,7 +30,7 @@ class Positions:
 def positions(model: Model, start: Array, grid: Grid) -> Positions:
     """Measure model.w against the targets that `grid` fits to it, and against weights `start` (n,).
 
-    Both ends are numbered on the targets fitted to each.
+    Each set of weights is indexed on the targets fitted to it.
     """
     count, distance, moved = 0, 0.0, 0
     for segment, rule in assign(model, grid):

@@ -55,17 +55,17 @@ def train(
     """Train in `folder`, from the start or from its last whole checkpoint. Creates the folder.
 
     Writes config.toml, metrics.jsonl (a line for each epoch) and checkpoints (each epoch's end; the last
-    two stay). Ctrl-C ends the run after the present step and saves it. However it is interrupted, the
-    weights after resuming are bit for bit those of an undisturbed run.
+    two stay). Ctrl-C ends the run after the current step and saves it. However it is interrupted, the weights
+    after resuming are bit for bit those of an uninterrupted run.
 
     Parameters
     ----------
     resume
-        Go on with the run in the folder; where there is none, start it.
+        Continue the run in the folder; where there is none, start it.
     data_folder
         Where downloaded data sets live (see `psgd_ref.data.data_folder`).
     say
-        Told what a person should know, such as a damaged checkpoint.
+        Called with messages for the user, such as of a damaged checkpoint.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def whole_metrics(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     content = path.read_bytes() if path.exists() else b""
     lines: list[dict[str, Any]] = []
     problems = []
-    # What stands behind the last newline was being written when the run was killed.
+    # What follows the last newline was being written when the run was killed.
     for number, text in enumerate(content.split(b"\n")[:-1], start=1):
         try:
             line = json.loads(text.decode())
@@ -156,7 +156,7 @@ def _restored(configuration: Configuration, folder: Path, model: Model, say: Say
     found = last_whole(folder, say)
     if found is None:
         return None
-    # An option that the record lacks is younger than the record, which stands for its default.
+    # An option that the record lacks is newer than the record: the run had its default.
     try:
         recorded = options(found.configuration).as_dict()
     except ValueError as error:
@@ -266,7 +266,7 @@ def _stop_on_interrupt() -> Iterator[Callable[[], bool]]:
     try:
         signal.signal(signal.SIGINT, note)
     except ValueError:
-        # Not the main thread: interrupts are somebody else's business.
+        # Not the main thread: interrupts are not ours to handle.
         yield lambda: False
         return
     try:

@@ -47,14 +47,14 @@ def open_model(
     Parameters
     ----------
     model, data
-        Names, for a file without metadata; they win over what it says.
+        Names, for a file without metadata; they take precedence over its own.
     say
-        Told which damaged checkpoints were passed over for an older one.
+        Called with which damaged checkpoints were skipped for an older one.
 
     Raises
     ------
     ValueError
-        For what is no run and no safetensors file, and when a name is missing.
+        For what is neither a run nor a safetensors file, and when a name is missing.
     """
     found = _checkpoint(path, say)
     options = {} if found is None else found.configuration

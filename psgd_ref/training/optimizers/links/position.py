@@ -34,7 +34,7 @@ class ScaleByPosition:
     strength
         A number λ, or "volume", "mean-one", "unimodular", "max-normalised".
     refit
-        When targets are fitted anew, and to what.
+        When targets are refitted, and to what.
     discretization
         Coordinates of the Euler step: "psgd" (in w, where the factor is s), "warp" (in f(w), √s) or
         "mirror" (in Φ′(w), 1); claim B3.
@@ -42,7 +42,7 @@ class ScaleByPosition:
     Raises
     ------
     ValueError
-        For words that are not known and numbers that are not accepted.
+        For names that are not known and numbers that are not accepted.
     """
 
     grid: Grid | Mapping[str, Grid]
@@ -67,7 +67,7 @@ class ScaleByPosition:
         return self.refit.init(Fitter(model, self.grid))
 
     def update(self, u: Array, model: Model, state: State) -> Array:
-        """u ⊙ s(w)^p, p = 1, ½, 0 for the three discretizations; fits the targets anew when it is time."""
+        """u ⊙ s(w)^p, p = 1, ½, 0 for the three discretizations; refits the targets when they are due."""
         self.refit.update(Fitter(model, self.grid), state)
         if self.discretization == "mirror":
             return u
@@ -108,7 +108,7 @@ class ScaleByPosition:
 
 
 def target_rule(owner: str, grid: Any) -> Grid | Mapping[str, Grid]:
-    """What an optimiser's `grid` means: a number of bits is the min-max grid of so many.
+    """What an optimiser's `grid` means: a number of bits is the min-max grid with that many.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def target_rule(owner: str, grid: Any) -> Grid | Mapping[str, Grid]:
     Raises
     ------
     ValueError
-        For None and for whatever else it is not.
+        For None and for anything that is not one of these.
     """
     if grid is None:
         raise ValueError(

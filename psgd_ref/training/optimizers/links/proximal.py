@@ -1,4 +1,4 @@
-"""What an optimiser does behind its move: proximal maps, which set weights onto targets exactly."""
+"""What an optimiser does after its move: proximal maps, which set weights onto targets exactly."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,18 +18,18 @@ from psgd_ref.training.optimizers.schedules import Schedule
 
 
 class Proximal(Protocol):
-    """A map of the weights behind each move."""
+    """A map of the weights after each move."""
 
     def init(self, model: Model) -> State:
         """The arrays that this map keeps, before the first step."""
         ...
 
     def before(self, model: Model, state: State) -> None:
-        """What is done to the weights in front of the move, when the gradient is known. Modifies model.w."""
+        """What is done to the weights before the move, when the gradient is known. Modifies model.w."""
         ...
 
     def after(self, model: Model, state: State, lr: float) -> None:
-        """What is done to them behind it. Modifies model.w and its own arrays in `state`."""
+        """What is done to them after it. Modifies model.w and its own arrays in `state`."""
         ...
 
 

@@ -25,7 +25,7 @@ class PullToTargets:
     weight_decay
         κ, a number ≥ 0 or a schedule, such as `ramp`.
     refit
-        When targets are fitted anew, and to what.
+        When targets are refitted, and to what.
     """
 
     grid: Grid | Mapping[str, Grid]

@@ -1,4 +1,4 @@
-"""When targets are fitted anew, and to what: each rule is one small class.
+"""When targets are refitted, and to what: each rule is one small class.
 
 The rules differ in what they remember between steps. A rule is asked first to `update` what it remembers,
 then for the `targets` in force.
@@ -63,7 +63,7 @@ class Refit:
         return {}
 
     def update(self, fitter: Fitter, state: State) -> None:
-        """Bring the memory up to the present weights, once a step. Modifies the arrays of `state`."""
+        """Update the memory from the current weights, once a step. Modifies the arrays of `state`."""
 
     def targets(self, fitter: Fitter, state: State) -> list[Targets]:
         """The targets in force, one set for each of the fitter's views."""

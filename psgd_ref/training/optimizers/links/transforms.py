@@ -2,7 +2,7 @@
 
 A transform, a link of the chain, holds its options; what changes from step to step is in its state, a
 dictionary of arrays. The optimiser keeps every link's arrays apart, so that two links of a kind share
-nothing, and in one dictionary, so that saving that saves everything.
+nothing, and in one dictionary, so that saving the dictionary saves everything.
 """
 
 from dataclasses import dataclass
