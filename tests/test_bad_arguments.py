@@ -11,14 +11,14 @@ import psgd_ref.interop
 import psgd_ref.nn
 import psgd_ref.training
 from psgd_ref import training
-from psgd_ref.compress import DSQ, EWGS, LSQ, BayesianBits, LSQPlus, MinMaxGrid, quantize
+from psgd_ref.compress import DSQ, EWGS, LSQ, BayesianBits, LSQPlus, MinMaxGrid, MSEGrid, quantize
 from psgd_ref.core import UniformGrid, Warp, Zero, curvature, position_scale, reparametrisation
 from psgd_ref.core.clustering import stationary_cdf, stationary_density
 from psgd_ref.data import load_digits
 from psgd_ref.models import convnet, mlp, resnet, vgg
 from psgd_ref.nn import BatchNorm, Conv2d, Linear, Model
 from psgd_ref.nn import functional as F  # noqa: N812
-from psgd_ref.training import PSGD, SGD, Adam, PSGDAdam, cosine, fit, piecewise
+from psgd_ref.training import PSGD, SGD, Adam, PSGDAdam, cosine, evaluate, fit, piecewise
 from psgd_ref.training.optimizers.links.refit import refit_rule
 from tests.own_words import refused
 
@@ -129,11 +129,35 @@ def test_nonsense_in_place_of(name):
         (lambda: mlp(None), "widths must be a list of whole numbers"),
         (lambda: mlp((64, 10)).set_mask([True] * 650), "mask must be an array of booleans"),
         (lambda: Warp(Zero(), cap=True), "cap needs at least two targets"),
+        (lambda: fitted(augment="crop"), "augment must change images, such as .*; got 'crop'"),
+        (lambda: fitted(objective="mse"), "objective must be one, such as .*; got 'mse'"),
+        (lambda: fit(mlp((64, 10)), SGD, load_digits(), epochs=1), "got the class SGD"),
+        (lambda: evaluate(mlp((64, 10)), load_digits(), 4), "bits must be a list .*; got 4"),
+        (lambda: evaluate(mlp((64, 10)), load_digits(), scope="x"), "scope must be one of"),
+        (lambda: evaluate(mlp((64, 10)), load_digits(), ranges="x"), "ranges must be one of"),
+        (lambda: evaluate(mlp((64, 10)), load_digits(), grid=3), "grid must be a rule such as MSEGrid"),
+        (lambda: quantize(mlp((2, 2)), 4, MSEGrid(4)), r"grid must be a rule .*; got MSEGrid\(bits=4"),
+        (lambda: load_digits().normalise(np.zeros((8, 8, 1))), r"axes NHWC; got shape \(8, 8, 1\)"),
+        (lambda: mlp((64, 10))(np.zeros((1, 64), np.uint8)), "give data.normalise.images., or call predict"),
     ],
 )
 def test_what_was_found_once(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def fitted(**options):
+    return fit(mlp((64, 10)), SGD(0.1), load_digits(), epochs=1, batch_size=500, **options)
+
+
+def test_what_is_refused_leaves_the_model_as_it_was():
+    model = convnet(widths=(4,))
+    for options in ({"augment": "crop"}, {"objective": 3}, {"batch_size": 0}):
+        with pytest.raises(ValueError, match="must"):
+            fit(model, SGD(0.1), load_digits(), epochs=1, **options)
+    with pytest.raises(ValueError, match="channels"):
+        model.predict(np.zeros((2, 8, 8, 3)))
+    assert (model.pixels, model.augment, model.input_shape) == (None, None, None)
 
 
 @pytest.mark.parametrize("discretisation", ["psgd", "warp", "mirror"])

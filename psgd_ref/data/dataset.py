@@ -191,12 +191,14 @@ class Dataset:
         Parameters
         ----------
         images
-            (N, H, W, C).
+            (N, H, W, C); ValueError for other axes.
 
         Returns
         -------
         Shape of images.
         """
+        if np.ndim(images) != 4:
+            raise ValueError(f"images must have the axes NHWC; got shape {np.shape(images)}")
         _, height, width, channels = images.shape
         # A whole image as one row: with rows of C numbers only, broadcasting takes ten times as long.
         mean, std = (np.tile(each, height * width) for each in (self.mean, self.std))
@@ -256,7 +258,7 @@ class Dataset:
 def check_data(value: Any) -> None:
     """Raise ValueError unless `value` is a data set."""
     if not isinstance(value, Dataset):
-        accepted = "a psgd_ref.data.Dataset, such as load_digits() or Dataset.from_arrays(images, labels)"
+        accepted = 'a Dataset, such as psgd_ref.load("digits") or Dataset.from_arrays(images, labels)'
         raise ValueError(f"data must be {accepted}; got {type(value).__name__}")
 
 

@@ -13,7 +13,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     """A name beside `path` to write to, which takes its place at the end and is removed on an error.
 
     Its content is forced to the disk before the rename, which is atomic, and the rename after it.
+    FileNotFoundError when there is no folder for it.
     """
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {path.parent}")
     beside = path.with_name(path.name + ".tmp")
     try:
         yield beside

@@ -242,7 +242,11 @@ class Model:
         training
             Whether batch norms use the batch's statistics and move their running ones.
         """
-        return self.net.forward(self._images(x), training)[0]
+        images = self._images(x)
+        logits = self.net.forward(images, training)[0]
+        # Only now are the images known to fit.
+        self.input_shape = images.shape[1:]
+        return logits
 
     def loss_and_grad(self, x: Array, labels: Any, label_smoothing: float = 0.0) -> float:
         """Mean cross-entropy of a batch in training mode; fills `g` with its gradient.
@@ -257,7 +261,9 @@ class Model:
             In [0, 1).
         """
         expect_backward()
-        logits, cache = self.net.forward(self._images(x), True)
+        images = self._images(x)
+        logits, cache = self.net.forward(images, True)
+        self.input_shape = images.shape[1:]
         loss, dlogits = cross_entropy(logits, labels, label_smoothing)
         self.net.backward(dlogits, cache, need_dx=False)
         self.apply_mask()
@@ -266,12 +272,12 @@ class Model:
     def _images(self, x: Array) -> Array:
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             given = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
-            raise ValueError(f"images must be a floating-point array; got {given}")
+            raw = "; of raw pixels give data.normalise(images), or call predict" if "int" in given else ""
+            raise ValueError(f"images must be a floating-point array; got {given}{raw}")
         if x.ndim < 2:
             raise ValueError(f"images must have the axes NHWC, or NI of rows; got shape {x.shape}")
         if x.shape[0] == 0:
             raise ValueError("images must not be empty; got a batch of 0")
-        self.input_shape = x.shape[1:]
         return np.ascontiguousarray(x, self.w.dtype)
 
 

@@ -15,8 +15,10 @@ from psgd_ref.compress import (
     reestimate_batch_norm,
     remove_parametrizations,
 )
-from psgd_ref.compress.post_training.activations import ranged
-from psgd_ref.core.arguments import Array, choice
+from psgd_ref.compress.grids.base import check_rule
+from psgd_ref.compress.post_training.activations import RULES, ranged
+from psgd_ref.compress.pruning.prune import SCOPES
+from psgd_ref.core.arguments import Array, choice, whole_numbers
 from psgd_ref.data.dataset import Dataset, Split, check_data
 from psgd_ref.kernels.shapes import floats, label_array
 from psgd_ref.nn import Model
@@ -113,6 +115,10 @@ def evaluate(
 
     Parameters
     ----------
+    model
+        Unchanged.
+    data
+        With images that the model takes.
     bits
         Bit-widths of the weights, 2 … 16, each quantized from full precision by `grid`.
     split
@@ -154,6 +160,10 @@ def evaluate(
     check_model(model)
     check_data(data)
     choice("split", split, SPLITS)
+    choice("scope", scope, SCOPES)
+    choice("ranges", ranges, RULES)
+    check_rule(grid)
+    bits, activations = whole_numbers("bits", bits, 2), whole_numbers("activations", activations, 1)
     models = variants(model, bits, grid=grid, per_channel=per_channel, sparsities=sparsities, scope=scope)
     return accuracies(
         models, data, split=split, reestimate=reestimate, activations=activations, ranges=ranges

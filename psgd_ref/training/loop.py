@@ -67,6 +67,12 @@ def fit(
 
     Parameters
     ----------
+    model
+        What is trained, in place.
+    optimizer
+        Such as `PSGD(0.1, grid=MinMaxGrid(4))`.
+    data
+        With images that the model takes.
     epochs
         ≥ 1: how many times every training image is seen.
     batch_size, label_smoothing, augment
@@ -105,10 +111,13 @@ def fit(
     check_model(model)
     check_data(data)
     if not isinstance(optimizer, Optimizer):
-        raise ValueError(f"optimizer must be one, such as SGD(0.1); got {type(optimizer).__name__}")
+        given = f"the class {optimizer.__name__}" if isinstance(optimizer, type) else type(optimizer).__name__
+        raise ValueError(f"optimizer must be one, such as SGD(0.1); got {given}")
     whole_number("epochs", epochs, 1)
-    model.pixels, model.augment = (data.mean, data.std), data.augment if augment is None else augment
     recipe = Recipe(batch_size, label_smoothing, augment)
+    _goal(objective, recipe)
+    model.pixels = (data.mean, data.std)
+    model.augment = data.augment if recipe.augment is None else recipe.augment
     progress = Progress.of(model, optimizer.init(model), whole_number("seed", seed, 0))
     warn_of_frozen_weights(model, optimizer, progress.state)
     options: dict[str, Any] = {"objective": objective, "report": report, "show_progress": show_progress}
@@ -142,12 +151,7 @@ def train_epochs(
         As in `fit`.
     """
     recipe = Recipe() if recipe is None else recipe
-    if objective is not None and recipe.label_smoothing:
-        raise ValueError(
-            f"label_smoothing = {recipe.label_smoothing} would be ignored: an objective has a smoothing of "
-            "its own, such as CrossEntropy(label_smoothing)"
-        )
-    goal = CrossEntropy(recipe.label_smoothing) if objective is None else objective
+    goal = _goal(objective, recipe)
     steps = -(-len(data.train) // recipe.batch_size)
     hidden = not (sys.stderr.isatty() if show_progress is None else show_progress)
     done = progress.epoch * steps + len(progress.losses)
@@ -167,6 +171,20 @@ def train_epochs(
             if epoch is not None:
                 bar.set_postfix(loss=f"{epoch.loss:.3f}", validation=f"{epoch.validation_accuracy:.1%}")
                 yield epoch
+
+
+def _goal(objective: Objective | None, recipe: Recipe) -> Objective:
+    """What to minimise; ValueError for what cannot be called, and for smoothing that it would ignore."""
+    if objective is None:
+        return CrossEntropy(recipe.label_smoothing)
+    if not callable(objective):
+        raise ValueError(f"objective must be one, such as CrossEntropy(0.1) or Penalized; got {objective!r}")
+    if recipe.label_smoothing:
+        raise ValueError(
+            f"label_smoothing = {recipe.label_smoothing} would be ignored: an objective has a smoothing of "
+            "its own, such as CrossEntropy(label_smoothing)"
+        )
+    return objective
 
 
 def _measure(model: Model, optimizer: Optimizer, data: Dataset, progress: Progress) -> Epoch:

@@ -17,7 +17,7 @@ class Recipe:
     label_smoothing
         In [0, 1), as in `Model.loss_and_grad`.
     augment
-        What is done to the raw pixels of a batch, such as `Shift(1)`; None for nothing.
+        What is done to the raw pixels of a batch, such as `Shift(1)`; None for what the data set has.
 
     Raises
     ------
@@ -32,3 +32,7 @@ class Recipe:
     def __post_init__(self) -> None:
         whole_number("batch_size", self.batch_size, 1)
         below_one("label_smoothing", self.label_smoothing)
+        if self.augment is not None and not callable(self.augment):
+            raise ValueError(
+                f"augment must change images, such as Shift(1) or RECIPES['crop']; got {self.augment!r}"
+            )

@@ -34,7 +34,7 @@ def test_a_failure_exits_1_and_its_line_names_the_address(capsys):
         (["mine"], "a subject is given as module:Name; got 'mine'"),
         (["no_such_module:x"], "cannot import no_such_module: ModuleNotFoundError"),
         (["tests.laws.methods:nothing"], "tests.laws.methods has no nothing; it has np"),
-        (["tests.laws.methods:np"], "neither callable"),
+        (["tests.laws.methods:np"], "must be callable"),
         (["tests.laws.methods:single"], "returned float32"),
         (["tests.laws.methods:bare", "--claims", "Z9"], "no claim Z9"),
         (["tests.laws.methods:bare", "--claims", "C1"], "claim C1 is not about bare"),

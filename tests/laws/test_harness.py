@@ -209,7 +209,7 @@ def test_zero_is_an_error():
 @pytest.mark.parametrize(
     ("thing", "message"),
     [
-        (3, "int is neither callable nor has it a part of these names: scale, step"),
+        (3, "int must be callable or have one of scale, step"),
         (lambda w: w, "is no method that is known"),
         (lambda w, g, lr, bits: w, "asks for bits, which is not known; a method may ask for targets, eps"),
         (lambda w, targets: w[:1], r"returned shape \(1,\) for weights of shape \(2,\)"),

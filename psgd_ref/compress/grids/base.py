@@ -34,6 +34,12 @@ class Grid(Protocol):
         ...
 
 
+def check_rule(grid: Any) -> None:
+    """Raise ValueError unless `grid` makes a grid of bits that are given beside it: a class, no instance."""
+    if not callable(grid):
+        raise ValueError(f"grid must be a rule such as MSEGrid, beside whose bits it stands; got {grid!r}")
+
+
 @dataclass(frozen=True)
 class UniformRule:
     """What grids with evenly spaced levels share; levels are ±(2^(bits−1) − 1) and all between.

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.compress.grids.base import Grid
+from psgd_ref.compress.grids.base import Grid, check_rule
 from psgd_ref.compress.grids.min_max import MinMaxGrid
 from psgd_ref.compress.parametrization import remove_parametrizations
 from psgd_ref.compress.post_training.tensor import QuantizedTensor, correct_channels, quantize_tensor
@@ -88,6 +88,8 @@ def quantize(
 
     Parameters
     ----------
+    model
+        Without fake quantizers; parametrizations are removed in the new one.
     bits
         2 … 16; below 4 the first and last layer keep 8, as in the official code.
     grid
@@ -117,6 +119,7 @@ def quantize(
     7
     """
     check_model(model)
+    check_rule(grid)
     return QuantizedModel(model, grid(bits, per_channel), correction)
 
 

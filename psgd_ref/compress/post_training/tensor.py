@@ -43,6 +43,10 @@ class QuantizedTensor:
     lowest: int = 0
     shift: Array | None = None
 
+    def __repr__(self) -> str:
+        scales = f"scale {self.scale:.3g}" if self.scale.size == 1 else f"{self.scale.size} scales"
+        return f"QuantizedTensor({self.bits} bits, shape {self.codes.shape}, {scales})"
+
     @property
     def values(self) -> Array:
         """The numbers that the integers stand for."""

@@ -25,6 +25,8 @@ def prune(model: Model, sparsity: float, scope: str = "global") -> Model:
 
     Parameters
     ----------
+    model
+        Unchanged.
     sparsity
         Fraction of weights to prune, 0 … 1; of N weights round(N(1 − sparsity)) are kept.
     scope

@@ -118,7 +118,9 @@ def _parts(thing: Any, name: str) -> dict[str, Any]:
     if found:
         return found
     if not callable(thing):
-        raise ValueError(f"{name} is neither callable nor has it a part of these names: {', '.join(NAMES)}")
+        raise ValueError(
+            f"{name} must be callable or have one of {', '.join(NAMES)}; got {type(thing).__name__}"
+        )
     names = list(parameters(thing))
     if name not in NAMES and is_quantizer(thing, names):
         return {"nearest": as_quantization(thing)}
