@@ -11,7 +11,7 @@ from psgd_ref.compress import QuantizedModel, QuantizedTensor
 from psgd_ref.core.arguments import whole_number, whole_numbers
 from psgd_ref.interop.deployment.packing import container_bits, pack, unpack
 from psgd_ref.interop.flattened import Flattened
-from psgd_ref.interop.state_dict import own_layout, pytorch_layout, pytorch_shape
+from psgd_ref.interop.layout import own_layout, pytorch_layout, pytorch_shape
 from psgd_ref.nn import Model
 
 Tensors = Mapping[str, npt.NDArray[Any]]

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as to_bytes
 
 from psgd_ref.interop.flattened import Flattened, flattened, flattened_inside
-from psgd_ref.interop.state_dict import load_tensors_of, state_dict, tensors_of
+from psgd_ref.interop.layout import load_tensors_of, state_dict, tensors_of
 from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.nn import Dropout, Model
 from psgd_ref.nn.model import check_mask, check_model

@@ -1,13 +1,11 @@
 """IREE, compiled by LLVM for this machine's CPU."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import iree.compiler
 import iree.runtime
 
-from psgd_ref.interop.runtimes.adapters.files import Run
+from psgd_ref.interop.runtimes.adapters.files import Run, convert
 
 CONVERTED = ("*.vmfb",)
 
@@ -15,8 +13,7 @@ CONVERTED = ("*.vmfb",)
 def open(path: Path) -> Run:
     """From images to logits."""
     imported, compiled = path.with_suffix(".mlir"), path.with_suffix(".vmfb")
-    importer = Path(sys.executable).with_name("iree-import-onnx")
-    subprocess.run([str(importer), str(path), "-o", str(imported)], check=True, capture_output=True)
+    convert("iree-import-onnx", path.name, "-o", imported.name, folder=path.parent)
     iree.compiler.compile_file(
         str(imported),
         input_type="onnx",

@@ -1,14 +1,12 @@
 """LiteRT, through onnx2tf, which writes float32 and puts channels last; it also rewrites its input."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from psgd_ref.interop.runtimes.adapters.files import Images, Run, one_by_one
+from psgd_ref.interop.runtimes.adapters.files import Images, Run, convert, one_by_one
 
 CONVERTED = ("litert/*float32.tflite",)
 
@@ -18,8 +16,7 @@ def open(path: Path) -> Run:
     folder = path.with_name("litert")
     folder.mkdir()
     copy = Path(shutil.copy(path, folder))
-    words = [sys.executable, "-m", "onnx2tf", "-i", copy.name, "-o", ".", "-tb", "flatbuffer_direct", "-n"]
-    subprocess.run(words, cwd=folder, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    convert("onnx2tf", "-i", copy.name, "-o", ".", folder=folder)
     (converted,) = folder.glob("*float32.tflite")
     interpreter = Interpreter(str(converted), num_threads=1)
     interpreter.allocate_tensors()

@@ -1,13 +1,11 @@
 """ncnn, through its converter pnnx, which keeps weights in half precision unless it is told otherwise."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import ncnn
 import numpy as np
 
-from psgd_ref.interop.runtimes.adapters.files import Images, Run, image_shape, one_by_one
+from psgd_ref.interop.runtimes.adapters.files import Images, Run, convert, image_shape, one_by_one
 
 CONVERTED = ("*.ncnn.bin", "*.ncnn.param")
 
@@ -20,10 +18,8 @@ def open(path: Path, half: bool = True) -> Run:
     half
         Whether weights are kept and stored in half precision, as by default.
     """
-    converter = Path(sys.executable).with_name("pnnx")
     shape = ",".join(map(str, (1, *image_shape(path))))
-    words = [str(converter), path.name, f"inputshape=[{shape}]", f"fp16={int(half)}"]
-    subprocess.run(words, cwd=path.parent, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    convert("pnnx", path.name, f"inputshape=[{shape}]", f"fp16={int(half)}", folder=path.parent)
     net = ncnn.Net()
     net.opt.num_threads = 1
     net.opt.use_fp16_storage = half
