@@ -53,9 +53,8 @@ def load_own(place: Path) -> Dataset:
         When it is not there.
     """
     if not place.exists():
-        raise FileNotFoundError(
-            f"there is no folder or file {place}; if the data have moved, --data says where"
-        )
+        advice = "if the data have moved, --data says where"
+        raise FileNotFoundError(f"there is no folder or file {place}; {advice}")
     if place.is_file() and place.suffix != ARCHIVE:
         raise ValueError(f"{place} must be a folder or end in {ARCHIVE}")
     reader = _archive if place.is_file() else _idx if idx_file(place, IDX["train"][0]) else _folder
