@@ -59,8 +59,8 @@ test-runtimes: ## try an exported network in every runtime that is known, in env
 	$(RUNTIMES) export out/runtimes/run --out out/runtimes/int8.onnx --bits 4
 	$(RUNTIMES) export out/runtimes/run --out out/runtimes/int4.onnx --bits 4 --container int4
 	$(RUNTIMES) export out/runtimes/run --out out/runtimes/activations.onnx --bits 8 --activation-bits 8
-	PATH="$$PWD/.venv-onnx2tf/bin:$$PATH" $(RUNTIMES) runtimes --data digits --out notebooks/runtimes \
-		out/runtimes/int8.onnx out/runtimes/int4.onnx out/runtimes/activations.onnx
+	PATH="$$PWD/.venv-onnx2tf/bin:$$PATH" $(RUNTIMES) runtimes --data digits --images 100 --out notebooks/runtimes \
+		out/runtimes/int8.onnx out/runtimes/activations.onnx out/runtimes/int4.onnx
 
 test-site: site ## look at the site in a real browser; Chromium has to be installed
 	$(BIN)/pytest notebooks/site/browser

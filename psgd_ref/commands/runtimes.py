@@ -68,13 +68,15 @@ def _runtimes(options: argparse.Namespace) -> int:
         texts.append(f"{head}\n\n{markdown(results)}")
         if not options.json:
             print(texts[-1], flush=True)
-    whole = {**circumstances(), "data": options.data, "files": found}
+        whole = {**circumstances(), "data": options.data, "files": found}
+        if options.out is not None:
+            # After each file: the next may take minutes.
+            options.out.mkdir(parents=True, exist_ok=True)
+            write_json(options.out / "runtimes.json", whole)
+            write_text(options.out / "table.md", _page(whole, texts))
     if options.json:
         print(json.dumps(whole, indent=2))
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
-        write_json(options.out / "runtimes.json", whole)
-        write_text(options.out / "table.md", _page(whole, texts))
         print(f"runtimes: {options.out / 'table.md'}", file=sys.stderr)
     return 0
 

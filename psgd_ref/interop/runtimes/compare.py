@@ -39,7 +39,8 @@ class Result:
     bytes
         Of the file, or of what the runtime's converter made of it.
     seconds, float_seconds
-        For one image, and for one through the same network in float32; None where the latter does not run.
+        Of the fastest call for one image, and for one through the same network in float32, taken in turns;
+        None where the latter does not run.
     """
 
     runtime: str

@@ -9,15 +9,14 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 
 import numpy as np
 
 from psgd_ref.interop.runtimes.adapters.files import Images, Run
 
-# Turns of either network, and how long one of them lasts at least, in seconds.
-TURNS, TURN = 7, 0.05
+# Calls of either network: so many, or for so many seconds, but not fewer than these.
+CALLS, SECONDS, FEWEST = 2000, 2.0, 5
 
 
 def work(adapter: str, options: dict[str, str | bool], folder: Path) -> None:
@@ -45,20 +44,16 @@ def work(adapter: str, options: dict[str, str | bool], folder: Path) -> None:
 
 
 def _in_turns(runs: list[Run], image: Images) -> list[float]:
-    """Median seconds of a call of each, taken in turns, so that a busy machine is busy for all."""
-    calls = [max(1, round(TURN / _seconds(run, image, 1))) for run in runs]
-    turns = [
-        [_seconds(run, image, count) / count for run, count in zip(runs, calls, strict=True)]
-        for _ in range(TURNS)
-    ]
-    return [median(turn) for turn in zip(*turns, strict=True)]
-
-
-def _seconds(run: Run, image: Images, calls: int) -> float:
-    start = perf_counter()
-    for _ in range(calls):
-        run(image)
-    return perf_counter() - start
+    """Seconds of the fastest call of each, call by call in turns: what else the machine does only adds."""
+    fastest, start = [np.inf] * len(runs), perf_counter()
+    for call in range(CALLS):
+        if call >= FEWEST and perf_counter() - start > SECONDS:
+            break
+        for k, run in enumerate(runs):
+            begin = perf_counter()
+            run(image)
+            fastest[k] = min(fastest[k], perf_counter() - begin)
+    return fastest
 
 
 if __name__ == "__main__":
