@@ -47,6 +47,15 @@ def test_packed_integers_are_written(folder, tmp_path, capsys):
     assert (status, said) == (0, f"{out}: {out.stat().st_size:,} bytes\n")
     model, _ = open_model(folder)
     assert load_quantized(out).w.tobytes() == quantize(model, 3).w.tobytes()
+    status, said, _ = run(capsys, "evaluate", out, "--data", "moons", "--bits", "8")
+    assert (status, said.count("%")) == (0, 2)
+    status, _, _ = run(capsys, "export", out, "--data", "moons", "--out", tmp_path / "network.h")
+    assert status == 0
+    status, _, errors = run(capsys, "evaluate", out)
+    assert (status, errors.splitlines()) == (
+        2,
+        [f"psgd-ref evaluate: {out} does not say its data; give it with --data"],
+    )
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,9 @@ SETTINGS = (
         ("MNN",),
         hint="it reads INT8 alone, with a scale for each channel before Conv and one number before Gemm",
     ),
-    _setting("LiteRT", "litert", ("ai-edge-litert",)),
+    _setting(
+        "LiteRT", "litert", ("ai-edge-litert",), hint="try onnx2tf 2.4 or later, which needs Python 3.12"
+    ),
     _setting("IREE", "iree", ("iree-base-compiler", "iree-base-runtime")),
     _setting("tinygrad", "tinygrad", ("tinygrad",)),
     _setting("TVM", "tvm", ("apache-tvm",)),
