@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SHELL := /bin/bash
+RUNTIMES := .venv-runtimes/bin/psgd-ref
 NOTEBOOKS = $(wildcard theory/*.ipynb notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-bounds test-deep test-floors check notebooks lab reproduce bench lock site test-site clean
+.PHONY: help setup demo test test-bounds test-deep test-floors check notebooks lab reproduce bench lock site test-site test-runtimes clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +48,20 @@ lab: .venv/installed-notebooks ## open the notebooks in JupyterLab; options in L
 site: .venv/installed-docs ## build the site in out/site: course, theory, ledger, reference, playgrounds
 	$(BIN)/python notebooks/site/build.py out/site
 
+test-runtimes: ## try an exported network in every runtime that is known, in environments of their own (gigabytes; tinygrad needs clang)
+	test -x .venv-runtimes/bin/python || $(PYTHON) -m venv .venv-runtimes
+	.venv-runtimes/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[runtimes]'
+	test -x .venv-onnx2tf/bin/python || $(PYTHON) -m venv .venv-onnx2tf  # it wants other versions of what they share
+	.venv-onnx2tf/bin/python -m pip install --quiet --disable-pip-version-check 'onnx2tf>=1.29'
+	PATH="$$PWD/.venv-onnx2tf/bin:$$PATH" .venv-runtimes/bin/pytest notebooks/runtimes
+	rm -rf out/runtimes
+	$(RUNTIMES) train --data digits --bits 4 --epochs 10 --out out/runtimes/run
+	$(RUNTIMES) export out/runtimes/run --out out/runtimes/int8.onnx --bits 4
+	$(RUNTIMES) export out/runtimes/run --out out/runtimes/int4.onnx --bits 4 --container int4
+	$(RUNTIMES) export out/runtimes/run --out out/runtimes/activations.onnx --bits 8 --activation-bits 8
+	PATH="$$PWD/.venv-onnx2tf/bin:$$PATH" $(RUNTIMES) runtimes --data digits --images 100 --out notebooks/runtimes \
+		out/runtimes/int8.onnx out/runtimes/activations.onnx out/runtimes/int4.onnx
+
 test-site: site ## look at the site in a real browser; Chromium has to be installed
 	$(BIN)/pytest notebooks/site/browser
 
@@ -65,7 +80,7 @@ lock: .venv/installed-dev .venv/installed-notebooks ## write the versions that t
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
 
 clean: ## remove .venv and everything that was made
-	rm -rf .venv .venv-floors .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis out dist
+	rm -rf .venv .venv-floors .venv-runtimes .venv-onnx2tf .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis out dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/bin/python:

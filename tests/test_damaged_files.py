@@ -11,10 +11,11 @@ from random import Random
 import numpy as np
 import pytest
 
+from psgd_ref.compress import quantize
 from psgd_ref.experiments.store.arrays import ArrayStore as KeptResults
 from psgd_ref.experiments.store.runs import Entry, RunStore
 from psgd_ref.interop import save_safetensors
-from psgd_ref.interop.model_file import load_model, save
+from psgd_ref.interop.model_file import load_model, load_quantized, save
 from psgd_ref.interop.safetensors import read
 from psgd_ref.models import mlp
 from psgd_ref.training import SGD
@@ -186,6 +187,17 @@ class ModelFile(Kind):
         return load_model(self.path)
 
 
+class QuantizedFile(Kind):
+    checked = False
+
+    def written(self):
+        save(quantize(mlp((2, 6, 2)), 4), self.folder / "model.safetensors")
+        return self.folder / "model.safetensors"
+
+    def answer(self):
+        return load_quantized(self.path)
+
+
 class PackedImages(Kind):
     def written(self):
         self.source, files, _ = small_mnist()
@@ -229,6 +241,7 @@ KINDS = [
     Options,
     Weights,
     ModelFile,
+    QuantizedFile,
     PackedImages,
     UnpackedImages,
     Archive,

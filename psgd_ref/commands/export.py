@@ -1,4 +1,4 @@
-"""`psgd-ref export`: a trained network as a file of integers that runtimes and compilers read."""
+"""`psgd-ref export`: a trained network as a file of integers, for runtimes, compilers, or this package."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from psgd_ref.commands.data import add_folder
 from psgd_ref.commands.numbers import whole
 
-FORMATS = {".onnx": "onnx", ".h": "c"}
+FORMATS = {".onnx": "onnx", ".h": "c", ".safetensors": "safetensors"}
 # Images that ranges of activations are measured on, and that the written file is tried on.
 OBSERVED, TRIED = 1000, 64
 
@@ -18,13 +18,21 @@ def add(commands: Any) -> None:
     """Declare the command."""
     export = commands.add_parser(
         "export",
-        help="write a trained network as ONNX or as a C header, its weights as integers",
+        help="write a trained network as ONNX, a C header or packed safetensors, its weights as integers",
         description="Quantizes a run's network and writes it. An ONNX file takes `images`, (N, C, H, W), "
-        "normalised as in training; a C header has psgd_run(images, logits).",
+        "normalised as in training; a C header has psgd_run(images, logits); psgd_ref.load_model reads "
+        "safetensors.",
     )
     export.add_argument("path", type=Path, metavar="RUN", help="a run's folder, a checkpoint, or safetensors")
-    export.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .onnx or .h")
-    export.add_argument("--bits", type=whole, default=None, help="of the weights, 2 … 8; without it floats")
+    export.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="ends in .onnx, .h or .safetensors"
+    )
+    export.add_argument(
+        "--bits",
+        type=whole,
+        default=None,
+        help="of the weights, 2 … 8, of safetensors to 16; without it floats",
+    )
     export.add_argument(
         "--activation-bits", type=whole, default=None, help="also round the layers' inputs, 1 … 8"
     )
@@ -46,6 +54,7 @@ def _export(options: argparse.Namespace) -> int:
     from psgd_ref.compress import named_grid
     from psgd_ref.core.arguments import choice
     from psgd_ref.data import load
+    from psgd_ref.interop import save
     from psgd_ref.interop.deployment.c_header import export_c
     from psgd_ref.interop.deployment.onnx_file import CONTAINERS, export_onnx
     from psgd_ref.interop.deployment.prepare import prepare
@@ -60,15 +69,18 @@ def _export(options: argparse.Namespace) -> int:
         model, observed, options.bits, options.activation_bits, named_grid(options.grid), options.per_channel
     )
     tried = observed[:TRIED]
+    result: dict[str, Any] = {}
     if kind == "c":
-        path = export_c(prepared, options.out, tried)
-        result: dict[str, Any] = {"path": str(path), "bytes": path.stat().st_size}
+        export_c(prepared, options.out, tried)
+    elif kind == "safetensors":
+        save(prepared, options.out)
     else:
         try:
             written = export_onnx(prepared, options.out, tried, container=options.container)
         except ImportError:
             raise ValueError("ONNX needs the package onnx: pip install 'psgd_ref[export]'") from None
-        result = {**vars(written), "path": str(written.path), "warnings": list(written.warnings)}
+        result = {"error": written.error, "warnings": list(written.warnings)}
+    result = {"path": str(options.out), "bytes": options.out.stat().st_size, **result}
     for warning in result.get("warnings", ()):
         print(f"psgd-ref export: {warning}", file=sys.stderr)
     if options.json:

@@ -1,6 +1,7 @@
 """Numbers as options of commands, refused in words."""
 
 import argparse
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -27,6 +28,14 @@ def whole(text: str) -> int:
 def real(text: str) -> float:
     """Any number."""
     return _read(float, text, "a number")
+
+
+def seconds(text: str) -> float:
+    """A time > 0."""
+    value = _read(float, text, "seconds > 0")
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be seconds > 0; got {text!r}")
+    return value
 
 
 def bit_widths(text: str) -> list[int]:

@@ -5,6 +5,7 @@ from psgd_ref.data.catalogue import NAMES, check, data_folder, entries, fetch, l
 from psgd_ref.data.dataset import Dataset, Split
 from psgd_ref.data.digits import load_digits
 from psgd_ref.data.moons import load_moons
+from psgd_ref.data.own import load_own
 from psgd_ref.data.signals import load_signals
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "load",
     "load_digits",
     "load_moons",
+    "load_own",
     "load_signals",
 ]

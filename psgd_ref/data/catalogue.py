@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pooch
 
-from psgd_ref.core.arguments import choice
 from psgd_ref.data.dataset import Dataset
 from psgd_ref.data.digits import load_digits
 from psgd_ref.data.download import download
 from psgd_ref.data.moons import load_moons
+from psgd_ref.data.own import load_own
 from psgd_ref.data.signals import load_signals
 from psgd_ref.data.source import Source
 from psgd_ref.data.sources import SOURCES
@@ -51,13 +51,35 @@ def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
     return cache / "data"
 
 
+def own_place(name: str) -> Path | None:
+    """The place of a data set of a person's own, None for one of the catalogue.
+
+    Raises
+    ------
+    ValueError
+        For what is neither a name of the catalogue nor a path.
+    """
+    if isinstance(name, str) and name and name not in NAMES:
+        path = Path(name)
+        # An absolute path may be a run's record of what has moved since.
+        if path.exists() or path.is_absolute():
+            return path
+    if name not in NAMES:
+        raise ValueError(
+            f"data set must be one of {', '.join(NAMES)}, a folder of images by class or an .npz file; "
+            f"got {name!r}, and there is no such folder or file"
+        )
+    return None
+
+
 def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
     """The data set of that name; 5,000 training images of a downloaded one become its validation images.
 
     Parameters
     ----------
     name
-        digits, moons, signals, mnist, fashion-mnist, cifar10, cifar100 or cifar10-16.
+        digits, moons, signals, mnist, fashion-mnist, cifar10, cifar100 or cifar10-16; or the path of a data
+        set of one's own, as `load_own` takes it, such as a folder of images by class.
     folder
         Where downloaded sets live (see `data_folder`). What lies there in its canonical layout is used as it
         is; only what is missing is fetched.
@@ -67,7 +89,7 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
     ValueError
         For another name and for malformed files.
     ConnectionError, OSError
-        As `download`.
+        As `download`, and for a path where nothing is.
 
     Examples
     --------
@@ -76,7 +98,9 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
     >>> digits.classes, digits.test.images.shape[1:]
     (10, (8, 8, 1))
     """
-    choice("data set", name, NAMES)
+    place = own_place(name)
+    if place is not None:
+        return load_own(place)
     if name in BUILT_IN:
         return BUILT_IN[name]()
     if name in HALVED:
@@ -88,16 +112,16 @@ def load(name: str, folder: str | os.PathLike[str] | None = None) -> Dataset:
 
 
 def image_shape(name: str) -> tuple[tuple[int, ...], int]:
-    """(H, W, C) of the images of a data set and its number of classes; nothing is fetched or read.
+    """(H, W, C) of the images of a data set and its number of classes; nothing is fetched.
 
     Raises
     ------
     ValueError
         For another name.
     """
-    choice("data set", name, NAMES)
-    if name in BUILT_IN:
-        data = BUILT_IN[name]()
+    place = own_place(name)
+    if place is not None or name in BUILT_IN:
+        data = load(name)
         return data.train.images.shape[1:], data.classes
     if name in HALVED:
         (height, width, channels), classes = image_shape(HALVED[name][0])
@@ -124,9 +148,9 @@ def fetch(name: str, folder: str | os.PathLike[str] | None = None) -> Path | Non
     ConnectionError
         When no mirror answers.
     """
-    choice("data set", name, NAMES)
+    place = own_place(name)
     name = HALVED[name][0] if name in HALVED else name
-    return None if name in BUILT_IN else _present(SOURCES[name], data_folder(folder))
+    return place if place is not None or name in BUILT_IN else _present(SOURCES[name], data_folder(folder))
 
 
 @dataclass(frozen=True)
@@ -214,9 +238,9 @@ def check(name: str, folder: str | os.PathLike[str] | None = None) -> Check:
     FileNotFoundError
         When it is not there.
     """
-    choice("data set", name, NAMES)
-    if name in BUILT_IN:
-        return Check(BUILT_IN[name](), None, [], own=False)
+    own = own_place(name)
+    if own is not None or name in BUILT_IN:
+        return Check(load(name), own, [], own=own is not None)
     source, base = SOURCES[HALVED[name][0] if name in HALVED else name], data_folder(folder)
     place = source.find(base)
     if place is None:

@@ -129,7 +129,7 @@ class IdxSource(Source):
     def published(self, place: Path) -> list[str]:
         """Checksums of the contents, so that it does not matter who packed or unpacked them."""
         for remote, path in self._paths(place).items():
-            found = hashlib.sha256(_content(path)).hexdigest()
+            found = hashlib.sha256(unpacked_content(path)).hexdigest()
             if found != remote.content_sha256:
                 raise ValueError(
                     f"{path} has contents of SHA-256 {found}; {remote.content_sha256} is published"
@@ -139,14 +139,14 @@ class IdxSource(Source):
     def _labels_are_published(self, paths: dict[Remote, Path]) -> bool:
         labels = [remote for remote in self.files if "labels" in remote.name]
         try:
-            contents = {remote: _content(paths[remote]) for remote in labels}
+            contents = {remote: unpacked_content(paths[remote]) for remote in labels}
         except ValueError:
             return False
         return all(hashlib.sha256(contents[r]).hexdigest() == r.content_sha256 for r in labels)
 
     def _paths(self, place: Path) -> dict[Remote, Path]:
         """The files that are at a place."""
-        found = {remote: _idx_file(place, remote.name.removesuffix(".gz")) for remote in self.files}
+        found = {remote: idx_file(place, remote.name.removesuffix(".gz")) for remote in self.files}
         return {remote: path for remote, path in found.items() if path is not None}
 
     def read(self, place: Path) -> tuple[Split, Split]:
@@ -158,8 +158,8 @@ class IdxSource(Source):
         )
 
     def _split(self, images: Path, labels: Path) -> Split:
-        pixels = parse_idx(_content(images), 3, str(images))[..., None]
-        numbers = parse_idx(_content(labels), 1, str(labels)).astype(np.intp)
+        pixels = parse_idx(unpacked_content(images), 3, str(images))[..., None]
+        numbers = parse_idx(unpacked_content(labels), 1, str(labels)).astype(np.intp)
         if len(pixels) != len(numbers):
             counts = f"got {len(pixels)} and {len(numbers)}"
             raise ValueError(f"{images} and {labels} must have as many images as labels; {counts}")
@@ -260,13 +260,13 @@ def _below(folder: Path, names: set[str], depth: int = DEPTH) -> Iterator[Path]:
             yield from _below(child, names, depth - 1)
 
 
-def _idx_file(place: Path, name: str, inside: bool = False) -> Path | None:
+def idx_file(place: Path, name: str, inside: bool = False) -> Path | None:
     """As train-images-idx3-ubyte or train-images.idx3-ubyte, .gz or not, or in a folder of that name."""
     for each in (name, name.replace("-idx", ".idx")):
         for path in (place / f"{each}.gz", place / each):
             if path.is_file():
                 return path
-            if path.is_dir() and not inside and (found := _idx_file(path, name, inside=True)):
+            if path.is_dir() and not inside and (found := idx_file(path, name, inside=True)):
                 return found
     return None
 
@@ -281,7 +281,8 @@ def _is_gzip(path: Path) -> bool:
         return file.read(len(GZIP)) == GZIP
 
 
-def _content(path: Path) -> bytes:
+def unpacked_content(path: Path) -> bytes:
+    """The bytes of a file, unpacked where it is gzipped; ValueError for a damaged one."""
     content = path.read_bytes()
     if not content.startswith(GZIP):
         return content

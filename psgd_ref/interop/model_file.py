@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from psgd_ref.compress import QuantizedModel
 from psgd_ref.core.arguments import Array
 from psgd_ref.interop.flattened import flattened_inside
+from psgd_ref.interop.integers import Unpacked, packed, quantized_model, unpacked
 from psgd_ref.interop.safetensors import (
     FIRST,
     FORMAT,
+    INTEGERS,
     MODEL,
     load_tensors,
     order_of,
@@ -39,8 +42,9 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write a model, structure and weights, to a safetensors file. The file appears whole or not at all.
 
     A pruned model keeps its mask, a trained one how raw pixels are normalised and what changed its training
-    images. A quantized model is saved as the numbers that it computes with, not as integers. PyTorch
-    loads the tensors; but where a network flattens its very input, they keep our order, (H, W, C).
+    images. Of a `QuantizedModel` the file holds the integers: codes of 3 and 4 bits stand two to a byte, of
+    2 bits four, the first in the low bits, beside their scales. PyTorch loads the tensors of other models;
+    but where a network flattens its very input, they keep our order, (H, W, C).
 
     Parameters
     ----------
@@ -63,13 +67,16 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = pathlib.Path(folder) / "model.safetensors"
     ...     pr.save(pr.models.mlp((4, 3, 2)), path)
-    ...     pr.load_model(path).w.shape
+    ...     print(pr.load_model(path).w.shape)
+    ...     pr.save(pr.quantize(pr.models.mlp((4, 3, 2)), bits=4), path)
+    ...     pr.load_model(path).weight_bits
     (23,)
+    {'fc1.weight': 4, 'fc2.weight': 4}
     """
     check_model(model)
     order = flattened_inside(model)
     # Older versions go on reading what they can.
-    version = FORMAT if order else FIRST
+    version = INTEGERS if isinstance(model, QuantizedModel) else FORMAT if order else FIRST
     structure: dict[str, Any] = {"format": version, "dtype": str(model.w.dtype), "net": describe(model.net)}
     if model.pixels is not None:
         structure["pixels"] = [np.asarray(part).tolist() for part in model.pixels]
@@ -78,6 +85,10 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 
         structure["augment"] = as_record(model.augment)
     tensors = own_tensors(model, order)
+    if isinstance(model, QuantizedModel):
+        structure["quantized"], integers = packed(model, order)
+        floats = {name: tensor for name, tensor in tensors.items() if name not in model.quantized}
+        tensors = floats | integers
     bad = [name for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
     if bad:
         raise ValueError(f"a model must be finite to be saved; NaN or infinity in {', '.join(bad)}")
@@ -90,7 +101,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     Returns
     -------
     Model
-        A new model with the same structure, weights, statistics and mask, bit for bit.
+        A new model with the same structure, weights, statistics and mask, bit for bit; a `QuantizedModel`
+        where the file holds integers.
 
     Raises
     ------
@@ -112,23 +124,58 @@ def load_model(path: str | os.PathLike[str]) -> Model:
             f"{path} holds no structure, it is no model file; `load_safetensors` reads weights into a model"
         )
     try:
-        model = _build(json.loads(metadata[KEY]), tensors)
-        load_tensors(model, tensors, order_of(model, metadata))
+        return _loaded(json.loads(metadata[KEY]), tensors, metadata)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not a model file: {str(error) or type(error).__name__}") from None
+
+
+def load_quantized(path: str | os.PathLike[str]) -> QuantizedModel:
+    """`load_model`, of a file that holds integers.
+
+    Raises
+    ------
+    ValueError
+        Also for a model of floats.
+    OSError
+        When it cannot be read.
+
+    Examples
+    --------
+    >>> import psgd_ref as pr
+    >>> load_quantized("missing.safetensors")
+    Traceback (most recent call last):
+    FileNotFoundError: there is no file missing.safetensors
+    """
+    model = load_model(path)
+    if not isinstance(model, QuantizedModel):
+        raise ValueError(f"{path} holds a model of floats; load_model reads it, and quantize rounds it")
     return model
 
 
-def _build(structure: Any, tensors: dict[str, npt.NDArray[Any]]) -> Model:
-    """A model of the structure; ValueError for a structure larger than its tensors, at no cost."""
-    if not isinstance(structure, dict) or structure.get("format") not in (FIRST, FORMAT):
-        raise ValueError(f"its structure must have format {FIRST} or {FORMAT}")
+def _loaded(structure: Any, tensors: dict[str, npt.NDArray[Any]], metadata: dict[str, str]) -> Model:
+    """The model of a structure with its tensors; ValueError for those that do not fit, at no cost."""
+    if not isinstance(structure, dict) or structure.get("format") not in (FIRST, FORMAT, INTEGERS):
+        raise ValueError(f"its structure must have format {FIRST}, {FORMAT} or {INTEGERS}")
     dtype = structure.get("dtype")
     if dtype not in DTYPES:
         raise ValueError(f"dtype must be one of {', '.join(DTYPES)}; got {dtype!r}")
-    net = build(structure.get("net"), {name: tensor.shape for name, tensor in tensors.items()})
+    whole = structure["format"] == INTEGERS
+    found = unpacked(structure.get("quantized"), tensors, dtype) if whole else Unpacked(tensors, {})
+    model = _build(structure, found.shapes, dtype)
+    order = order_of(model, metadata)
+    if not whole:
+        load_tensors(model, tensors, order)
+        return model
+    quantized, values = quantized_model(model, found, order)
+    load_tensors(quantized, values, order)
+    return quantized
+
+
+def _build(structure: dict[str, Any], shapes: dict[str, tuple[int, ...]], dtype: str) -> Model:
+    """A model of the structure; ValueError for one larger than the tensors of these shapes."""
+    net = build(structure.get("net"), shapes)
     wanted = sum(math.prod(segment.shape) for segment in lay_out(net))
-    if not 0 < wanted <= sum(tensor.size for tensor in tensors.values()):
+    if not 0 < wanted <= sum(math.prod(shape) for shape in shapes.values()):
         raise ValueError(f"its structure has {wanted} parameters, more or fewer than its tensors")
     model = Model(net, dtype=dtype)
     if "pixels" in structure:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save as to_bytes
 
 from psgd_ref.interop.flattened import Flattened, flattened, flattened_inside
-from psgd_ref.interop.state_dict import load_tensors_of, state_dict, tensors_of
+from psgd_ref.interop.layout import load_tensors_of, state_dict, tensors_of
 from psgd_ref.interop.whole_file import whole_file
 from psgd_ref.nn import Dropout, Model
 from psgd_ref.nn.model import check_mask, check_model
@@ -25,8 +25,8 @@ MASK = f"{OWN}mask"
 # The training passes that a dropout layer has seen, by its name.
 DRAWS = f"{OWN}draws."
 # Metadata that hold a model's structure, and the formats of it. In the first the inputs of a linear layer are
-# in our order after a flattened image, too.
-MODEL, FIRST, FORMAT = f"{OWN}model", 1, 2
+# in our order after a flattened image, too; in the last the weights are integers.
+MODEL, FIRST, FORMAT, INTEGERS = f"{OWN}model", 1, 2, 3
 # Metadata of a checkpoint, which has our order as well.
 CHECKPOINT = "psgd_ref"
 # The format's names of the dtypes that are read. NumPy has no bfloat16: it becomes float32, exactly.
@@ -80,6 +80,8 @@ def load_safetensors(model: Model, path: str | os.PathLike[str], input_shape: An
     check_model(model)
     tensors, metadata = read(Path(path))
     try:
+        if _version(metadata) == INTEGERS:
+            raise ValueError("it holds the integers of a quantized model, which load_model reads")
         order = (
             order_of(model, metadata)
             if {MODEL, CHECKPOINT} & set(metadata)
@@ -132,11 +134,13 @@ def _dropouts(model: Model) -> dict[str, Dropout]:
 
 def order_of(model: Model, metadata: Mapping[str, str]) -> Flattened:
     """Which tensors have PyTorch's order in a file of our own."""
-    if MODEL not in metadata:
-        return {}
-    structure = json.loads(metadata[MODEL])
-    first = isinstance(structure, dict) and structure.get("format") == FIRST
-    return {} if first else flattened_inside(model)
+    return {} if _version(metadata) in (None, FIRST) else flattened_inside(model)
+
+
+def _version(metadata: Mapping[str, str]) -> Any:
+    """The format of the structure that a file holds; None without one."""
+    structure = json.loads(metadata.get(MODEL, "{}"))
+    return structure.get("format") if isinstance(structure, dict) else FORMAT
 
 
 def read(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:

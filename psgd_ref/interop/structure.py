@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from psgd_ref.core.arguments import fraction, whole_number
+from psgd_ref.compress.post_training.activations import UnsignedRounding
+from psgd_ref.core.arguments import fraction, real_number, whole_number
 from psgd_ref.nn import (
     GELU,
     AvgPool2d,
@@ -95,20 +96,27 @@ def _children(layers: Mapping[str, Layer], name: str) -> dict[str, Description]:
 
 
 def _conv(layer: Conv2d, name: str) -> Description:
-    _refuse_held(layer, name)
+    held = _held(layer, name)
     padding: Any = "same" if any(layer.surplus) else layer.padding
     window = {"size": layer.size, "stride": layer.stride, "padding": padding}
     # A bias that a batch norm was folded into has the role of the norm's.
     bias = layer.bias and layer.bias.role
     groups = {"groups": layer.groups} if layer.groups > 1 else {}
-    return {"inputs": layer.inputs, "outputs": layer.weight.shape[-1], **window, "bias": bias, **groups}
+    return {
+        "inputs": layer.inputs,
+        "outputs": layer.weight.shape[-1],
+        **window,
+        "bias": bias,
+        **groups,
+        **held,
+    }
 
 
 def _linear(layer: Linear, name: str) -> Description:
-    _refuse_held(layer, name)
+    held = _held(layer, name)
     role = layer.bias and layer.bias.role
     bias = {} if role == "bias" else {"bias": role}
-    return {"inputs": layer.weight.shape[0], "outputs": layer.weight.shape[1], **bias}
+    return {"inputs": layer.weight.shape[0], "outputs": layer.weight.shape[1], **bias, **held}
 
 
 def _batch_norm(layer: BatchNorm, name: str) -> Description:
@@ -140,13 +148,19 @@ def _nothing(layer: Layer, name: str) -> Description:
     return {}
 
 
-def _refuse_held(layer: Layer, name: str) -> None:
-    if layer.children():
-        held = ", ".join(type(child).__name__ for child in layer.children().values())
+def _held(layer: Weighted, name: str) -> Description:
+    """How the layer's input is rounded, {} where it is not; ValueError for what else it holds."""
+    rounding = layer.input_quantizer
+    others = [type(child) for child in layer.children().values() if type(child) is not UnsignedRounding]
+    if others:
+        held = ", ".join(kind.__name__ for kind in others)
         raise ValueError(
             f"layer {name} holds {held}, which a model file cannot hold; `remove_parametrizations` and "
             "`remove_fake_quantizers` give models without"
         )
+    if not isinstance(rounding, UnsignedRounding):
+        return {}
+    return {"input": {"bits": rounding.bits, "scale": rounding.scale}}
 
 
 _KINDS: dict[str, tuple[type[Layer], Callable[[Any, str], Description]]] = {
@@ -201,10 +215,21 @@ def _build_linear(options: Description, shapes: Shapes, name: str) -> Layer:
 def _biased(kind: Any, options: Description, role: Any, name: str) -> Layer:
     if role not in (None, "bias", "norm"):
         raise ValueError(f"bias of layer {name} must be null, bias or norm; got {role!r}")
+    rounding = options.pop("input", None)
     layer: Weighted = kind(**options, bias=role is not None)
+    if rounding is not None:
+        layer.input_quantizer = _rounding(rounding, name)
     if role == "norm":
         layer.bias = Parameter((layer.weight.shape[-1],), "norm", zeros)
     return layer
+
+
+def _rounding(described: Any, name: str) -> UnsignedRounding:
+    if not isinstance(described, dict) or set(described) != {"bits", "scale"}:
+        raise ValueError(f"input of layer {name} must hold bits and scale; got {described!r}")
+    rounding = UnsignedRounding(described["bits"], 1.0)
+    rounding.scale = real_number(f"scale of the input of layer {name}", described["scale"], positive=True)
+    return rounding
 
 
 def _build_batch_norm(options: Description, shapes: Shapes, name: str) -> Layer:

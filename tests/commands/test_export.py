@@ -4,8 +4,11 @@ import json
 
 import pytest
 
+from psgd_ref.compress import quantize
+from psgd_ref.interop import load_quantized
 from psgd_ref.training.runs.configuration import Configuration
 from psgd_ref.training.runs.run import train
+from psgd_ref.training.runs.saved import open_model
 from tests.command import run
 
 OPTIONS = ("--bits", "3")
@@ -38,10 +41,27 @@ def test_a_c_header_is_written(folder, tmp_path, capsys):
     assert "static void psgd_run(" in out.read_text()
 
 
+def test_packed_integers_are_written(folder, tmp_path, capsys):
+    out = tmp_path / "model.safetensors"
+    status, said, _ = run(capsys, "export", folder, "--out", out, *OPTIONS)
+    assert (status, said) == (0, f"{out}: {out.stat().st_size:,} bytes\n")
+    model, _ = open_model(folder)
+    assert load_quantized(out).w.tobytes() == quantize(model, 3).w.tobytes()
+    status, said, _ = run(capsys, "evaluate", out, "--data", "moons", "--bits", "8")
+    assert (status, said.count("%")) == (0, 2)
+    status, _, _ = run(capsys, "export", out, "--data", "moons", "--out", tmp_path / "network.h")
+    assert status == 0
+    status, _, errors = run(capsys, "evaluate", out)
+    assert (status, errors.splitlines()) == (
+        2,
+        [f"psgd-ref evaluate: {out} does not say its data; give it with --data"],
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--out", "x.tflite"], "one of .onnx, .h; got '.tflite'"),
+        (["--out", "x.tflite"], "one of .onnx, .h, .safetensors; got '.tflite'"),
         (["--out", "x.h", "--bits", "1"], "in 2..16; got 1"),
         (["--out", "x.h", "--bits", "12"], "at most 8 bits"),
         (["--out", "x.h", "--grid", "round"], "grid"),

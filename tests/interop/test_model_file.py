@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from psgd_ref.compress import LSQ, fold_batch_norms, insert_fake_quantizers, prune, quantize, spred
+from psgd_ref.compress import LSQ, fold_batch_norms, insert_fake_quantizers, prune, spred
 from psgd_ref.data import RECIPES
 from psgd_ref.interop import load_model, load_safetensors, save
 from psgd_ref.interop.model_file import KEY
@@ -39,7 +39,6 @@ MODELS = {
     **PLAIN,
     "pruned": lambda: prune(PLAIN["convnet"](), 0.5),
     "folded": lambda: fold_batch_norms(PLAIN["resnet"]()),
-    "quantized": lambda: quantize(PLAIN["resnet"](), 3),
 }
 
 
@@ -156,7 +155,7 @@ def _set(layer, **options):
 
 
 HOSTILE = {
-    "format": (lambda s: s.update(format=3), "format 1 or 2"),
+    "format": (lambda s: s.update(format=4), "format 1, 2 or 3"),
     "dtype": (lambda s: s.update(dtype="object"), "dtype must be one of float32, float64; got 'object'"),
     "list": (lambda s: [], "format 1"),
     "no net": (lambda s: s.pop("net") and None, "layer net must be one of Sequential, .*; got None"),

@@ -14,6 +14,8 @@ ONLY_PUBLIC = {"laws", "kernels"}
 # What their descriptions name besides.
 ALSO = {"Finding", "Property", "Calls", "StatefulStep"}
 LEFT_OUT = {"psgd_ref.core.arguments", "psgd_ref.laws.test_laws"}
+# Of packages that may not be installed.
+OPTIONAL = ("psgd_ref.interop.torch", "psgd_ref.interop.sklearn", "psgd_ref.interop.runtimes.adapters.")
 
 
 def pages(root: Path) -> dict[str, str]:
@@ -63,13 +65,12 @@ def _package(name: str) -> str:
 def _modules(package: ModuleType) -> list[ModuleType]:
     found = [package]
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        optional = module.name in ("psgd_ref.interop.torch", "psgd_ref.interop.sklearn")
         if module.name in LEFT_OUT or any(part.startswith("_") for part in module.name.split(".")):
             continue
         try:
             found.append(importlib.import_module(module.name))
         except ImportError:
-            if not optional:
+            if not module.name.startswith(OPTIONAL):
                 raise
     # First what the package offers, then what is below it.
     offered = {

@@ -1,5 +1,6 @@
 """Quantization of a trained model: a copy whose weights are integers times a scale."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -64,6 +65,12 @@ class QuantizedModel(Model):
     def weight_bits(self) -> dict[str, int]:
         """Bit-widths of the quantized parameters, by name."""
         return {name: tensor.bits for name, tensor in self.quantized.items()}
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the integers and all that goes with them to a file: `psgd_ref.save(self, path)`."""
+        from psgd_ref.interop.model_file import save
+
+        save(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "quantized": self.quantized}

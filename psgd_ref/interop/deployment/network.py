@@ -1,6 +1,7 @@
 """What a plain network is made of: operations by ONNX's names, on (N, C, H, W), with weights as integers."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -85,3 +86,19 @@ class Operation:
         if self.weight is None:
             return ()
         return self.weight.codes.shape if isinstance(self.weight, Integers) else self.weight.shape
+
+
+def in_floats(network: Sequence[Operation]) -> list[Operation]:
+    """The same network with float32 weights, and nothing rounded between its layers."""
+    found: list[Operation] = []
+    names: dict[str, str] = {}
+    for operation in network:
+        inputs = tuple(names.get(name, name) for name in operation.inputs)
+        if operation.kind == "Quantize":
+            names[operation.output] = inputs[0]
+            continue
+        weight = operation.weight
+        if isinstance(weight, Integers):
+            weight = weight.values.astype(np.float32)
+        found.append(replace(operation, inputs=inputs, weight=weight))
+    return found

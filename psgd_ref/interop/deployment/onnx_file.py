@@ -93,7 +93,7 @@ def export_onnx(
         raise ValueError("images must not be empty; at least one is needed to check the file")
     prepared = prepare(model, images, bits, activation_bits, grid, per_channel)
     network = operations(prepared, images.shape[1:])
-    content, warnings = _file(network, images, container)
+    content, warnings = onnx_bytes(network, channels_first(images[:1]).shape[1:], container)
     target = Path(path)
     with whole_file(target) as beside:
         beside.write_bytes(content)
@@ -101,15 +101,25 @@ def export_onnx(
     return Exported(target, len(content), error, tuple(warnings))
 
 
-def _file(network: Sequence[Operation], images: Array, container: str) -> tuple[bytes, list[str]]:
+def onnx_bytes(
+    network: Sequence[Operation], shape: tuple[int, ...], container: str = "int8"
+) -> tuple[bytes, list[str]]:
+    """The operations as the content of an ONNX file, and what some runtimes do with it.
+
+    Parameters
+    ----------
+    shape
+        Of one image, (C, H, W) or (I,).
+    container
+        As in `export_onnx`.
+    """
     import onnx
 
     writer = _Writer(container)
     for operation in network:
         writer.add(operation)
     _, opset, version = CONTAINERS[writer.widest_opset]
-    shape = channels_first(images[:1]).shape[1:]
-    outputs = emulate(network, channels_first(images[:1])).shape[1:]
+    outputs = emulate(network, np.zeros((1, *shape))).shape[1:]
     describe = onnx.helper.make_tensor_value_info
     graph = onnx.helper.make_graph(
         writer.nodes,

@@ -1,5 +1,7 @@
 """Integers of 2, 4 or 8 bits in as many bits, the first in the low bits of a byte, as ONNX packs them."""
 
+from math import prod
+
 import numpy as np
 import numpy.typing as npt
 
@@ -72,7 +74,7 @@ def unpack(data: npt.NDArray[np.uint8], bits: int, shape: tuple[int, ...]) -> np
     >>> unpack(np.array([241, 7], np.uint8), 4, (3,)).tolist()
     [1, -1, 7]
     """
-    count, each = int(np.prod(shape)), 8 // bits
+    count, each = prod(shape), 8 // bits
     if data.size != -(-count // each):
         raise ValueError(f"{count} codes of {bits} bits take {-(-count // each)} bytes; got {data.size}")
     fields = (data[:, None].astype(np.int64) >> (bits * np.arange(each))) & (2**bits - 1)

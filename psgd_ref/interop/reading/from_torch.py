@@ -7,8 +7,8 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array, whole_numbers
 from psgd_ref.interop.flattened import flattened
+from psgd_ref.interop.layout import load_tensors_of
 from psgd_ref.interop.reading.graph import Reader
-from psgd_ref.interop.state_dict import load_tensors_of
 from psgd_ref.nn import Layer, Model, Sequential
 from psgd_ref.nn.parameters import dotted, named_layers
 

@@ -11,6 +11,7 @@ from typing import Any
 from psgd_ref.compress import GRIDS, QUANTIZERS
 from psgd_ref.core.arguments import choice, fraction, known, real_number, whole_number
 from psgd_ref.data import NAMES, RECIPES
+from psgd_ref.data.catalogue import own_place
 from psgd_ref.training.optimizers.links.position import DISCRETIZATIONS
 from psgd_ref.training.optimizers.psgd import DECAY_TARGETS
 
@@ -20,7 +21,8 @@ PRUNING = ("magnitude", "snip")
 # In per cent.
 LARGEST_SPARSITY = 100
 SCHEDULES = ("cosine", "constant", "piecewise")
-# What is usual for a data set: its model and its augmentation.
+# What is usual for a data set: its model and its augmentation; one of a person's own stands last.
+OWN = "own"
 USUAL = {
     "digits": ("convnet", "shift"),
     "moons": ("mlp", "none"),
@@ -30,6 +32,7 @@ USUAL = {
     "cifar10": ("resnet20", "crop-reflect"),
     "cifar10-16": ("convnet-16-32-32-64", "crop-small"),
     "cifar100": ("resnet32", "crop-reflect"),
+    OWN: ("convnet", "none"),
 }
 
 
@@ -49,7 +52,10 @@ class Configuration:
         For values that are not accepted.
     """
 
-    data: str = _option("digits", f"data set: {', '.join(NAMES)}")
+    data: str = _option(
+        "digits",
+        f"data set: {', '.join(NAMES)}; or one of your own: a folder of images by class, or an .npz file",
+    )
     model: str = _option(
         "", "mlp, convnet, resnet8 … resnet56, vgg11 … vgg19; by default what suits the data"
     )
@@ -111,8 +117,11 @@ class Configuration:
     seed: int = _option(0, "of first weights, batch order and augmentation")
 
     def __post_init__(self) -> None:
-        choice("data", self.data, NAMES)
-        for name, usual in zip(("model", "augment"), USUAL[self.data], strict=True):
+        place = own_place(self.data)
+        if place is not None:
+            # So that the run finds it again from any other folder.
+            object.__setattr__(self, "data", str(place.absolute()))
+        for name, usual in zip(("model", "augment"), USUAL[self.data if place is None else OWN], strict=True):
             if getattr(self, name) == "":
                 object.__setattr__(self, name, usual)
         if self.strength == "":

@@ -16,6 +16,7 @@ from typing import Any
 from psgd_ref.compress import named_grid, prune, quantize, snip
 from psgd_ref.core.arguments import Array
 from psgd_ref.data import RECIPES, Dataset, load
+from psgd_ref.data.catalogue import own_place
 from psgd_ref.interop import load_safetensors
 from psgd_ref.interop.whole_file import write_text
 from psgd_ref.nn import Model
@@ -81,6 +82,8 @@ def train(
         raise ValueError(f"{folder} holds a run already; go on with --resume or choose another folder")
     folder.mkdir(parents=True, exist_ok=True)
     data = load(configuration.data, data_folder)
+    if own_place(configuration.data) is not None:
+        say(f"{data!r} from {configuration.data}")
     model = model_of(configuration, data)
     plan = phases(configuration, -(-len(data.train) // configuration.batch_size))
     progress = _restored(configuration, folder, model, say)

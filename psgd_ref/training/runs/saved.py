@@ -6,8 +6,8 @@ from pathlib import Path
 
 from psgd_ref.data import RECIPES, Dataset, load
 from psgd_ref.data.catalogue import image_shape
-from psgd_ref.interop import load_safetensors
-from psgd_ref.interop.safetensors import read
+from psgd_ref.interop import load_model, load_safetensors
+from psgd_ref.interop.safetensors import MODEL, read
 from psgd_ref.nn import Model
 from psgd_ref.training.runs.build import build_model, insert_fake_quantizer
 from psgd_ref.training.runs.checkpoint import KEY, Checkpoint, last_whole, read_checkpoint
@@ -44,6 +44,8 @@ def open_model(
 ) -> tuple[Model, str]:
     """The model of the last whole checkpoint in a folder, or of a file, and the name of its data set.
 
+    A file of `psgd_ref.save` holds its own structure, and may hold integers.
+
     Parameters
     ----------
     model, data
@@ -56,6 +58,12 @@ def open_model(
     ValueError
         For what is neither a run nor a safetensors file, and when a name is missing.
     """
+    if path.is_file() and MODEL in read(path)[1]:
+        if data is None:
+            raise ValueError(f"{path} does not say its data; give it with --data")
+        whole = load_model(path)
+        whole.input_shape = image_shape(data)[0]
+        return whole, data
     found = _checkpoint(path, say)
     options = {} if found is None else found.configuration
     names = {"model": model or options.get("model"), "data": data or options.get("data")}

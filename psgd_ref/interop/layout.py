@@ -47,7 +47,7 @@ def state_dict(model: Model, input_shape: Any = None) -> dict[str, Array]:
 def tensors_of(model: Model, order: Flattened) -> dict[str, Array]:
     """`state_dict`, with the tensors named in `order` in PyTorch's order and the others as they are."""
     own = {segment.name: segment.view(model.w) for segment in model.segments} | model.buffers
-    return {name: _permuted(to_pytorch(view, order.get(name)), TO_PYTORCH) for name, view in own.items()}
+    return {name: pytorch_layout(view, order.get(name)) for name, view in own.items()}
 
 
 def load_state_dict(model: Model, tensors: Mapping[str, Any], input_shape: Any = None) -> None:
@@ -85,7 +85,9 @@ def load_tensors_of(model: Model, tensors: Mapping[str, Any], order: Flattened) 
     given = _plain_names(tensors)
     own = {segment.name: segment.view(model.w) for segment in model.segments} | model.buffers
     _refuse_prefix(given, own)
-    problems = [f"{name}: missing, the model has {_shape(own[name])}" for name in own if name not in given]
+    problems = [
+        f"{name}: missing, the model has {pytorch_shape(own[name])}" for name in own if name not in given
+    ]
     problems += [f"{name}: unknown, {given[name].shape} given" for name in given if name not in own]
     problems += [
         f"{name}: {problem}"
@@ -97,15 +99,25 @@ def load_tensors_of(model: Model, tensors: Mapping[str, Any], order: Flattened) 
         listed = "; ".join(problems[:NAMED] + more)
         raise ValueError(f"{len(problems)} of the tensors do not fit the model: {listed}")
     for name, view in own.items():
-        view[...] = from_pytorch(_permuted(given[name], FROM_PYTORCH), order.get(name))
+        view[...] = own_layout(given[name], order.get(name))
 
 
-def _permuted(tensor: npt.NDArray[Any], order: dict[int, tuple[int, ...]]) -> Array:
+def pytorch_layout(tensor: npt.NDArray[Any], channels: int | None) -> npt.NDArray[Any]:
+    """A copy of our tensor with PyTorch's axes; its inputs those of a flattened image of so many channels."""
+    return _permuted(to_pytorch(tensor, channels), TO_PYTORCH)
+
+
+def own_layout(tensor: npt.NDArray[Any], channels: int | None) -> npt.NDArray[Any]:
+    """The inverse of `pytorch_layout`."""
+    return from_pytorch(_permuted(tensor, FROM_PYTORCH), channels)
+
+
+def _permuted(tensor: npt.NDArray[Any], order: dict[int, tuple[int, ...]]) -> npt.NDArray[Any]:
     return np.array(tensor.transpose(order.get(tensor.ndim, range(tensor.ndim))), order="C")
 
 
-def _shape(view: Array) -> tuple[int, ...]:
-    """The shape of our tensor in PyTorch's layout."""
+def pytorch_shape(view: Array) -> tuple[int, ...]:
+    """The shape of our tensor with PyTorch's axes."""
     order = TO_PYTORCH.get(view.ndim, range(view.ndim))
     return tuple(view.shape[axis] for axis in order)
 
@@ -165,7 +177,7 @@ def _refuse_prefix(given: Iterable[str], own: Iterable[str]) -> None:
 
 def _problem(name: str, tensor: npt.NDArray[Any], view: Array) -> str | None:
     """Why a tensor cannot be copied into ours, or None."""
-    shape = _shape(view)
+    shape = pytorch_shape(view)
     if tensor.shape != shape:
         return f"shape {tensor.shape} given, the model has {shape}"
     if tensor.dtype.kind != "f":
