@@ -52,7 +52,7 @@ export function button(parent, words, pressed) {
 /** A table of words and numbers, spoken when it changes and nothing moves. */
 export function numbers(parent, caption, names) {
   const table = element("table", { className: "numbers" }, parent);
-  element("caption", { textContent: caption }, table);
+  if (caption) element("caption", { textContent: caption }, table);
   const cells = {};
   for (const [key, words] of Object.entries(names)) {
     const row = element("tr", {}, element("tbody", {}, table));
