@@ -23,12 +23,12 @@ def lines(root: Path, name: str, uses: Sequence[tuple[str, Method]], names: Coll
             yield f"- You have {have.removeprefix('and ')}: {use}."
     needs = sorted({str(method.needs) for _, method in uses})
     yield f"- It needs {' or '.join(NEEDED.get(need, f'a trained model and {need}') for need in needs)}."
-    word = _word(name, names)
+    own = word(name, names)
     for task in tasks:
         text = (root / f"notebooks/compare/{task}/table.md").read_text(encoding="utf-8")
         for block in text.split("\n\n"):
             if not block.startswith("|") and len(block) > SHORT:
-                said = (about(part, word) for part in re.split(r"(?<=\.) (?=[A-Z])", " ".join(block.split())))
+                said = (about(part, own) for part in re.split(r"(?<=\.) (?=[A-Z])", " ".join(block.split())))
                 if found := " ".join(filter(None, said)):
                     yield f"- {task.capitalize()}: {escaped(found)}"
 
@@ -63,7 +63,7 @@ def _split(text: str, sign: str) -> list[str]:
     return parts
 
 
-def _word(name: str, names: Collection[str]) -> re.Pattern[str]:
+def word(name: str, names: Collection[str]) -> re.Pattern[str]:
     """The method's name where it is not a part of another's."""
     rest = [other.removeprefix(name) for other in names if re.match(rf"{re.escape(name)}\W", other)]
     longer = "|".join(map(re.escape, rest))
