@@ -96,8 +96,7 @@ def test_sliders_move_the_picture_and_the_numbers_by_keyboard(reader, name, widt
         before = numbers(page), drawn(page), page.locator(".control output").nth(k).inner_text()
         sliders.nth(k).focus()
         at_the_end = sliders.nth(k).evaluate("slider => slider.value === slider.min")
-        for _ in range(25):
-            page.keyboard.press("ArrowRight" if at_the_end else "ArrowLeft")
+        page.keyboard.press("End" if at_the_end else "Home")
         after = numbers(page), drawn(page), page.locator(".control output").nth(k).inner_text()
         for part, (old, new) in enumerate(zip(before, after, strict=True)):
             assert old != new, (k, part)
@@ -109,14 +108,11 @@ def number(page, name):
 
 def test_the_cloud_is_where_the_law_says(reader):
     page = reader().open("playgrounds/one_weight.html")
-    for _ in range(2):
-        assert number(page, "error") == pytest.approx(number(page, "law"), rel=0.1)
-        page.get_by_role("button", name="Take 5000 steps").click()
+    assert number(page, "error") == pytest.approx(number(page, "law"), rel=0.1)
     # Decay to the grid gathers the weights closer, and the law says so too.
     spread = number(page, "error")
     page.get_by_label("weight decay κ").focus()
-    for _ in range(20):
-        page.keyboard.press("ArrowRight")
+    page.keyboard.press("End")
     page.get_by_role("button", name="Take 5000 steps").click()
     assert number(page, "error") == pytest.approx(number(page, "law"), rel=0.1)
     assert number(page, "error") < spread
