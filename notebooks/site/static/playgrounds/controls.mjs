@@ -118,7 +118,8 @@ export function element(name, properties, parent) {
 /** A number in few digits, with a true minus. */
 export function short(value, digits = 3) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "–";
-  const text = Number(value.toPrecision(digits));
+  // What is left of a sum that is nothing but rounding is 0.
+  const text = Math.abs(value) < 1e-12 ? 0 : Number(value.toPrecision(digits));
   return (Math.abs(text) >= 1e5 || (text !== 0 && Math.abs(text) < 1e-4) ? text.toExponential() : String(text)).replace("-", "−");
 }
 
