@@ -6,7 +6,7 @@ RUNTIMES := .venv-runtimes/bin/psgd-ref
 NOTEBOOKS = $(wildcard theory/*.ipynb notebooks/*.ipynb)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-bounds test-deep test-floors check notebooks lab reproduce bench lock site test-site test-runtimes clean
+.PHONY: help setup demo test test-bounds test-deep test-floors check notebooks lab reproduce bench lock dist site test-site test-runtimes clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -64,6 +64,17 @@ test-runtimes: ## try an exported network in every runtime that is known, in env
 
 test-site: site ## look at the site in a real browser; Chromium has to be installed
 	$(BIN)/pytest notebooks/site/browser
+
+dist: .venv/installed-dev ## build the package and use its wheel in an empty environment: the demo, then the course
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+	scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && wheel=$$(echo $(CURDIR)/dist/*.whl) && \
+		cp notebooks/[0-9]*.ipynb "$$scratch" && $(PYTHON) -m venv "$$scratch/empty" && cd "$$scratch" && \
+		empty/bin/python -m pip install --quiet --disable-pip-version-check "$$wheel" && \
+		empty/bin/psgd-ref demo --seeds 1 && \
+		empty/bin/python -m pip install --quiet --disable-pip-version-check "$$wheel[notebooks,export]" && \
+		NUMBA_NUM_THREADS=1 empty/bin/python -m pytest --nbmake *.ipynb
 
 reproduce: .venv/installed-base ## make the tables and pictures of README and notebooks again (an hour)
 	$(BIN)/psgd-ref demo --out notebooks/demo

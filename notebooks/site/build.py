@@ -79,7 +79,8 @@ def _files() -> Iterator[Path]:
 
 def code() -> str:
     """A hash of what makes pages; where it is another one, all are read and written anew."""
-    files = (path for path in HERE.rglob("*") if path.suffix in (".py", ".html", ".mjs") and path.is_file())
+    kinds, apart = (".py", ".html", ".mjs"), {"browser", "static"}
+    files = (path for path in HERE.rglob("*") if path.suffix in kinds and not apart & set(path.parts))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
 
 

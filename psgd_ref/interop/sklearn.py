@@ -53,7 +53,7 @@ class PSGDClassifier(ClassifierMixin, BaseEstimator):
     early_stopping, validation_fraction
         Hold out that fraction of the rows and end by their accuracy; the best weights are kept.
     warm_start
-        Go on from the weights of the last `fit`.
+        Go on from the weights of the last fit.
     random_state
         Of first weights, order of rows, and held-out rows.
 
@@ -64,7 +64,7 @@ class PSGDClassifier(ClassifierMixin, BaseEstimator):
     model_
         The network, a `psgd_ref.nn.Model`; after `quantize` a `QuantizedModel`.
     n_iter_, loss_curve_
-        Epochs of the last `fit`, and the mean loss of each.
+        Epochs of the last fit, and the mean loss of each.
 
     Examples
     --------

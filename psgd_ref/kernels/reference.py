@@ -453,7 +453,7 @@ def fake_quantize_backward(
 def soft_round_backward(
     dy: Array, x: Array, lower: float, upper: float, cells: int, alpha: float
 ) -> tuple[Array, float, float, float]:
-    """Gradients by x, lower, upper and alpha of DSQ's soft staircase (`compress.dsq.soft_round`).
+    """Gradients by x, lower, upper and alpha of DSQ's `compress.quantization_aware.dsq.soft_round`.
 
     t = (x − lower)/Δ in 0 … cells, r = t − cell − ½, φ = tanh(c r)/(1 − α), c = ln(2/α − 1), and the
     value is lower + Δ(cell + (φ + 1)/2). Outside the range it is the nearer end.

@@ -1,10 +1,8 @@
 """The playgrounds' formulas in JavaScript against psgd_ref (where Node.js is), and the data they show."""
 
-import importlib
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +10,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 SITE = ROOT / "notebooks/site"
-
-
-@pytest.fixture
-def generate(monkeypatch):
-    """A module of the site's, which are no part of the package."""
-    monkeypatch.syspath_prepend(str(SITE))
-    yield lambda name: importlib.import_module(f"generate.{name}")
-    for name in [name for name in sys.modules if name.partition(".")[0] == "generate"]:
-        del sys.modules[name]
 
 
 def agree(found, wanted):

@@ -1,12 +1,13 @@
 """The site in a real browser: `make test-site`."""
 
+import json
 import os
 import re
 from pathlib import Path
 
 import pytest
 
-from .conftest import AXE
+from .conftest import AXE, ROOT
 
 PLAYGROUNDS = ("one_weight", "rounding", "quantizers")
 # A page of each kind.
@@ -17,26 +18,27 @@ PAGES = (
     *("source/psgd_ref/core/warp.py.html", "search.html"),
     *(f"playgrounds/{name}.html" for name in PLAYGROUNDS),
 )
-WIDTHS = (390, 800, 1440)
 WIDER = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# A folder for screenshots; where one is given, every page is looked at in every width and theme.
 PICTURES = os.environ.get("PSGD_REF_PICTURES")
+LOOKS = [(390, "light"), (390, "dark"), (800, "light"), (1440, "light")]
+if PICTURES:
+    LOOKS += [(800, "dark"), (1440, "dark")]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_nothing_moves_and_nothing_is_cut_off(reader, page):
-    for width in WIDTHS:
-        for dark in (False, True):
-            look = reader(width, dark=dark)
-            opened = look.open(page)
-            opened.wait_for_timeout(150)
-            assert opened.evaluate("window.shifted") < 0.01, (width, dark)
-            wide = opened.evaluate(WIDER)
-            assert wide <= 0, f"{page} is {wide} pixels wider than {width}"
-            if PICTURES:
-                theme = "dark" if dark else "light"
-                name = f"{page.replace('/', '-').removesuffix('.html')}-{width}-{theme}.png"
-                opened.screenshot(path=Path(PICTURES) / name)
-            look.context.close()
+    for width, theme in LOOKS:
+        look = reader(width, dark=theme == "dark")
+        opened = look.open(page)
+        opened.wait_for_timeout(150)
+        assert opened.evaluate("window.shifted") < 0.01, (width, theme)
+        wide = opened.evaluate(WIDER)
+        assert wide <= 0, f"{page} is {wide} pixels wider than {width}"
+        if PICTURES:
+            name = f"{page.replace('/', '-').removesuffix('.html')}-{width}-{theme}.png"
+            opened.screenshot(path=Path(PICTURES) / name, full_page=True)
+        look.context.close()
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -94,11 +96,50 @@ def test_sliders_move_the_picture_and_the_numbers_by_keyboard(reader, name, widt
         before = numbers(page), drawn(page), page.locator(".control output").nth(k).inner_text()
         sliders.nth(k).focus()
         at_the_end = sliders.nth(k).evaluate("slider => slider.value === slider.min")
-        for _ in range(25):
-            page.keyboard.press("ArrowRight" if at_the_end else "ArrowLeft")
+        page.keyboard.press("End" if at_the_end else "Home")
         after = numbers(page), drawn(page), page.locator(".control output").nth(k).inner_text()
         for part, (old, new) in enumerate(zip(before, after, strict=True)):
             assert old != new, (k, part)
+
+
+def number(page, name):
+    return float(page.locator(f"[data-number={name}]").first.inner_text().split()[0].replace("−", "-"))
+
+
+def test_the_cloud_is_where_the_law_says(reader):
+    page = reader().open("playgrounds/one_weight.html")
+    assert number(page, "error") == pytest.approx(number(page, "law"), rel=0.1)
+    # Decay to the grid gathers the weights closer, and the law says so too.
+    spread = number(page, "error")
+    page.get_by_label("weight decay κ").focus()
+    page.keyboard.press("End")
+    page.get_by_role("button", name="Take 5000 steps").click()
+    assert number(page, "error") == pytest.approx(number(page, "law"), rel=0.1)
+    assert number(page, "error") < spread
+
+
+def test_accuracies_are_those_that_were_measured(reader):
+    found = json.loads((ROOT / "notebooks/demo/rounding.json").read_text(encoding="utf-8"))
+    page = reader().open("playgrounds/rounding.html")
+    page.wait_for_selector("table.numbers")
+    cells = page.locator("[data-number=accuracy]")
+    bits, share = (page.locator("input[type=range]").nth(k) for k in (0, 1))
+    share.focus()
+    for i in reversed(range(len(found["shares"]))):
+        j = int(bits.input_value())
+        wanted = [f"{m['accuracy'][i][j]:.1f} ± {m['spread'][i][j]:.1f}" for m in found["methods"]]
+        assert cells.all_inner_texts() == wanted
+        page.keyboard.press("ArrowLeft")
+
+
+def test_two_quantizers_that_are_one_differ_nowhere(reader):
+    page = reader().open("playgrounds/quantizers.html")
+    page.wait_for_selector("table.numbers")
+    assert number(page, "differ") > 0
+    assert number(page, "most") > 0
+    one, other = page.locator("select").nth(0), page.locator("select").nth(1)
+    other.select_option(one.input_value())
+    assert number(page, "differ") == number(page, "most") == 0
 
 
 @pytest.mark.parametrize("name", PLAYGROUNDS)

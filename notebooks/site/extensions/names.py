@@ -25,21 +25,8 @@ SYMBOL = re.compile(
 )
 NAME = re.compile(r"((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*)(?:\(.*\))?")
 COMMAND = re.compile(r"psgd-ref ([a-z]+)")
-# Names whose plain English use is more frequent than that of ours.
-PLAIN = {
-    "check",
-    "data",
-    "fit",
-    "grid",
-    "load",
-    "save",
-    "report",
-    "models",
-    "straight",
-    "main",
-    "seed",
-    "count",
-}
+# Inline code that is more often something else than our public name: an argument, a method of the reader's.
+PLAIN = {"count", "data", "fit(w)", "grid", "main", "models", "relu", "report", "seed", "straight"}
 CLOSED = nodes.reference | nodes.title | nodes.raw | nodes.literal_block | addnodes.pending_xref | nodes.math
 
 
@@ -146,15 +133,17 @@ class Linker:
 
     def _object(self, text: str) -> nodes.reference | None:
         match = NAME.fullmatch(text)
-        if match is None or (match[1] in PLAIN and "(" not in text):
+        if match is None or text in PLAIN:
             return None
-        name = canonical(match[1].removeprefix("pr.").removeprefix("psgd_ref.")) or self._by_end(match[1])
-        found = self.objects.get(name)
+        short = match[1].removeprefix("pr.").removeprefix("psgd_ref.")
+        name = canonical(short) or self._by_end(match[1])
+        found = self.objects.get(f"psgd_ref.{short}") or self.objects.get(name)
         return self._link(found.docname, found.node_id, [], "name", name) if found else None
 
     def _by_end(self, name: str) -> str:
-        ends = self._ends().get(name, [])
-        return ends[0] if len(ends) == 1 else ""
+        """The only object that ends so; of several the one with the shortest path, which a package offers."""
+        first, *others = sorted(self._ends().get(name, [""]), key=lambda end: end.count("."))
+        return "" if others and first.count(".") == others[0].count(".") else first
 
     def _ends(self) -> dict[str, list[str]]:
         """Full names by their last part (of what stands at the head of a module) and last two parts."""
@@ -174,15 +163,14 @@ class Linker:
 def canonical(name: str) -> str:
     """Where a name of the front door or of a package is defined, or nothing."""
     room, _, rest = name.rpartition(".")
-    for package in (room, ""):
-        try:
-            found = importlib.import_module(f"psgd_ref.{package}".rstrip("."))
-        except ImportError:
-            continue
-        if rest in getattr(found, "__all__", ()):
-            value = getattr(found, rest)
-            return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', rest)}"
-    return ""
+    try:
+        found = importlib.import_module(f"psgd_ref.{room}".rstrip("."))
+    except ImportError:
+        return ""
+    if rest not in getattr(found, "__all__", ()):
+        return ""
+    value = getattr(found, rest)
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', rest)}"
 
 
 def _is_block(node: nodes.Node) -> bool:

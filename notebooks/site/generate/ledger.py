@@ -32,7 +32,7 @@ def page(root: Path) -> str:
         if claim.truth != "holds":
             statement += f" **{claim.truth.capitalize()}.**"
         chapter = f"[{Path(notebook).stem}]({notebook}#{anchor})"
-        where = f"[{Path(file).name}:{line}](source:{file}#L{line})"
+        where = f"[{Path(file).stem}:{line}](source:{file}#L{line})"
         lines.append(f"| [{claim.id}]({notebook}#{anchor}) | {statement} | {laws} | {chapter} | {where} |")
     return INTRODUCTION + "\n".join(lines) + "\n"
 

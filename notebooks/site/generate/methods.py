@@ -2,10 +2,12 @@
 
 import inspect
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import psgd_ref
+from generate import advice
+from generate.advice import escaped
 from psgd_ref import compress, training
 from psgd_ref.experiments.comparisons.tasks import TASKS
 from psgd_ref.experiments.shared.methods import Method
@@ -23,7 +25,9 @@ CALLED = {
 def pages(root: Path) -> dict[str, str]:
     """Markdown by file name."""
     groups = _groups()
-    found = {f"methods/{slug(name)}.md": _page(root, name, uses) for name, uses in groups.items()}
+    found = {
+        f"methods/{slug(name)}.md": _page(root, name, uses, groups.keys()) for name, uses in groups.items()
+    }
     return {"methods/index.md": _index(groups), **found}
 
 
@@ -48,7 +52,7 @@ def _index(groups: dict[str, list[tuple[str, Method]]]) -> str:
     lines = [
         "# Methods",
         "",
-        "Every method that is measured here, and what it needs beside a trained model.",
+        "Every method that is measured here, and what it needs besides a trained model (or in place of one).",
         "",
     ]
     lines += ["| method | kind | needs | measured in | paper |", "|---|---|---|---|---|"]
@@ -61,7 +65,7 @@ def _index(groups: dict[str, list[tuple[str, Method]]]) -> str:
     return "\n".join([*lines, "", "```{toctree}", ":hidden:", "", *names, "```", ""])
 
 
-def _page(root: Path, name: str, uses: Sequence[tuple[str, Method]]) -> str:
+def _page(root: Path, name: str, uses: Sequence[tuple[str, Method]], names: Collection[str]) -> str:
     lines = [f"# {name}", ""]
     lines += list(_formula(name))
     lines += [
@@ -77,7 +81,7 @@ def _page(root: Path, name: str, uses: Sequence[tuple[str, Method]]) -> str:
     lines += ["", "## Measured", ""]
     for task in dict.fromkeys(task for task, _ in uses):
         lines += _measured(root, task, {method.name for _, method in uses})
-    lines += ["## When to use it", "", *_advice(root, name, uses)]
+    lines += ["## When to use it", "", *advice.lines(root, name, uses, names)]
     return "\n".join(lines) + "\n"
 
 
@@ -94,7 +98,7 @@ def _formula(name: str) -> Iterator[str]:
         formula = (
             any(sign in part for sign in "=≈∝") and len(part.splitlines()) <= 4 and not part.endswith(".")
         )
-        yield f"```text\n{part}\n```\n" if formula else f"{_escaped(part)}\n"
+        yield f"```text\n{part}\n```\n" if formula else f"{escaped(part)}\n"
     yield f"In the code: `{found.__module__}.{found.__qualname__}`.\n"
 
 
@@ -130,7 +134,7 @@ def _measured(root: Path, task: str, names: set[str]) -> list[str]:
             continue
         own = [row for row in rows[2:] if any(_is(cell, names) for cell in row.split("|")[1:4])]
         if own:
-            lines += [*rows[:2], *own, ""]
+            lines += [*_without_what_is_said([*rows[:2], *own], names), ""]
         elif lines and lines[-2:] and lines[-2].endswith(":"):
             del lines[-2:]
     if not lines:
@@ -140,36 +144,13 @@ def _measured(root: Path, task: str, names: set[str]) -> list[str]:
     return [f"### {task.capitalize()}", "", *lines, source, ""]
 
 
+def _without_what_is_said(rows: list[str], names: set[str]) -> list[str]:
+    """The table without what the page says already: what is needed, and the method's name in every row."""
+    cells = [row.strip().strip("|").split("|") for row in rows]
+    named = [all(_is(row[k], names) for row in cells[2:]) for k in range(len(cells[0]))]
+    kept = [k for k, head in enumerate(cells[0]) if head.strip() != "needs" and not named[k]]
+    return ["|" + "|".join(row[k] for k in kept) + "|" for row in cells]
+
+
 def _is(cell: str, names: set[str]) -> bool:
     return cell.strip() in names or cell.strip().partition(", W")[0] in names
-
-
-def _advice(root: Path, name: str, uses: Sequence[tuple[str, Method]]) -> list[str]:
-    """What README says of it, and the sentences of the tables."""
-    readme = (
-        (root / "README.md").read_text(encoding="utf-8").partition("## Which method")[2].partition("\n## ")[0]
-    )
-    first = re.split(r" → | \+ |, ", name)[0]
-    word = re.compile(rf"(?<![\w-]){re.escape(first)}(?![\w+-])", re.IGNORECASE)
-    lines = []
-    for row in readme.splitlines():
-        cells = [cell.strip() for cell in row.split("|")[1:-1]]
-        if len(cells) == 3 and word.search(cells[1]) and "---" not in cells[1]:
-            lines.append(f"- You have {cells[0]}: {cells[1]}.")
-    needs = {str(method.needs) for _, method in uses}
-    lines.append(f"- It needs {' or '.join(sorted(needs))} beside a trained model.")
-    whole = re.compile(rf"(?<![\w→+-] )(?<![\w+-]){re.escape(name)}(?![\w+-])")
-    for task in dict.fromkeys(task for task, _ in uses):
-        text = (root / f"notebooks/compare/{task}/table.md").read_text(encoding="utf-8")
-        for block in text.split("\n\n"):
-            if block.strip() and not block.startswith("|") and len(block) > 120 and whole.search(block):
-                lines.append(f"- {task.capitalize()}: {_escaped(' '.join(block.split()))}")
-    return lines
-
-
-def _escaped(text: str) -> str:
-    return (
-        text.replace("<", "&lt;").replace("|", "\\|").replace("*", "\\*").replace("_", "\\_")
-        if "`" not in text
-        else text
-    )

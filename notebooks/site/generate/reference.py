@@ -33,7 +33,7 @@ def _index() -> str:
     lines += [_heading("The front door", "-"), ".. list-table::", "   :header-rows: 1", ""]
     lines += ["   * - name", "     - what it is"]
     for name in psgd_ref.__all__:
-        lines += [f"   * - ``{name}``", f"     - {_summary(getattr(psgd_ref, name))}"]
+        lines += [f"   * - {_link(name)}", f"     - {_summary(getattr(psgd_ref, name))}"]
     lines += ["", _heading("Packages", "-"), ".. list-table::", "   :header-rows: 1", ""]
     lines += ["   * - package", "     - what is in it"]
     for name in PACKAGES:
@@ -42,6 +42,14 @@ def _index() -> str:
     names = [f"   psgd_ref.{name} <{name}>" for name in PACKAGES]
     lines += ["", ".. toctree::", "   :hidden:", "", "   commands", *names]
     return "\n".join(lines) + "\n"
+
+
+def _link(name: str) -> str:
+    """A name of the front door, as a link to where it is defined."""
+    found = getattr(psgd_ref, name)
+    if inspect.ismodule(found):
+        return f":doc:`{name} <{name}>`"
+    return f":py:obj:`{name} <{found.__module__}.{found.__qualname__}>`"
 
 
 def _summary(found: object) -> str:

@@ -52,7 +52,7 @@ export function button(parent, words, pressed) {
 /** A table of words and numbers, spoken when it changes and nothing moves. */
 export function numbers(parent, caption, names) {
   const table = element("table", { className: "numbers" }, parent);
-  element("caption", { textContent: caption }, table);
+  if (caption) element("caption", { textContent: caption }, table);
   const cells = {};
   for (const [key, words] of Object.entries(names)) {
     const row = element("tr", {}, element("tbody", {}, table));
@@ -118,7 +118,8 @@ export function element(name, properties, parent) {
 /** A number in few digits, with a true minus. */
 export function short(value, digits = 3) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "–";
-  const text = Number(value.toPrecision(digits));
+  // What is left of a sum that is nothing but rounding is 0.
+  const text = Math.abs(value) < 1e-12 ? 0 : Number(value.toPrecision(digits));
   return (Math.abs(text) >= 1e5 || (text !== 0 && Math.abs(text) < 1e-4) ? text.toExponential() : String(text)).replace("-", "−");
 }
 
@@ -132,6 +133,18 @@ export function random(seed) {
     t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
-  const normal = () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+  // Box and Muller's method makes two at a time.
+  let spare = null;
+  const normal = () => {
+    if (spare !== null) {
+      const kept = spare;
+      spare = null;
+      return kept;
+    }
+    const radius = Math.sqrt(-2 * Math.log(1 - uniform()));
+    const angle = 2 * Math.PI * uniform();
+    spare = radius * Math.sin(angle);
+    return radius * Math.cos(angle);
+  };
   return { uniform, normal };
 }

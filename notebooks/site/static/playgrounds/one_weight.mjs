@@ -27,12 +27,8 @@ const slope = slider(controls, { label: "slope of the loss", min: -0.05, max: 0.
 const decay = slider(controls, { label: "weight decay κ", min: 0, max: 0.1, step: 0.002, value: 0, show: (x) => short(x) }, changed);
 const target = choice(controls, { label: "decay to", options: [["grid", "the grid"], ["zero", "zero"]] }, changed);
 
-const lines = element("figure", {}, pictures);
-const inW = picture(lines, { label: "weights on the line w", height: 250 }, (...a) => drawLine(...a, "w"));
-const warped = element("figure", {}, pictures);
-const inY = picture(warped, { label: "the same weights on the warped line y = f(w)", height: 250 }, (...a) => drawLine(...a, "y"));
-element("figcaption", { textContent: "w: targets are long ticks, walls between cells short ones" }, lines);
-element("figcaption", { textContent: "y = f(w): the line is stretched around the targets" }, warped);
+const inW = line("The line w: targets are long ticks, walls between cells short ones", "w");
+const inY = line("The warped line y = f(w), stretched around the targets", "y");
 
 const buttons = element("div", { className: "buttons" }, below);
 const play = button(buttons, "", () => {
@@ -58,8 +54,16 @@ const show = numbers(below, "In numbers", {
   size: "ηλ√v, which the law takes to be small",
   error: "mean squared distance to the grid / (Δ²/12)",
   law: "the same by the law",
+  mean: "mean weight / Δ",
+  meanLaw: "the same by the law",
   hold: "a target holds while |slope| is below",
 });
+
+function line(caption, space) {
+  const figure = element("figure", {}, pictures);
+  element("figcaption", { textContent: caption }, figure);
+  return picture(figure, { label: caption, height: 250 }, (...a) => drawLine(...a, space));
+}
 
 function read() {
   const grid = gridOf(1, bits.value);
@@ -129,13 +133,9 @@ function tick() {
 function draw() {
   inW.redraw();
   inY.redraw();
-  const { grid, points, density } = state;
-  let law = "no density: all weights end on targets";
-  if (density) {
-    const width = points[1] - points[0];
-    const mean = density.reduce((sum, p, i) => sum + p * width * (points[i] - nearest(points[i], grid)) ** 2, 0);
-    law = short(mean / (grid.step ** 2 / 12));
-  } else if (state.noise === 0) law = "needs noise";
+  const { grid, points, density, weights } = state;
+  const none = state.noise === 0 ? "needs noise" : "no density: all weights end on targets";
+  const average = (f) => density.reduce((sum, p, i) => sum + p * f(points[i]), 0) * (points[1] - points[0]);
   show({
     steps: String(state.steps),
     delta: short(grid.step),
@@ -143,8 +143,10 @@ function draw() {
     volume: short(state.star),
     largest: short(scale(grid.step / 2, grid, state.eps, state.strength)),
     size: short(state.lr * state.strength * state.noise),
-    error: short(relativeError(state.weights, grid)),
-    law,
+    error: short(relativeError(weights, grid)),
+    law: density ? short(average((w) => (w - nearest(w, grid)) ** 2) / (grid.step ** 2 / 12)) : none,
+    mean: short(weights.reduce((sum, w) => sum + w, 0) / weights.length / grid.step),
+    meanLaw: density ? short(average((w) => w) / grid.step) : none,
     hold: state.decay > 0 && state.toGrid ? `κ/λ = ${short(state.decay / state.strength)} (ε = 0)` : "needs decay to the grid",
   });
 }
@@ -193,15 +195,15 @@ function drawLine(context, width, height, colour, space) {
   context.globalAlpha = 1;
   context.strokeStyle = colour.text;
   context.lineWidth = 1;
-  line(context, 10, base, width - 10, base);
+  stroke(context, 10, base, width - 10, base);
   context.fillStyle = colour.text;
   context.textAlign = "center";
   for (let k = -grid.levels; k <= grid.levels; k++) {
     const px = x(k * grid.step);
-    line(context, px, base - 5, px, base + 24);
+    stroke(context, px, base - 5, px, base + 24);
     if (grid.levels <= 3 || k % (width < 400 ? 7 : 2) === 0 || k === 0) context.fillText(String(k).replace("-", "−"), px, base + 40);
     const wall = (k + 0.5) * grid.step;
-    if (k < grid.levels) line(context, x(wall), base, x(wall), base + 8);
+    if (k < grid.levels) stroke(context, x(wall), base, x(wall), base + 8);
   }
 }
 
@@ -217,7 +219,7 @@ function binned(curve, points, map, end, bins) {
   return [...mass].map((value) => (value * bins) / (2 * end));
 }
 
-function line(context, x0, y0, x1, y1) {
+function stroke(context, x0, y0, x1, y1) {
   context.beginPath();
   context.moveTo(x0, y0);
   context.lineTo(x1, y1);

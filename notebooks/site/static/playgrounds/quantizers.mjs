@@ -2,7 +2,14 @@
 import { choice, element, numbers, picture, short, slider } from "./controls.mjs";
 import { place, quantize, staircase } from "./mathematics.mjs";
 
+const KINDS = {
+  ours: "computed by psgd_ref",
+  formula: "written down from what a library was seen to do",
+  measured: "recorded by running the library",
+};
 const SAMPLES = 2001;
+// Room for the numbers beside the axis.
+const LEFT = 44;
 const root = document.getElementById("playground");
 const records = await (await fetch(new URL("quantizers.json", import.meta.url))).json();
 const options = records.map((record, i) => [String(i), `${record.name}, ${record.bits} bits (${record.kind})`]);
@@ -15,8 +22,9 @@ const other = choice(controls, { label: "another (dashed line)", options, value:
 const weight = slider(controls, { label: "a weight w", min: -1, max: 1, step: 0.005, value: 0.3, show: (x) => short(x) }, draw);
 const pictures = element("div", { className: "pictures" }, root);
 const figure = element("figure", {}, pictures);
+const caption = element("figcaption", {}, figure);
 const stairs = picture(figure, { label: "two staircases", height: 380 }, drawStairs);
-element("figcaption", { textContent: "Q(w) over w, largest weight 1. Below: the difference of the two." }, figure);
+element("figcaption", { textContent: "The difference, the other minus the one" }, figure);
 const gap = picture(figure, { label: "the difference", height: 120 }, drawGap);
 const below = element("div", { className: "below" }, root);
 const show = numbers(below, "In numbers: one, another", {
@@ -30,6 +38,8 @@ const show = numbers(below, "In numbers: one, another", {
   most: "and at most by",
   kept: "values of the one that the other keeps",
 });
+const kinds = [...new Set(records.map((record) => record.kind))].map((kind) => `${kind}: ${KINDS[kind]}`);
+element("p", { textContent: `In brackets, where a rule comes from; ${kinds.join("; ")}.` }, below);
 
 function pair() {
   return [one, other].map((chosen) => staircase(records[Number(chosen.value)]));
@@ -52,7 +62,8 @@ function draw() {
     most: short(Math.max(...gaps)),
     kept: `${a.values.filter((value) => near(quantize(value, b), value)).length} of ${a.values.length}`,
   });
-  stairs.describe(`staircases of ${words(one)} and ${words(other)}`);
+  caption.textContent = `Q(w) over w: solid ${words(one)}, dashed ${words(other)}`;
+  stairs.describe(caption.textContent);
   stairs.redraw();
   gap.redraw();
 }
@@ -71,7 +82,7 @@ function onWall(x, s) {
 
 function frame(width, height, low, high) {
   return {
-    x: (w) => 36 + ((w + 1) / 2) * (width - 46),
+    x: (w) => LEFT + ((w + 1) / 2) * (width - LEFT - 10),
     y: (q) => height - 22 - ((q - low) / (high - low)) * (height - 32),
   };
 }
@@ -108,11 +119,14 @@ function drawStairs(context, width, height, colour) {
   context.moveTo(at.x(weight.value), 8);
   context.lineTo(at.x(weight.value), height - 22);
   context.stroke();
-  for (const [s, fill] of [[a, colour.blue], [b, colour.orange]]) {
-    context.fillStyle = fill;
+  // A ring around a dot, so that both show where they meet.
+  for (const [s, shade, radius] of [[a, colour.blue, 4], [b, colour.orange, 7]]) {
+    context.fillStyle = context.strokeStyle = shade;
+    context.lineWidth = 2;
     context.beginPath();
-    context.arc(at.x(weight.value), at.y(quantize(weight.value, s)), 5, 0, 2 * Math.PI);
-    context.fill();
+    context.arc(at.x(weight.value), at.y(quantize(weight.value, s)), radius, 0, 2 * Math.PI);
+    if (s === a) context.fill();
+    else context.stroke();
   }
 }
 
@@ -124,7 +138,7 @@ function drawGap(context, width, height, colour) {
   const at = frame(width, height, -top, top);
   axes(context, width, height, colour, at, [-top, 0, top]);
   context.fillStyle = colour.orange;
-  const thick = (width - 46) / SAMPLES;
+  const thick = (width - LEFT - 10) / SAMPLES;
   points.forEach((w, i) => {
     context.fillRect(at.x(w) - thick / 2, Math.min(at.y(0), at.y(gaps[i])), Math.max(1, thick), Math.abs(at.y(gaps[i]) - at.y(0)));
   });
@@ -140,7 +154,7 @@ function axes(context, width, height, colour, { x, y }, ticks) {
     context.lineTo(x(1), y(q));
     context.stroke();
     context.textAlign = "right";
-    context.fillText(short(q, 2), 32, y(q) + 4);
+    context.fillText(short(q, 2), LEFT - 4, y(q) + 4);
   }
   context.textAlign = "center";
   for (const w of [-1, -0.5, 0, 0.5, 1]) context.fillText(short(w), Math.min(x(w), width - 8), height - 5);

@@ -22,9 +22,9 @@ const share = slider(
   },
   draw,
 );
+element("p", { textContent: "Move over a bar, or focus a picture and use the arrow keys: which integer, and how many weights have it. Counts are on a logarithmic scale; lines are the grid." }, root);
 const pictures = element("div", { className: "pictures two" }, root);
 const panels = found.methods.map((method) => panel(method));
-element("p", { textContent: `Move over a bar, or focus a picture and use the arrow keys: which integer, and how many weights have it. Counts are on a logarithmic scale.` }, root);
 draw();
 
 function panel(method) {
@@ -64,7 +64,7 @@ function choose(made, integer) {
 function say(made) {
   const here = grid(made);
   const count = made.method.weights.filter((w) => position(w, here) === made.chosen).length;
-  made.hover.textContent = `integer ${short(made.chosen)} = ${short(made.chosen * here.step)}: ${count} of ${made.method.weights.length} weights`;
+  made.hover.textContent = `Integer ${short(made.chosen)}, the weight ${short(made.chosen * here.step)}: ${count} of ${made.method.weights.length}`;
 }
 
 function draw() {
