@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from psgd_ref import __version__
-from psgd_ref.commands import bench, check, compare, data, evaluate, export, reproduce, sweep, train
+from psgd_ref.commands import bench, check, compare, data, evaluate, export, peers, reproduce, sweep, train
 from psgd_ref.commands.console import (
     CLOSED_PIPE,
     INTERRUPTED,
@@ -102,6 +102,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     train.add(commands, asked_for="train" in words)
     evaluate.add(commands)
     export.add(commands)
+    peers.add(commands)
     sweep.add(commands)
     reproduce.add(commands)
 
