@@ -1,8 +1,7 @@
 """What a pipeline makes of a network that lies on its grid: integers, zeros, predictions, size, time.
 
 A meeting is a function of a folder, see `given`, in the family's environment. It returns "logits", and where
-it can be known "weight/NAME", the values that a layer ends with, "bytes" of its file beside "float_bytes",
-and "seconds" for the test images beside "float_seconds", of the same runtime for the network in float32.
+it can be known "weight/NAME", the values that a layer ends with, and "bytes" of its file and "float_bytes".
 """
 
 from collections.abc import Iterator
@@ -49,7 +48,7 @@ def compared(given: Given, found: dict[str, Any]) -> dict[str, Any]:
         "weights" and of them "kept", those whose nearest integer is theirs; "error_in_steps", the largest
         distance from it in Δ; "zeros" and "zeros_kept", exactly 0; each over the layers that the peer
         shows. "images", "differ", predictions other than the emulation's; "logits_error", relative to the
-        largest logit. "bytes", "float_bytes" and "time_ratio" where they were measured.
+        largest logit. "bytes" and "float_bytes" where there is a file.
     """
     result: dict[str, Any] = {}
     shown = [name for name in given.layers if f"weight/{name}" in found]
@@ -73,8 +72,6 @@ def compared(given: Given, found: dict[str, Any]) -> dict[str, Any]:
             "logits_error": _short(np.abs(logits - wanted).max() / np.abs(wanted).max()),
         }
     result |= {name: int(found[name]) for name in ("bytes", "float_bytes") if name in found}
-    if "seconds" in found:
-        result["time_ratio"] = _short(found["seconds"] / found["float_seconds"], 2)
     return result
 
 

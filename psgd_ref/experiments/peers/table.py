@@ -50,9 +50,8 @@ _MEETINGS = (
     "in every layer, rounded to it, and handed over as floats or as integers. A cell: the share of weights "
     "whose nearest integer is the one that went in; the largest distance from it in steps Δ; and the test "
     "images, of the networks tried, whose predicted digit is another than that of the network in float64. "
-    "*0 kept*: the share of zeros that are exactly zero in the end, at all widths. *Size* and *time*: W4 "
-    "against the same network in float32 in the same runtime, "
-    "each network; the machine had other work, so that times tell 1 from 2, not 1.0 from 1.2."
+    "*0 kept*: the share of zeros that are exactly zero in the end, at all widths. *Size*: the file of W4 "
+    "against that of the same network in float32."
 )
 
 
@@ -92,15 +91,15 @@ def _functions(records: Sequence[dict[str, Any]]) -> str:
 
 def _meetings(records: Sequence[dict[str, Any]]) -> str:
     titles = list(dict.fromkeys(record["meeting"] for record in records))
-    heads = ("pipeline", "networks", *(f"W{bits}" for bits in WIDTHS), "0 kept", "size", "time")
+    heads = ("pipeline", "networks", *(f"W{bits}" for bits in WIDTHS), "0 kept", "size")
     lines = []
     for title in titles:
         own = [record for record in records if record["meeting"] == title]
         names = ", ".join(dict.fromkeys(record["network"] for record in own))
         cells = [_cell([record for record in own if record["bits"] == bits]) for bits in WIDTHS]
         four = [record for record in own if record["bits"] == 4]
-        lines.append([title, names, *cells, _zeros(own), _ratio(four, "bytes"), _times(four)])
-    return markdown(heads, lines, "ll" + "l" * len(WIDTHS) + "rrr")
+        lines.append([title, names, *cells, _zeros(own), _ratio(four, "bytes")])
+    return markdown(heads, lines, "ll" + "l" * len(WIDTHS) + "rr")
 
 
 def _cell(records: Sequence[dict[str, Any]]) -> str:
@@ -126,11 +125,6 @@ def _zeros(records: Sequence[dict[str, Any]]) -> str:
 def _ratio(records: Sequence[dict[str, Any]], name: str) -> str:
     own = [record for record in records if name in record and f"float_{name}" in record]
     return f"{_sum(own, name) / _sum(own, f'float_{name}'):.2f}" if own else _MISSING
-
-
-def _times(records: Sequence[dict[str, Any]]) -> str:
-    ratios = [f"{record['time_ratio']:.1f}" for record in records if "time_ratio" in record]
-    return ", ".join(ratios) or _MISSING
 
 
 def _sum(records: Iterable[dict[str, Any]], name: str) -> int:

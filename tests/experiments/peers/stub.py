@@ -37,7 +37,7 @@ def halves(folder):
     logits = given.logits.copy()
     logits[0] = -logits[0]
     weights = {f"weight/{name}": given.weight(name) / 2 for name in given.layers}
-    return {"logits": logits, "bytes": 10, "float_bytes": 40, "seconds": 1.0, "float_seconds": 2.0, **weights}
+    return {"logits": logits, "bytes": 10, "float_bytes": 40, **weights}
 
 
 def stops(folder):

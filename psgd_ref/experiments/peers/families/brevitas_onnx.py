@@ -51,9 +51,7 @@ def qcdq(folder: str, rule: str = "Int8WeightPerTensorFloat") -> dict[str, Any]:
         )
         run = shared.onnx_session(target)
         found = {"logits": run(given.images), "bytes": target.stat().st_size}
-        float_run = shared.onnx_session(given.folder / shared.FLOAT)
         found["float_bytes"] = (given.folder / shared.FLOAT).stat().st_size
-        found |= shared.both_seconds(lambda: run(given.images), lambda: float_run(given.images))
         found |= shared.onnx_weights(onnx.load(target), given)
     return found
 
@@ -65,5 +63,9 @@ QUANTIZERS = {
 
 MEETINGS = {
     "Brevitas QCDQ → ONNX Runtime": (qcdq, {}, shared.BOTH),
-    "— with Int8WeightPerTensorFixedPoint": (qcdq, {"rule": "Int8WeightPerTensorFixedPoint"}, shared.BOTH),
+    "Brevitas QCDQ → ONNX Runtime, Int8WeightPerTensorFixedPoint": (
+        qcdq,
+        {"rule": "Int8WeightPerTensorFixedPoint"},
+        shared.BOTH,
+    ),
 }

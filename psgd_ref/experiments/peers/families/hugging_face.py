@@ -68,10 +68,10 @@ def quanto_network(folder: str) -> dict[str, Any]:
     from optimum import quanto as q
 
     given = shared.read(folder)
-    small, floats = shared.torch_network(given), shared.torch_network(given)
+    small = shared.torch_network(given)
     q.quantize(small, weights=getattr(q, f"qint{given.bits}"))
     q.freeze(small)
-    found = shared.torch_met(given, small, floats)
+    found = shared.torch_logits(given, small)
     for name in given.layers:
         found[f"weight/{name}"] = getattr(small, name).weight.dequantize().detach().numpy()
     return found
@@ -106,7 +106,7 @@ def four_bit_network(folder: str, kind: str) -> dict[str, Any]:
     import bitsandbytes as bnb
 
     given = shared.read(folder)
-    small, floats = shared.torch_network(given), shared.torch_network(given)
+    small = shared.torch_network(given)
     found: dict[str, Any] = {}
     for name in given.layers:
         old = getattr(small, name)
@@ -116,7 +116,7 @@ def four_bit_network(folder: str, kind: str) -> dict[str, Any]:
         small.add_module(name, new.to("cpu"))
         back = bnb.functional.dequantize_4bit(new.weight.data, new.weight.quant_state)
         found[f"weight/{name}"] = back.float().numpy()
-    return {**shared.torch_met(given, small, floats), **found}
+    return {**shared.torch_logits(given, small), **found}
 
 
 def _four_bits(w: Any, bits: int, kind: str) -> Any:
@@ -146,5 +146,5 @@ MEETINGS = {
     "optimum-quanto, own bits": (quanto_network, {}, shared.BOTH),
     "compressed-tensors packs our codes, through safetensors": (packed, {}, shared.PERCEPTRON),
     "bitsandbytes Linear4bit, fp4 (default)": (four_bit_network, {"kind": "fp4"}, shared.PERCEPTRON),
-    "— with nf4": (four_bit_network, {"kind": "nf4"}, shared.PERCEPTRON),
+    "bitsandbytes Linear4bit, nf4": (four_bit_network, {"kind": "nf4"}, shared.PERCEPTRON),
 }

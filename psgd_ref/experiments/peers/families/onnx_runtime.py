@@ -182,9 +182,8 @@ def mat_mul_bits(folder: str, bits: int = 4, block: int = 32) -> Any:
 
     floats = _perceptron(given)
     content = small(onnx.ModelProto.FromString(floats))
-    run, float_run = shared.onnx_session(content), shared.onnx_session(floats)
+    run = shared.onnx_session(content)
     found = {"logits": run(given.images), "bytes": len(content), "float_bytes": len(floats)}
-    found |= shared.both_seconds(lambda: run(given.images), lambda: float_run(given.images))
     for name in given.layers:
         weights = mat_mul_n_bits_weights(given.weight(name), how)
         found[f"weight/{name}"] = weights
@@ -226,10 +225,8 @@ def _perceptron(given: Any) -> bytes:
 
 def _met(given: Any, path: Path, run: Any) -> dict[str, Any]:
     floats = given.folder / shared.FLOAT
-    float_run = shared.onnx_session(floats)
     sizes = {"bytes": path.stat().st_size, "float_bytes": floats.stat().st_size}
-    times = shared.both_seconds(lambda: run(given.images), lambda: float_run(given.images))
-    return {"logits": run(given.images), **sizes, **times}
+    return {"logits": run(given.images), **sizes}
 
 
 def _load(folder: Path) -> Any:
@@ -263,13 +260,21 @@ QUANTIZERS = {
 
 MEETINGS = {
     "ONNX Runtime reads our INT8 file": (read_integers, {}, shared.BOTH),
-    "— with disable_quant_qdq": (read_integers, {"session_disable_quant_qdq": "1"}, shared.BOTH),
+    "ONNX Runtime reads our INT8 file, disable_quant_qdq": (
+        read_integers,
+        {"session_disable_quant_qdq": "1"},
+        shared.BOTH,
+    ),
     "ONNX Runtime quantize_static, defaults": (static, {"symmetric": False}, shared.BOTH),
-    "— with WeightSymmetric": (static, {}, shared.BOTH),
-    "— with WeightSymmetric and per_channel": (static, {"per_channel": True}, shared.BOTH),
-    "— with QInt4 and WeightSymmetric": (static, {"kind": "QInt4"}, shared.BOTH),
+    "ONNX Runtime quantize_static, WeightSymmetric": (static, {}, shared.BOTH),
+    "ONNX Runtime quantize_static, WeightSymmetric and per_channel": (
+        static,
+        {"per_channel": True},
+        shared.BOTH,
+    ),
+    "ONNX Runtime quantize_static, QInt4 and WeightSymmetric": (static, {"kind": "QInt4"}, shared.BOTH),
     "ONNX Runtime quantize_dynamic": (dynamic, {}, shared.BOTH),
-    "— with reduce_range": (dynamic, {"reduce_range": True}, shared.BOTH),
+    "ONNX Runtime quantize_dynamic, reduce_range": (dynamic, {"reduce_range": True}, shared.BOTH),
     "ONNX Runtime MatMulNBits, 4 bits": (mat_mul_bits, {}, shared.PERCEPTRON),
-    "— with 8 bits": (mat_mul_bits, {"bits": 8}, shared.PERCEPTRON),
+    "ONNX Runtime MatMulNBits, 8 bits": (mat_mul_bits, {"bits": 8}, shared.PERCEPTRON),
 }

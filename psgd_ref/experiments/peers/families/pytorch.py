@@ -88,7 +88,7 @@ def pt2e(folder: str, backend: str = "x86") -> dict[str, Any]:
     prepared = prepare_pt2e(exported, quantizer)
     prepared(images)
     converted = convert_pt2e(prepared)
-    return {**shared.torch_met(given, converted, floats), **_graph_weights(converted, given)}
+    return {**shared.torch_logits(given, converted), **_graph_weights(converted, given)}
 
 
 def dynamic(folder: str) -> dict[str, Any]:
@@ -97,9 +97,8 @@ def dynamic(folder: str) -> dict[str, Any]:
     from torch.ao.quantization import quantize_dynamic
 
     given = shared.read(folder)
-    floats = shared.torch_network(given)
-    small = quantize_dynamic(floats, {torch.nn.Linear}, dtype=torch.qint8)
-    found = shared.torch_met(given, small, floats)
+    small = quantize_dynamic(shared.torch_network(given), {torch.nn.Linear}, dtype=torch.qint8)
+    found = shared.torch_logits(given, small)
     for name in given.layers:
         found[f"weight/{name}"] = getattr(small, name).weight().dequantize().numpy()
     return found
@@ -113,10 +112,10 @@ def weight_only(folder: str, mapping: str = "SYMMETRIC", bits: int = 0) -> dict[
     from torchao.quantization.quant_primitives import MappingType
 
     given = shared.read(folder)
-    floats, small = shared.torch_network(given), shared.torch_network(given)
+    small = shared.torch_network(given)
     kind = getattr(torch, f"int{bits or given.bits}")
     quantize_(small, IntxWeightOnlyConfig(kind, PerAxis(0), getattr(MappingType, mapping)))
-    found = shared.torch_met(given, small, floats)
+    found = shared.torch_logits(given, small)
     for name in given.layers:
         found[f"weight/{name}"] = getattr(small, name).weight.dequantize().detach().numpy()
     return found
@@ -157,10 +156,10 @@ MEETINGS = {
     "torch.export, torchao PT2E (x86)": (pt2e, {}, shared.BOTH),
     "torch quantize_dynamic": (dynamic, {}, shared.PERCEPTRON),
     "torchao Intx weight-only, own bits": (weight_only, {}, shared.PERCEPTRON),
-    "— with SYMMETRIC_NO_CLIPPING_ERR": (
+    "torchao Intx weight-only, SYMMETRIC_NO_CLIPPING_ERR": (
         weight_only,
         {"mapping": "SYMMETRIC_NO_CLIPPING_ERR"},
         shared.PERCEPTRON,
     ),
-    "— with 8 bits": (weight_only, {"bits": 8}, shared.PERCEPTRON),
+    "torchao Intx weight-only, 8 bits": (weight_only, {"bits": 8}, shared.PERCEPTRON),
 }

@@ -1,8 +1,7 @@
-"""What several families do alike: time a call, build the network in PyTorch, run and read ONNX files."""
+"""What several families do alike: build the network in PyTorch, run and read ONNX files."""
 
 from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -10,21 +9,8 @@ import numpy as np
 from psgd_ref.experiments.peers.given import FLOAT, INT8, LAYERS, Given, read
 
 BOTH, CONVNET, PERCEPTRON = ("convnet", "perceptron"), ("convnet",), ("perceptron",)
-# Calls of which the fastest counts; what makes the others slower is the machine's other work.
-_TURNS = 25
 
 __all__ = ["BOTH", "CONVNET", "FLOAT", "INT8", "LAYERS", "PERCEPTRON", "Given", "read"]
-
-
-def both_seconds(call: Callable[[], object], float_call: Callable[[], object]) -> dict[str, float]:
-    """Seconds of two calls, each the fastest of some that are taken in turns."""
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(_TURNS):
-        for each, found in zip((call, float_call), times, strict=True):
-            start = perf_counter()
-            each()
-            found.append(perf_counter() - start)
-    return {"seconds": min(times[0]), "float_seconds": min(times[1])}
 
 
 def torch_network(given: Given, conv: Any = None, linear: Any = None) -> Any:
@@ -62,15 +48,12 @@ def torch_network(given: Given, conv: Any = None, linear: Any = None) -> Any:
     return network.eval()
 
 
-def torch_met(given: Given, network: Any, float_network: Any) -> dict[str, Any]:
-    """Logits of a module, and its time beside that of the module in float32."""
+def torch_logits(given: Given, network: Any) -> dict[str, Any]:
+    """Logits of a module."""
     import torch
 
-    images = torch.tensor(given.images)
     with torch.no_grad():
-        logits = network(images).float().numpy()
-        times = both_seconds(lambda: network(images), lambda: float_network(images))
-    return {"logits": logits, **times}
+        return {"logits": network(torch.tensor(given.images)).float().numpy()}
 
 
 def onnx_session(path: Path | bytes, **settings: str) -> Callable[[Any], Any]:
@@ -108,6 +91,8 @@ def onnx_weights(model: Any, given: Given) -> dict[str, Any]:
         if node.op_type == "DequantizeLinear" and node.input[0] in stored:
             axis = next((each.i for each in node.attribute if each.name == "axis"), 1)
             made[node.output[0]] = _dequantized([stored[name] for name in node.input], axis)
+        if node.op_type == "Clip" and node.input[0] in stored:
+            stored[node.output[0]] = np.clip(*(stored[name] for name in node.input))
         if node.op_type == "Transpose" and node.input[0] in made:
             made[node.output[0]] = made[node.input[0]].T
         if node.op_type in ("Conv", "Gemm", "MatMul"):
