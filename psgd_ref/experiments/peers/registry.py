@@ -14,7 +14,6 @@ TORCH = (
     "torch==2.13.0",
     "torchao==0.18.0",
     "brevitas==0.13.4",
-    "optimum-quanto==0.2.7",
     "compressed-tensors==0.20.0",
     "hqq==0.2.8.post1",
     "bitsandbytes==0.50.2",
@@ -58,11 +57,6 @@ class Family:
         """By title, what becomes of a network."""
         return getattr(import_module(self.module), "MEETINGS", {})
 
-    @property
-    def steps(self) -> Mapping[str, Callable[..., Any]]:
-        """By title, an optimiser's step."""
-        return getattr(import_module(self.module), "STEPS", {})
-
 
 FAMILIES = (
     Family("pytorch", TORCH, ("torch", "torchao")),
@@ -70,7 +64,7 @@ FAMILIES = (
     Family(
         "hugging_face",
         TORCH,
-        ("optimum-quanto", "compressed-tensors", "hqq", "bitsandbytes", "safetensors", "torch"),
+        ("compressed-tensors", "hqq", "bitsandbytes", "safetensors", "torch"),
     ),
     Family("onnx_runtime", ONNX, ("onnxruntime", "onnx")),
     Family("gguf_file", ("gguf==0.19.0", NUMPY), ("gguf",)),

@@ -96,11 +96,10 @@ def _write(path: Path, records: Iterable[dict[str, Any]], say: Callable[[str], o
     lines = []
     for record in records:
         lines.append(json.dumps(record, ensure_ascii=False))
+        # A record a line, so that diff compares two runs; what is there stays if this is killed.
+        write_text(path, "[\n" + ",\n".join(lines) + "\n]\n")
         name = record.get("name") or f"{record['meeting']}, {record['network']}"
         say(f"  {name}, {record['bits']} bits: {record.get('error', 'done')}")
-    # A record a line, so that two runs can be compared with diff.
-    if lines:
-        write_text(path, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
 def _json(path: Path) -> Any:

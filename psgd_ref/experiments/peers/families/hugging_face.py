@@ -1,22 +1,10 @@
-"""What the models on Hugging Face are quantized with: quanto, compressed-tensors, HQQ, bitsandbytes."""
+"""What the models on Hugging Face are quantized with: compressed-tensors, HQQ, bitsandbytes."""
 
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from psgd_ref.experiments.peers.families import shared
-
-
-def quanto(w: Any, bits: int) -> Any:
-    """optimum-quanto's qint8, qint4 or qint2, per row, in groups of 128 below 8 bits."""
-    import torch
-    from optimum import quanto as q
-
-    network = torch.nn.Sequential(torch.nn.Linear(w.shape[1], w.shape[0], bias=False))
-    network[0].weight.data = torch.tensor(w, dtype=torch.float32)
-    q.quantize(network, weights=getattr(q, f"qint{bits}"))
-    q.freeze(network)
-    return network[0].weight.dequantize().detach().numpy().astype(w.dtype)
 
 
 def compressed_tensors(w: Any, bits: int) -> Any:
@@ -61,20 +49,6 @@ def bitsandbytes_8bit(w: Any, bits: int) -> Any:
     _only(bits, 8)
     codes, state = quantize_blockwise(torch.tensor(w, dtype=torch.float32), blocksize=4096)
     return dequantize_blockwise(codes, state).numpy().astype(w.dtype)
-
-
-def quanto_network(folder: str) -> dict[str, Any]:
-    """quanto's `quantize` and `freeze` at the network's own bits; 3 it has not."""
-    from optimum import quanto as q
-
-    given = shared.read(folder)
-    small = shared.torch_network(given)
-    q.quantize(small, weights=getattr(q, f"qint{given.bits}"))
-    q.freeze(small)
-    found = shared.torch_logits(given, small)
-    for name in given.layers:
-        found[f"weight/{name}"] = getattr(small, name).weight.dequantize().detach().numpy()
-    return found
 
 
 def packed(folder: str) -> dict[str, Any]:
@@ -134,7 +108,6 @@ def _only(bits: int, known: int) -> None:
 
 
 QUANTIZERS = {
-    "optimum-quanto, per row": (quanto, (2, 4, 8)),
     "compressed-tensors, symmetric": (compressed_tensors, (2, 3, 4, 8)),
     "hqq, defaults": (hqq, (2, 4)),
     "bitsandbytes nf4": (bitsandbytes_nf4, (4,)),
@@ -143,7 +116,6 @@ QUANTIZERS = {
 }
 
 MEETINGS = {
-    "optimum-quanto, own bits": (quanto_network, {}, shared.BOTH),
     "compressed-tensors packs our codes, through safetensors": (packed, {}, shared.PERCEPTRON),
     "bitsandbytes Linear4bit, fp4 (default)": (four_bit_network, {"kind": "fp4"}, shared.PERCEPTRON),
     "bitsandbytes Linear4bit, nf4": (four_bit_network, {"kind": "nf4"}, shared.PERCEPTRON),
