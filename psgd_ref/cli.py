@@ -9,7 +9,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from psgd_ref import __version__
-from psgd_ref.commands import bench, check, compare, data, evaluate, export, reproduce, runtimes, sweep, train
+from psgd_ref.commands import (
+    bench,
+    check,
+    compare,
+    data,
+    evaluate,
+    export,
+    peers,
+    reproduce,
+    runtimes,
+    sweep,
+    train,
+)
 from psgd_ref.commands.console import (
     CLOSED_PIPE,
     INTERRUPTED,
@@ -103,6 +115,7 @@ def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     evaluate.add(commands)
     export.add(commands)
     runtimes.add(commands)
+    peers.add(commands)
     sweep.add(commands)
     reproduce.add(commands)
 

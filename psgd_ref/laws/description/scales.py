@@ -146,10 +146,11 @@ def _by_codebook(tensors: list[Array], stairs: list[Staircase]) -> Scale:
 
 
 def _least(w: Array, q: Array, bits: int) -> bool:
-    """Whether no symmetric grid of 2^b − 1 levels has a smaller squared error."""
+    """Whether it has the squared error of the best symmetric grid of 2^b − 1 levels."""
     m, levels = np.abs(w).astype(np.float64), max(2 ** (bits - 1) - 1, 1)
     clips = m.max() * np.linspace(0.02, 1, 400)
     steps = clips[:, None] / levels
     errors = ((m - np.minimum(np.rint(m / steps), levels) * steps) ** 2).sum(1)
     own = ((w.astype(np.float64) - q) ** 2).sum()
-    return bool(own <= errors.min() * (1 + _MSE_NEAR))
+    # With less it has another grid than these.
+    return bool(abs(own / errors.min() - 1) <= _MSE_NEAR)

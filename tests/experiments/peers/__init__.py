@@ -1,0 +1,1 @@
+"""Tests of the peers: none of them is installed here."""
