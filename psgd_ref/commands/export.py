@@ -56,12 +56,13 @@ def _export(options: argparse.Namespace) -> int:
     from psgd_ref.data import load
     from psgd_ref.interop import save
     from psgd_ref.interop.deployment.c_header import export_c
-    from psgd_ref.interop.deployment.onnx_file import CONTAINERS, export_onnx
+    from psgd_ref.interop.deployment.onnx_file import check_container, export_onnx
     from psgd_ref.interop.deployment.prepare import prepare
     from psgd_ref.training.runs.saved import open_model
 
     kind = FORMATS[choice("the ending of --out", options.out.suffix, tuple(FORMATS))]
-    choice("--container", options.container, tuple(CONTAINERS))
+    if kind == "onnx":
+        check_container(options.container, options.bits)
     model, name = open_model(options.path, options.model, options.data)
     data = load(name, options.data_dir)
     observed = data.normalise(data.train.images[:OBSERVED])

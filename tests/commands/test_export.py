@@ -66,6 +66,11 @@ def test_packed_integers_are_written(folder, tmp_path, capsys):
         (["--out", "x.h", "--bits", "12"], "at most 8 bits"),
         (["--out", "x.h", "--grid", "round"], "grid"),
         (["--out", "x.onnx", "--container", "int3"], "int8, int4, int2"),
+        (
+            ["--out", "x.onnx", "--container", "int4", "--bits", "8"],
+            "at most 4 bits; got 8 bits",
+        ),
+        (["--out", "x.onnx", "--bits", "12"], "at most 8 bits; got 12 bits"),
         (["--out", "x.h", "--bits", "4", "--grid", "adaptivfloat"], "table of levels"),
     ],
 )

@@ -88,7 +88,7 @@ def export_onnx(
     ImportError
         Without the package onnx (extra `export`).
     """
-    choice("container", container, tuple(CONTAINERS))
+    check_container(container, bits)
     if len(images) == 0:
         raise ValueError("images must not be empty; at least one is needed to check the file")
     prepared = prepare(model, images, bits, activation_bits, grid, per_channel)
@@ -99,6 +99,13 @@ def export_onnx(
         beside.write_bytes(content)
         error = _checked(beside, network, images)
     return Exported(target, len(content), error, tuple(warnings))
+
+
+def check_container(container: str, bits: int | None) -> None:
+    """Raise ValueError for another container, and for one that no weights of so many bits fit."""
+    width = CONTAINERS[choice("container", container, tuple(CONTAINERS))][0]
+    if bits is not None and bits > width:
+        raise ValueError(f"container {container} holds codes of at most {width} bits; got {bits} bits")
 
 
 def onnx_bytes(
