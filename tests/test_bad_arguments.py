@@ -138,7 +138,10 @@ def test_nonsense_in_place_of(name):
         (lambda: evaluate(mlp((64, 10)), load_digits(), grid=3), "grid must be a rule such as MSEGrid"),
         (lambda: quantize(mlp((2, 2)), 4, MSEGrid(4)), r"grid must be a rule .*; got MSEGrid\(bits=4"),
         (lambda: load_digits().normalise(np.zeros((8, 8, 1))), r"axes NHWC; got shape \(8, 8, 1\)"),
-        (lambda: mlp((64, 10))(np.zeros((1, 64), np.uint8)), "give data.normalise.images., or call predict"),
+        (
+            lambda: mlp((64, 10))(np.zeros((1, 64), np.uint8)),
+            "floating-point array, from data.normalise; got dtype uint8",
+        ),
     ],
 )
 def test_what_was_found_once(call, message):

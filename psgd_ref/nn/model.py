@@ -227,8 +227,7 @@ class Model:
         for start in range(0, len(images), _BATCH):
             batch = images[start : start + _BATCH]
             if raw and self.pixels is not None:
-                mean, std = self.pixels
-                batch = (batch.astype(np.float32) - mean) / std
+                batch = (batch.astype(np.float32) - self.pixels[0]) / self.pixels[1]
             classes.append(self.forward(batch).argmax(axis=1))
         return np.concatenate(classes) if classes else np.zeros(0, np.intp)
 
@@ -242,11 +241,7 @@ class Model:
         training
             Whether batch norms use the batch's statistics and move their running ones.
         """
-        images = self._images(x)
-        logits = self.net.forward(images, training)[0]
-        # Only now are the images known to fit.
-        self.input_shape = images.shape[1:]
-        return logits
+        return self._run(x, training)[0]
 
     def loss_and_grad(self, x: Array, labels: Any, label_smoothing: float = 0.0) -> float:
         """Mean cross-entropy of a batch in training mode; fills `g` with its gradient.
@@ -261,19 +256,21 @@ class Model:
             In [0, 1).
         """
         expect_backward()
-        images = self._images(x)
-        logits, cache = self.net.forward(images, True)
-        self.input_shape = images.shape[1:]
+        logits, cache = self._run(x, True)
         loss, dlogits = cross_entropy(logits, labels, label_smoothing)
         self.net.backward(dlogits, cache, need_dx=False)
         self.apply_mask()
         return loss
 
+    def _run(self, x: Array, training: bool) -> tuple[Array, Any]:
+        found = self.net.forward(images := self._images(x), training)
+        self.input_shape = images.shape[1:]  # known to fit only now
+        return found
+
     def _images(self, x: Array) -> Array:
         if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
             given = f"dtype {x.dtype}" if isinstance(x, np.ndarray) else type(x).__name__
-            raw = "; of raw pixels give data.normalise(images), or call predict" if "int" in given else ""
-            raise ValueError(f"images must be a floating-point array; got {given}{raw}")
+            raise ValueError(f"images must be a floating-point array, from data.normalise; got {given}")
         if x.ndim < 2:
             raise ValueError(f"images must have the axes NHWC, or NI of rows; got shape {x.shape}")
         if x.shape[0] == 0:
