@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from psgd_ref.figures.style import BLUE, FAINT, PAGE, VERMILION, styled
 
 _COLUMNS = 5
+# Letters above a panel.
+_WIDTH = 22
 LOOKS = {2: (VERMILION, "-"), 4: (BLUE, "-")}
 
 
@@ -57,9 +59,15 @@ def draw(records: Sequence[dict[str, Any]]) -> Figure:
 
 
 def _broken(name: str) -> str:
-    """A name in two lines, broken at the space nearest to the middle."""
-    spaces = [i for i, letter in enumerate(name) if letter == " "]
-    if len(name) < 18 or not spaces:
-        return name
-    at = min(spaces, key=lambda i: abs(i - len(name) / 2))
-    return f"{name[:at]}\n{name[at + 1 :]}"
+    """A name in lines that fit above a panel; a longer word is broken before the capital in its middle."""
+    lines: list[str] = []
+    for word in name.split():
+        if len(word) > _WIDTH:
+            capitals = [i for i, letter in enumerate(word) if letter.isupper() and i] or [len(word) // 2]
+            at = min(capitals, key=lambda i: abs(i - len(word) / 2))
+            lines += [word[:at], word[at:]]
+        elif lines and len(lines[-1]) + len(word) < _WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return "\n".join(lines)
