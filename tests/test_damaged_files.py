@@ -13,7 +13,7 @@ import pytest
 
 from psgd_ref.compress import quantize
 from psgd_ref.experiments.store.arrays import ArrayStore as KeptResults
-from psgd_ref.experiments.store.runs import Entry, RunStore
+from psgd_ref.experiments.store.sweeps import Entry, RunStore
 from psgd_ref.interop import save_safetensors
 from psgd_ref.interop.model_file import load_model, load_quantized, save
 from psgd_ref.interop.safetensors import read

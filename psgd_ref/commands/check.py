@@ -10,7 +10,7 @@ def add(commands: Any) -> None:
     """Declare the command."""
     check = commands.add_parser(
         "check",
-        help="hold your own scaling rule, step, warp, quantizer or pruner to the ledger",
+        help="test your own scaling rule, step, warp, quantizer or pruner against the ledger",
         description="Which claims apply, which ran, which hold, and the smallest counter-example to those "
         "that do not; of a quantizer also what it is. What a subject looks like, and what a pass means: "
         "theory/harness.md.",

@@ -26,9 +26,9 @@ def add(commands: Any) -> None:
         "runs times the seconds of an epoch, over the number of cores. By default that is some 250 epochs of "
         "ResNet-20 (2 seeds; 30 epochs to a model, of which the first half is shared); at about three "
         "minutes for an epoch on one core of an AMD EPYC (Zen 3), six hours on two. It first times a step "
-        "and prints its estimate for this computer; killed and called again it goes on. table-cifar16, with "
+        "and prints its estimate for this computer; killed and called again it resumes. table-cifar16, with "
         "images of half the size, 5 seeds and eleven methods, whose options are chosen on validation images, "
-        "takes some two core hours and goes on likewise.",
+        "takes some two core hours and resumes likewise.",
     )
     reproduce.add_argument("figures", nargs="+", metavar="FIGURE", help=", ".join((*NAMES, *TABLES)))
     reproduce.add_argument(

@@ -98,6 +98,11 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 def load_model(path: str | os.PathLike[str]) -> Model:
     """The model in a file that `save` wrote.
 
+    Parameters
+    ----------
+    path
+        Of the file.
+
     Returns
     -------
     Model
@@ -113,7 +118,13 @@ def load_model(path: str | os.PathLike[str]) -> Model:
 
     Examples
     --------
+    >>> import tempfile, pathlib
     >>> import psgd_ref as pr
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "model.safetensors"
+    ...     pr.save(pr.quantize(pr.models.mlp((4, 3, 2)), bits=4), path)
+    ...     pr.load_model(path).weight_bits
+    {'fc1.weight': 4, 'fc2.weight': 4}
     >>> pr.load_model("missing.safetensors")
     Traceback (most recent call last):
     FileNotFoundError: there is no file missing.safetensors

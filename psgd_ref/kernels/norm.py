@@ -163,11 +163,11 @@ def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset
     for c in range(channels):
         total, product = channel_total(sums, 0, c), channel_total(sums, 1, c)
-        deviation = np.sqrt(var[c] + eps)
-        dbeta[c], dgamma[c] = total, product / deviation
-        factor[c] = gamma[c] / deviation
-        slope[c] = -gamma[c] * product / (count * deviation * deviation * deviation)
-        offset[c] = -gamma[c] * total / (count * deviation)
+        std = np.sqrt(var[c] + eps)
+        dbeta[c], dgamma[c] = total, product / std
+        factor[c] = gamma[c] / std
+        slope[c] = -gamma[c] * product / (count * std * std * std)
+        offset[c] = -gamma[c] * total / (count * std)
     for t in range(1, 4):
         repeat(work[t], channels)
     further = (dy, y, dz, x, dx, centre, factor, slope, offset, sizes)

@@ -120,11 +120,11 @@ def he_normal(fan_in: int) -> Initialiser:
     ------
     He et al. 2015.
     """
-    return partial(_normal, deviation=np.sqrt(2 / fan_in))
+    return partial(_normal, std=np.sqrt(2 / fan_in))
 
 
-def _normal(rng: np.random.Generator, shape: tuple[int, ...], deviation: float) -> Array:
-    return rng.standard_normal(shape) * deviation
+def _normal(rng: np.random.Generator, shape: tuple[int, ...], std: float) -> Array:
+    return rng.standard_normal(shape) * std
 
 
 def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:

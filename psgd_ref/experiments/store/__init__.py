@@ -2,5 +2,5 @@
 
 `identity` is the hash, of a configuration and of the code that it reaches (`sources`). Figures keep arrays, a
 file each (`arrays`); sweeps keep the rows of their runs, errors too, in one database that several processes
-ask (`runs`).
+ask (`sweeps`).
 """

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from psgd_ref.data import fetch
 from psgd_ref.experiments.store.identity import canonical, code_version
-from psgd_ref.experiments.store.runs import DATABASE, Entry, RunStore
+from psgd_ref.experiments.store.sweeps import DATABASE, Entry, RunStore
 from psgd_ref.experiments.sweeps.engines import Engine
 from psgd_ref.experiments.sweeps.plan import ENTRY, Run
 from psgd_ref.experiments.sweeps.run import CodeError, Job, Outcome, begun, compute

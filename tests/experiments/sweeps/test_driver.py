@@ -13,7 +13,7 @@ from threading import Thread
 import pytest
 
 from psgd_ref.cli import main
-from psgd_ref.experiments.store.runs import Entry, RunStore
+from psgd_ref.experiments.store.sweeps import Entry, RunStore
 from psgd_ref.experiments.sweeps import run as sweep_run
 from psgd_ref.experiments.sweeps.driver import Status, status
 from psgd_ref.experiments.sweeps.engines import engine
