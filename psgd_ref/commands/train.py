@@ -17,7 +17,7 @@ def add(commands: Any, asked_for: bool) -> None:
     train = commands.add_parser(
         "train",
         help="train a model with SGD, PSGD or Adam, with checkpoints",
-        description="Options may also be given in a TOML file, with _ for -; the command line takes precedence.",
+        description="Options may also be given in a TOML file, with _ for -; the command line wins.",
     )
     train.set_defaults(run=_train)
     if asked_for:
