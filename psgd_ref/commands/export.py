@@ -61,8 +61,7 @@ def _export(options: argparse.Namespace) -> int:
     from psgd_ref.training.runs.saved import open_model
 
     kind = FORMATS[choice("the ending of --out", options.out.suffix, tuple(FORMATS))]
-    if kind == "onnx":
-        check_container(options.container, options.bits)
+    check_container(options.container, options.bits if kind == "onnx" else None)
     model, name = open_model(options.path, options.model, options.data)
     data = load(name, options.data_dir)
     observed = data.normalise(data.train.images[:OBSERVED])

@@ -81,11 +81,12 @@ def whole_number(name: str, value: Any, low: int, high: int | None = None) -> in
     return int(value)
 
 
-def whole_numbers(name: str, values: Any, low: int) -> tuple[int, ...]:
-    """Return a sequence of whole numbers ≥ low as a tuple; ValueError for anything else."""
+def whole_numbers(name: str, values: Any, low: int, high: int | None = None) -> tuple[int, ...]:
+    """Return a sequence of whole numbers in low … high as a tuple; ValueError for anything else."""
     if not isinstance(values, list | tuple | range) and getattr(values, "ndim", 0) != 1:
-        raise ValueError(f"{name} must be a list of whole numbers >= {low}; got {_short(values)}")
-    return tuple(whole_number(name, value, low) for value in values)
+        accepted = f">= {low}" if high is None else f"in {low}..{high}"
+        raise ValueError(f"{name} must be a list of whole numbers {accepted}; got {_short(values)}")
+    return tuple(whole_number(name, value, low, high) for value in values)
 
 
 def flag(name: str, value: Any) -> bool:

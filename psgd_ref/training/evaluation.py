@@ -163,7 +163,7 @@ def evaluate(
     choice("scope", scope, SCOPES)
     choice("ranges", ranges, RULES)
     check_rule(grid)
-    bits, activations = whole_numbers("bits", bits, 2), whole_numbers("activations", activations, 1)
+    bits, activations = whole_numbers("bits", bits, 2, 16), whole_numbers("activations", activations, 1, 16)
     models = variants(model, bits, grid=grid, per_channel=per_channel, sparsities=sparsities, scope=scope)
     return accuracies(
         models, data, split=split, reestimate=reestimate, activations=activations, ranges=ranges

@@ -38,7 +38,7 @@ def test_data_check_and_fetch_of_a_built_in_set(capsys, tmp_path):
     [
         (["data", "check", "cifar10", "--data-dir", "{folder}"], "psgd-ref data fetch cifar10"),
         (["data", "fetch", "imagenet"], "data set must be one of digits"),
-        (["train", "--out", "{folder}", "--data", "imagenet"], "data must be one of digits"),
+        (["train", "--out", "{folder}", "--data", "imagenet"], "data set must be one of digits"),
         (["train", "--out", "{folder}", "--lr", "-1"], "lr must be a finite number >= 0"),
         (["train", "--out", "{folder}", "--config", "{folder}/none.toml"], "none.toml"),
         (["train", "--out", "{folder}", "--model", "lenet"], "model must be mlp"),

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from psgd_ref.cli import _parser
+from psgd_ref.cli import _parser, main
 from tests.command import run
 from tests.experiments.sweeps.sweeps import FAILING, planned
 
@@ -25,6 +25,8 @@ COMMANDS = {
     "train": "--data moons --epochs 1 --batch-size 600 --out {folder}/new",
     "evaluate": "{folder}/run --bits 4",
     "export": "{folder}/run --out {folder}/net.h",
+    "runtimes": "{folder}/net.onnx",
+    "peers": "--out {folder}/peers",
     "sweep": "{folder}/sweep.toml --out {folder}/sweep",
     "reproduce": "fig1 --out {folder}/figures --cache {folder}/cache",
     "verify": "--claim A3 --examples 2",
@@ -108,6 +110,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("json")
     train(Configuration(data="moons", epochs=1, batch_size=600), folder / "run", show_progress=False)
     planned(folder, FAILING)
+    assert main(["export", str(folder / "run"), "--out", str(folder / "net.onnx")]) == 0
     return folder
 
 
@@ -117,8 +120,10 @@ def quick(monkeypatch):
     from psgd_ref.experiments.benchmark import compiling, growth, speed
     from psgd_ref.experiments.comparisons import tasks
     from psgd_ref.experiments.digits import search, study
+    from psgd_ref.experiments.peers import run as peers
     from psgd_ref.experiments.reproduction import gallery
     from psgd_ref.experiments.sweeps import driver
+    from psgd_ref.interop.runtimes import compare as runtimes
     from psgd_ref.training.runs import run as training
 
     def result(*args, **kwargs):
@@ -134,6 +139,9 @@ def quick(monkeypatch):
         monkeypatch.setattr(module, name, result)
     monkeypatch.setattr(compiling, "measure", lambda: {"kernels": {"relu": 1.0}, "cold": 2.0, "warm": 1.0})
     monkeypatch.setattr(study, "table", lambda rows: "no JSON")
+    monkeypatch.setattr(runtimes, "compare", lambda *args: [])
+    for name, value in (("run", None), ("read", [{"family": "é"}]), ("save", {"table": "x.md"})):
+        monkeypatch.setattr(peers, name, lambda *args, value=value: value)
     for module in (study, growth, tasks):
         monkeypatch.setattr(module, "save", lambda *args: {"picture": "x.png"})
     for name, task in tasks.TASKS.items():

@@ -45,8 +45,8 @@ def test_toml_there_and_back(tmp_path):
     ("values", "message"),
     [
         ({"learning_rate": 1}, "unknown option learning_rate; accepted are data, model"),
-        ({"data": "imagenet"}, "data must be one of digits"),
-        ({"data": ["digits"]}, "data must be one of"),
+        ({"data": "imagenet"}, "data set must be one of digits"),
+        ({"data": ["digits"]}, "data set must be one of"),
         ({"optimizer": "lion"}, "optimizer must be one of psgd, sgd, adam"),
         ({"bits": 1}, r"bits must be a whole number in 2\.\.16; got 1"),
         ({"epochs": 0}, "epochs"),
