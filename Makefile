@@ -5,6 +5,9 @@ SHELL := /bin/bash
 RUNTIMES := .venv-runtimes/bin/psgd-ref
 NOTEBOOKS = $(wildcard theory/*.ipynb notebooks/*.ipynb)
 
+# tinygrad reads an environment variable of this name as a number.
+unexport PYTHON
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-bounds test-deep test-floors check notebooks lab reproduce bench lock dist site test-site test-runtimes clean
 
