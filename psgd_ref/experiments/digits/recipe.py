@@ -12,8 +12,8 @@ from psgd_ref.experiments.shared.precision import Precision
 from psgd_ref.experiments.shared.search_record import Options, chosen
 from psgd_ref.models import convnet
 from psgd_ref.nn import Model
-from psgd_ref.training import PSGD, SGD, CrossEntropy, Objective, Optimizer, cosine, fit, ramp
-from psgd_ref.training.optimizers.schedules import Schedule
+from psgd_ref.training import PSGD, SGD, CrossEntropy, Objective, Optimizer, cosine, fit
+from psgd_ref.training.optimizers.schedules import Schedule, ramped
 
 CHANNELS = (8, 8, 8, 8, 8, 8, 8, 8, 16)
 EPOCHS = 40
@@ -92,15 +92,15 @@ def optimizer(bits: int | None, options: Options, steps: int) -> Optimizer:
     return PSGD(schedule, decay_target="grid", gradient_at=place, **{**fixed, **grid, "weight_decay": pull})
 
 
-def place_and_pull(gradient_at: float, pull: float, steps: int) -> tuple[float | Schedule, Schedule]:
+def place_and_pull(gradient_at: float, pull: float, steps: int) -> tuple[float | Schedule, float | Schedule]:
     """Schedules of the gradient's place and of the pull to the grid: first the place, then the pull.
 
     On a fixed grid a pull moves each weight within its cell and so changes no rounded weight: after the
     gradient has found good ones, it brings the weights to them. A gradient that stays at the weights leaves
     all the time to the pull.
     """
-    begin, end = round(ARRIVAL * steps) if gradient_at else 0, round(RAMP * steps)
-    return ramp(gradient_at, begin) if gradient_at else 0.0, ramp(pull, end - begin, after=begin)
+    since = ARRIVAL if gradient_at else 0.0
+    return ramped(gradient_at, ARRIVAL, steps), ramped(pull, RAMP, steps, since)
 
 
 def chosen_options() -> dict[str, Options]:

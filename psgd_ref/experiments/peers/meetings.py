@@ -1,4 +1,4 @@
-"""What a pipeline makes of a network that lies on its grid: integers, zeros, predictions, size, time.
+"""What a pipeline makes of a network that lies on its grid: integers, zeros, predictions, size.
 
 A meeting is a function of a folder, see `given`, in the family's environment. It returns "logits", and where
 it can be known "weight/NAME", the values that a layer ends with, and "bytes" of its file and "float_bytes".

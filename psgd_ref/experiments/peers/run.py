@@ -12,6 +12,7 @@ from psgd_ref.experiments.peers import functions, meetings, networks
 from psgd_ref.experiments.peers.environment import CannotInstallError, environment, python, versions
 from psgd_ref.experiments.peers.registry import Family
 from psgd_ref.experiments.peers.table import page
+from psgd_ref.interop.runtimes.table import cpu_flags
 from psgd_ref.interop.whole_file import write_json, write_text
 
 RECORDS, FAMILY = "records", "family.json"
@@ -85,9 +86,8 @@ def _run(family: Family, given: list[Path], place: Path, say: Callable[[str], ob
 
 def instructions() -> str:
     """Those of this CPU on which results of integer kernels depend, as Linux names them."""
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
+    flags = cpu_flags()
+    if not flags:
         return "instructions not known"
     return " ".join(name for name in _INSTRUCTIONS if name in flags) or "none of AVX"
 

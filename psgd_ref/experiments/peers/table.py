@@ -98,7 +98,7 @@ def _meetings(records: Sequence[dict[str, Any]]) -> str:
         names = ", ".join(dict.fromkeys(record["network"] for record in own))
         cells = [_cell([record for record in own if record["bits"] == bits]) for bits in WIDTHS]
         four = [record for record in own if record["bits"] == 4]
-        lines.append([title, names, *cells, _zeros(own), _ratio(four, "bytes")])
+        lines.append([title, names, *cells, _zeros(own), _size(four)])
     return markdown(heads, lines, "ll" + "l" * len(WIDTHS) + "rr")
 
 
@@ -122,9 +122,9 @@ def _zeros(records: Sequence[dict[str, Any]]) -> str:
     return _share(_sum(shown, "zeros_kept"), _sum(shown, "zeros")) if shown else _MISSING
 
 
-def _ratio(records: Sequence[dict[str, Any]], name: str) -> str:
-    own = [record for record in records if name in record and f"float_{name}" in record]
-    return f"{_sum(own, name) / _sum(own, f'float_{name}'):.2f}" if own else _MISSING
+def _size(records: Sequence[dict[str, Any]]) -> str:
+    own = [record for record in records if "bytes" in record and "float_bytes" in record]
+    return f"{_sum(own, 'bytes') / _sum(own, 'float_bytes'):.2f}" if own else _MISSING
 
 
 def _sum(records: Iterable[dict[str, Any]], name: str) -> int:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from psgd_ref.interop.deployment.emulation import emulate
 from psgd_ref.interop.deployment.network import in_floats
 from psgd_ref.interop.deployment.onnx_file import TOLERANCE, onnx_bytes
 from psgd_ref.interop.deployment.onnx_reading import read_onnx
-from psgd_ref.interop.runtimes.known import SETTINGS, Setting
+from psgd_ref.interop.runtimes.known import SETTINGS, Setting, named
 
 TINY = float(np.finfo(np.float32).tiny)
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -52,6 +52,11 @@ class Result:
     bytes: int | None = None
     seconds: float | None = None
     float_seconds: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The runtime and what is set."""
+        return named(self.runtime, self.switch)
 
     @property
     def right(self) -> bool:
@@ -147,17 +152,17 @@ def _short(text: str) -> str:
 
 
 def _result(setting: Setting, folder: Path, wanted: npt.NDArray[np.float64], problem: str) -> Result:
-    named = Result(setting.runtime, setting.switch, setting.versions)
+    result = Result(setting.runtime, setting.switch, setting.versions)
     if not (folder / "result.json").exists():
-        return Result(**{**vars(named), "reason": problem or "gave no logits"})
+        return replace(result, reason=problem or "gave no logits")
     logits = np.load(folder / "logits.npy")
     if logits.shape != wanted.shape:
-        return Result(**{**vars(named), "reason": f"gave logits of shape {logits.shape}, not {wanted.shape}"})
-    ran = {**vars(named), **json.loads((folder / "result.json").read_text())}
+        return replace(result, reason=f"gave logits of shape {logits.shape}, not {wanted.shape}")
+    result = replace(result, **json.loads((folder / "result.json").read_text()))
     if not np.isfinite(logits).all():
-        return Result(**{**ran, "reason": "gave NaN or infinity"})
+        return replace(result, reason="gave NaN or infinity")
     error = float(np.abs(logits - wanted).max()) / max(float(np.abs(wanted).max()), TINY)
-    return Result(**{**ran, "error": error, "differ": int((logits.argmax(1) != wanted.argmax(1)).sum())})
+    return replace(result, error=error, differ=int((logits.argmax(1) != wanted.argmax(1)).sum()))
 
 
 def remarks(results: Sequence[Result]) -> list[str]:

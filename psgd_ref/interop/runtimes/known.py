@@ -36,7 +36,7 @@ class Setting:
     @property
     def name(self) -> str:
         """The runtime and what is set."""
-        return f"{self.runtime}, {self.switch}" if self.switch else self.runtime
+        return named(self.runtime, self.switch)
 
     @property
     def missing(self) -> list[str]:
@@ -56,6 +56,11 @@ class Setting:
             except PackageNotFoundError:
                 found[package] = None
         return found
+
+
+def named(runtime: str, switch: str) -> str:
+    """A runtime and what is set."""
+    return f"{runtime}, {switch}" if switch else runtime
 
 
 def _setting(

@@ -16,11 +16,10 @@ HEADS = ("runtime", "version", "error", "differ", "bytes", "time")
 
 def cells(result: Result) -> tuple[str, ...]:
     """A row of the table, by `HEADS`."""
-    name = f"{result.runtime}, {result.switch}" if result.switch else result.runtime
     if result.error is None:
-        return name, result.versions, result.reason, "", "", ""
+        return result.name, result.versions, result.reason, "", "", ""
     time = "" if result.ratio is None else f"{result.ratio:.1f}"
-    return name, result.versions, f"{result.error:.0e}", f"{result.differ}", f"{result.bytes:,}", time
+    return result.name, result.versions, f"{result.error:.0e}", f"{result.differ}", f"{result.bytes:,}", time
 
 
 def markdown(results: Sequence[Result]) -> str:
@@ -47,11 +46,11 @@ def circumstances() -> dict[str, Any]:
         "date": date.today().isoformat(),
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "cpu": [feature for feature in FEATURES if feature in _flags()],
+        "cpu": [feature for feature in FEATURES if feature in cpu_flags()],
     }
 
 
-def _flags() -> set[str]:
+def cpu_flags() -> set[str]:
     """What the CPU can, by Linux's names; nothing elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

@@ -82,6 +82,18 @@ def ramp(value: float, steps: int, power: float = 1.0, start: float = 0.0, after
     )
 
 
+def ramped(value: float, until: float, steps: int, since: float = 0.0) -> float | Schedule:
+    """A `ramp` from 0 to `value`, from the fraction `since` of the steps to the fraction `until`.
+
+    The value itself where it is 0, or where there is no time to rise.
+
+    >>> ramped(0.1, 0.8, 10, since=0.4), ramped(0.1, 0.0, 10)
+    (ramp(0.1, 4, after=4), 0.1)
+    """
+    begin, end = round(since * steps), round(until * steps)
+    return ramp(value, max(end - begin, 1), after=begin) if value > 0 and end > 0 else value
+
+
 def falling(steps: int, steepness: float = 10.0) -> Schedule:
     """From 1 to 0 over `steps` along a logistic curve, 0 from then on: 1/(1 + exp(s(k/steps − ½))).
 

@@ -14,7 +14,7 @@ from psgd_ref.training.optimizers.parq import PARQ
 from psgd_ref.training.optimizers.proxquant import ProxQuant
 from psgd_ref.training.optimizers.psgd import PSGD
 from psgd_ref.training.optimizers.quadratic_pull import QuadraticPull
-from psgd_ref.training.optimizers.schedules import Schedule, constant, cosine, piecewise, ramp
+from psgd_ref.training.optimizers.schedules import Schedule, constant, cosine, piecewise, ramped
 from psgd_ref.training.optimizers.sgd import SGD
 from psgd_ref.training.runs.configuration import Configuration
 
@@ -97,7 +97,7 @@ def phases(configuration: Configuration, steps: int) -> list[Phase]:
     scaled = PSGD(
         rate,
         c.momentum,
-        _ramped(c.weight_decay, c.ramp, steps * c.epochs, c.pull_from) if to_grid else c.weight_decay,
+        ramped(c.weight_decay, c.ramp, steps * c.epochs, c.pull_from) if to_grid else c.weight_decay,
         Zero() if c.target == "zero" else grid_rule(c),
         eps=c.eps,
         strength=c.strength,
@@ -105,7 +105,7 @@ def phases(configuration: Configuration, steps: int) -> list[Phase]:
         refresh=c.refresh,
         discretization=c.discretization,
         decay_target=c.decay_target,
-        gradient_at=_ramped(c.gradient_at, c.pull_from or c.ramp, steps * c.epochs),
+        gradient_at=ramped(c.gradient_at, c.pull_from or c.ramp, steps * c.epochs),
     )
     both = [
         Phase(1, min(c.psgd_from - 1, c.epochs), "sgd", SGD(rate, c.momentum, c.weight_decay)),
@@ -124,14 +124,8 @@ def _without_scale(c: Configuration, rate: Schedule, steps: int) -> Optimizer:
         fall = max(round(c.ramp * steps), 1)
         return PARQ(rate, c.momentum, c.weight_decay, grid_rule(c), fall, refresh=c.refresh)
     kind = QuadraticPull if c.optimizer == "quadratic-pull" else ProxQuant
-    pull = _ramped(c.pull, c.ramp, steps, c.pull_from)
+    pull = ramped(c.pull, c.ramp, steps, c.pull_from)
     return kind(rate, c.momentum, c.weight_decay, grid_rule(c), pull, c.refresh)
-
-
-def _ramped(value: float, until: float, steps: int, since: float = 0.0) -> float | Schedule:
-    """A ramp to the value, from the fraction `since` of the steps to the fraction `until`."""
-    begin, end = round(since * steps), round(until * steps)
-    return ramp(value, max(end - begin, 1), after=begin) if value > 0 and end > 0 else value
 
 
 def grid_rule(configuration: Configuration) -> Grid:

@@ -44,7 +44,7 @@ def container(folder: str) -> dict[str, Any]:
         f"weight/{name}": read[f"{name}.codes"].astype(np.float32) * read[f"{name}.scale"]
         for name in given.layers
     }
-    return _met(given, weights, size)
+    return shared.read_back(given, weights, size)
 
 
 def quantized(folder: str, kind: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def quantized(folder: str, kind: str) -> dict[str, Any]:
     packed = {name: quants.quantize(given.weight(name), form) for name in given.layers}
     read, size = _written({name: (part, form) for name, part in packed.items()})
     weights = {f"weight/{name}": quants.dequantize(read[name], form) for name in given.layers}
-    return _met(given, weights, size)
+    return shared.read_back(given, weights, size)
 
 
 def _written(parts: dict[str, Any]) -> tuple[dict[str, Any], int]:
@@ -75,16 +75,10 @@ def _written(parts: dict[str, Any]) -> tuple[dict[str, Any], int]:
         return found, path.stat().st_size
 
 
-def _met(given: Any, weights: dict[str, Any], size: int) -> dict[str, Any]:
-    floats = sum(given.weight(name).nbytes for name in given.layers)
-    return {"logits": given.perceptron(weights), "bytes": size, "float_bytes": floats, **weights}
-
-
 def _there_and_back(w: Any, name: str, bits: int, known: int) -> Any:
     from gguf import GGMLQuantizationType, quants
 
-    if bits != known:
-        raise ValueError(f"bits must be {known}; got {bits}")
+    shared.only(bits, known)
     kind = GGMLQuantizationType[name]
     return quants.dequantize(quants.quantize(w.astype(np.float32), kind), kind).astype(w.dtype)
 

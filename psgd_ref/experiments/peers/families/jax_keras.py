@@ -1,4 +1,4 @@
-"""JAX's quantizers, qwix and AQT, Keras, and Optax's steps."""
+"""JAX's quantizers, qwix and AQT, and Keras."""
 
 from typing import Any
 
@@ -44,18 +44,14 @@ def dense(folder: str, kind: str = "int8") -> dict[str, Any]:
 
     given = shared.read(folder)
 
-    def network() -> Any:
-        last = given.layers[-1]
-        layers = [
-            keras.layers.Dense(len(given.weight(name)), None if name == last else "relu", name=name)
-            for name in given.layers
-        ]
-        made = keras.Sequential([keras.Input(given.images.shape[1:]), *layers])
-        for layer, name in zip(layers, given.layers, strict=True):
-            layer.set_weights([given.weight(name).T, given.bias(name)])
-        return made
-
-    small = network()
+    last = given.layers[-1]
+    layers = [
+        keras.layers.Dense(len(given.weight(name)), None if name == last else "relu", name=name)
+        for name in given.layers
+    ]
+    small = keras.Sequential([keras.Input(given.images.shape[1:]), *layers])
+    for layer, name in zip(layers, given.layers, strict=True):
+        layer.set_weights([given.weight(name).T, given.bias(name)])
     small.quantize(kind)
     found: dict[str, Any] = {"logits": np.asarray(small(given.images))}
     for name in given.layers:

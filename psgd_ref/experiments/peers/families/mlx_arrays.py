@@ -18,8 +18,7 @@ def mxfp4(w: Any, bits: int) -> Any:
     """`mx.quantize`, mode mxfp4, groups of 32."""
     import mlx.core as mx
 
-    if bits != 4:
-        raise ValueError(f"bits must be 4; got {bits}")
+    shared.only(bits, 4)
     return _there_and_back(mx, w, bits, group_size=32, mode="mxfp4")
 
 
@@ -35,16 +34,13 @@ def network(folder: str, bits: int = 0) -> dict[str, Any]:
 
     given = shared.read(folder)
 
-    def made() -> Any:
-        layers: list[Any] = []
-        for name in given.layers:
-            weight = given.weight(name)
-            layer = nn.Linear(weight.shape[1], weight.shape[0])
-            layer.weight, layer.bias = mx.array(weight), mx.array(given.bias(name))
-            layers += [layer, nn.ReLU()]
-        return nn.Sequential(*layers[:-1])
-
-    small, images = made(), mx.array(given.images)
+    layers: list[Any] = []
+    for name in given.layers:
+        weight = given.weight(name)
+        layer = nn.Linear(weight.shape[1], weight.shape[0])
+        layer.weight, layer.bias = mx.array(weight), mx.array(given.bias(name))
+        layers += [layer, nn.ReLU()]
+    small, images = nn.Sequential(*layers[:-1]), mx.array(given.images)
     nn.quantize(small, group_size=64, bits=bits or given.bits)
     found: dict[str, Any] = {"logits": np.asarray(small(images))}
     for name, layer in zip(given.layers, small.layers[::2], strict=True):

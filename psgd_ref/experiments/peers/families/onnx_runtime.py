@@ -44,18 +44,24 @@ def static_int8(w: Any, bits: int) -> Any:
 
 def mat_mul_n_bits(w: Any, bits: int) -> Any:
     """`MatMulNBitsQuantizer`, symmetric, blocks of 32, run as MatMulNBits in float."""
-    import onnx
+    return _run(_n_bits(_matmul(w), bits, accuracy_level=0), _unit_vectors(w)).T.astype(w.dtype)
+
+
+def _n_bits(model: Any, bits: int, **more: int) -> Any:
+    """A model with MatMulNBits in place of MatMul."""
     from onnxruntime.quantization.matmul_nbits_quantizer import (
         DefaultWeightOnlyQuantConfig,
         MatMulNBitsQuantizer,
     )
 
-    how = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, accuracy_level=0, bits=bits)
-    quantizer = MatMulNBitsQuantizer(_matmul(w), algo_config=how)
+    how = DefaultWeightOnlyQuantConfig(block_size=32, is_symmetric=True, bits=bits, **more)
+    quantizer = MatMulNBitsQuantizer(model, algo_config=how)
     quantizer.process()
-    model = quantizer.model.model
-    assert isinstance(model, onnx.ModelProto)
-    return _run(model, np.eye(w.shape[1], dtype=np.float32)).T.astype(w.dtype)
+    return quantizer.model.model
+
+
+def _unit_vectors(w: Any) -> Any:
+    return np.eye(w.shape[1], dtype=np.float32)
 
 
 class _Once:
@@ -70,18 +76,19 @@ class _Once:
 
 
 def _gemm(w: Any) -> Any:
-    from onnx import helper, numpy_helper
-
-    node = helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)
-    weight = numpy_helper.from_array(w.astype(np.float32), "w")
-    return _model([node], [weight], ("n", w.shape[1]), ("n", w.shape[0]))
+    return _layer(w, "Gemm", w, transB=1)
 
 
 def _matmul(w: Any) -> Any:
+    return _layer(w, "MatMul", w.T.copy())
+
+
+def _layer(w: Any, kind: str, stored: Any, **attributes: int) -> Any:
+    """A model of one layer for a weight (O, I), as its node wants it stored."""
     from onnx import helper, numpy_helper
 
-    node = helper.make_node("MatMul", ["x", "w"], ["y"])
-    weight = numpy_helper.from_array(w.astype(np.float32).T.copy(), "w")
+    node = helper.make_node(kind, ["x", "w"], ["y"], **attributes)
+    weight = numpy_helper.from_array(stored.astype(np.float32), "w")
     return _model([node], [weight], ("n", w.shape[1]), ("n", w.shape[0]))
 
 
@@ -163,47 +170,22 @@ def dynamic(folder: str, kind: str = "QInt8", reduce_range: bool = False) -> Any
         return found | _dynamic_weights(onnx.load(target), given)
 
 
-def mat_mul_bits(folder: str, bits: int = 4, block: int = 32) -> Any:
+def mat_mul_bits(folder: str, bits: int = 4) -> Any:
     """`MatMulNBitsQuantizer` of the perceptron, its Gemm written as MatMul and Add."""
-    import onnx
-    from onnxruntime.quantization.matmul_nbits_quantizer import (
-        DefaultWeightOnlyQuantConfig,
-        MatMulNBitsQuantizer,
-    )
-
     given = shared.read(folder)
-    how = DefaultWeightOnlyQuantConfig(block_size=block, is_symmetric=True, bits=bits)
-
-    def small(model: Any) -> bytes:
-        quantizer = MatMulNBitsQuantizer(model, algo_config=how)
-        quantizer.process()
-        content: bytes = quantizer.model.model.SerializeToString()
-        return content
-
     floats = _perceptron(given)
-    content = small(onnx.ModelProto.FromString(floats))
+    size = floats.ByteSize()
+    content: bytes = _n_bits(floats, bits).SerializeToString()
     run = shared.onnx_session(content)
-    found = {"logits": run(given.images), "bytes": len(content), "float_bytes": len(floats)}
+    found = {"logits": run(given.images), "bytes": len(content), "float_bytes": size}
     for name in given.layers:
-        weights = mat_mul_n_bits_weights(given.weight(name), how)
-        found[f"weight/{name}"] = weights
+        w = given.weight(name)
+        # What it computes with, told by the unit vectors, in float.
+        found[f"weight/{name}"] = _run(_n_bits(_matmul(w), bits, accuracy_level=1), _unit_vectors(w)).T
     return found
 
 
-def mat_mul_n_bits_weights(w: Any, how: Any) -> Any:
-    """What MatMulNBits computes with for a weight (O, I), by the unit vectors, in float."""
-    import copy
-
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-
-    exact = copy.copy(how)
-    exact.accuracy_level = 1
-    quantizer = MatMulNBitsQuantizer(_matmul(w), algo_config=exact)
-    quantizer.process()
-    return _run(quantizer.model.model, np.eye(w.shape[1], dtype=np.float32)).T
-
-
-def _perceptron(given: Any) -> bytes:
+def _perceptron(given: Any) -> Any:
     from onnx import helper, numpy_helper
 
     nodes, stored, x = [], [], "x"
@@ -218,9 +200,7 @@ def _perceptron(given: Any) -> bytes:
         if not last:
             nodes.append(helper.make_node("Relu", [f"{name}.y"], [f"{name}.r"]))
         x = f"{name}.r"
-    model = _model(nodes, stored, ("n", given.images.shape[1]), ("n", given.logits.shape[1]))
-    content: bytes = model.SerializeToString()
-    return content
+    return _model(nodes, stored, ("n", given.images.shape[1]), ("n", given.logits.shape[1]))
 
 
 def _met(given: Any, path: Path, run: Any) -> dict[str, Any]:

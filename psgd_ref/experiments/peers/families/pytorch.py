@@ -54,15 +54,22 @@ def parq_max_uniform(w: Any, bits: int) -> Any:
 
 def _intx(w: Any, bits: int, mapping: str) -> Any:
     import torch
+
+    layer = torch.nn.Linear(w.shape[1], w.shape[0], bias=False)
+    layer.weight.data = torch.tensor(w, dtype=torch.float32)
+    _quantize_rows(layer, bits, mapping)
+    return layer.weight.dequantize().detach().numpy().astype(w.dtype)
+
+
+def _quantize_rows(module: Any, bits: int, mapping: str) -> None:
+    """`IntxWeightOnlyConfig`, a scale for each row of every linear layer."""
+    import torch
     from torchao.quantization import IntxWeightOnlyConfig, quantize_
     from torchao.quantization.granularity import PerAxis
     from torchao.quantization.quant_primitives import MappingType
 
-    layer = torch.nn.Linear(w.shape[1], w.shape[0], bias=False)
-    layer.weight.data = torch.tensor(w, dtype=torch.float32)
     kind = getattr(torch, f"int{bits}")
-    quantize_(layer, IntxWeightOnlyConfig(kind, PerAxis(0), getattr(MappingType, mapping)))
-    return layer.weight.dequantize().detach().numpy().astype(w.dtype)
+    quantize_(module, IntxWeightOnlyConfig(kind, PerAxis(0), getattr(MappingType, mapping)))
 
 
 def _parq(name: str, w: Any, bits: int) -> Any:
@@ -73,7 +80,7 @@ def _parq(name: str, w: Any, bits: int) -> Any:
     return np.asarray(back, w.dtype)
 
 
-def pt2e(folder: str, backend: str = "x86") -> dict[str, Any]:
+def pt2e(folder: str) -> dict[str, Any]:
     """torch.export, `prepare_pt2e` with all test images, `convert_pt2e`: 8-bit weights and activations."""
     import torch
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
@@ -81,8 +88,7 @@ def pt2e(folder: str, backend: str = "x86") -> dict[str, Any]:
 
     given = shared.read(folder)
     floats, images = shared.torch_network(given), torch.tensor(given.images)
-    if backend == "x86":
-        quantizer = x86.X86InductorQuantizer().set_global(x86.get_default_x86_inductor_quantization_config())
+    quantizer = x86.X86InductorQuantizer().set_global(x86.get_default_x86_inductor_quantization_config())
     batch = {0: torch.export.Dim("n", min=2)}
     exported = torch.export.export(floats, (images,), dynamic_shapes=(batch,)).module()
     prepared = prepare_pt2e(exported, quantizer)
@@ -106,15 +112,9 @@ def dynamic(folder: str) -> dict[str, Any]:
 
 def weight_only(folder: str, mapping: str = "SYMMETRIC", bits: int = 0) -> dict[str, Any]:
     """torchao's `IntxWeightOnlyConfig` per row, at the network's own bits or those given."""
-    import torch
-    from torchao.quantization import IntxWeightOnlyConfig, quantize_
-    from torchao.quantization.granularity import PerAxis
-    from torchao.quantization.quant_primitives import MappingType
-
     given = shared.read(folder)
     small = shared.torch_network(given)
-    kind = getattr(torch, f"int{bits or given.bits}")
-    quantize_(small, IntxWeightOnlyConfig(kind, PerAxis(0), getattr(MappingType, mapping)))
+    _quantize_rows(small, bits or given.bits, mapping)
     found = shared.torch_logits(given, small)
     for name in given.layers:
         found[f"weight/{name}"] = getattr(small, name).weight.dequantize().detach().numpy()

@@ -8,9 +8,21 @@ import numpy as np
 
 from psgd_ref.experiments.peers.given import FLOAT, INT8, LAYERS, Given, read
 
-BOTH, CONVNET, PERCEPTRON = ("convnet", "perceptron"), ("convnet",), ("perceptron",)
+BOTH, PERCEPTRON = ("convnet", "perceptron"), ("perceptron",)
 
-__all__ = ["BOTH", "CONVNET", "FLOAT", "INT8", "LAYERS", "PERCEPTRON", "Given", "read"]
+__all__ = ["BOTH", "FLOAT", "INT8", "LAYERS", "PERCEPTRON", "Given", "read"]
+
+
+def only(bits: int, known: int) -> None:
+    """Raise ValueError unless a format of fixed width is asked for that width."""
+    if bits != known:
+        raise ValueError(f"bits must be {known}; got {bits}")
+
+
+def read_back(given: Given, weights: dict[str, Any], size: int) -> dict[str, Any]:
+    """What became of the perceptron in a file of that size, which nothing runs: its layers, read back."""
+    floats = sum(given.weight(name).nbytes for name in given.layers)
+    return {"logits": given.perceptron(weights), "bytes": size, "float_bytes": floats, **weights}
 
 
 def torch_network(given: Given, conv: Any = None, linear: Any = None) -> Any:
