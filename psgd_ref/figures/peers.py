@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 from psgd_ref.figures.style import BLUE, FAINT, PAGE, VERMILION, styled
@@ -26,9 +25,8 @@ def draw(records: Sequence[dict[str, Any]]) -> Figure:
     names = list(dict.fromkeys(record["name"] for record in shown))
     lines = max(-(-len(names) // _COLUMNS), 1)
     with styled():
-        figure, grid = plt.subplots(
-            lines, _COLUMNS, figsize=(PAGE, 0.6 + 1.35 * lines), sharex=True, sharey=True, squeeze=False
-        )
+        figure = Figure(figsize=(PAGE, 0.6 + 1.35 * lines), layout="constrained")
+        grid = figure.subplots(lines, _COLUMNS, sharex=True, sharey=True, squeeze=False)
         for ax, name in zip(grid.flat, names, strict=False):
             ax.plot([-1, 1], [-1, 1], color=FAINT, linewidth=0.6, linestyle="-")
             for record in (each for each in shown if each["name"] == name):

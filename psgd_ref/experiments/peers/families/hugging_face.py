@@ -46,7 +46,7 @@ def bitsandbytes_8bit(w: Any, bits: int) -> Any:
     import torch
     from bitsandbytes.functional import dequantize_blockwise, quantize_blockwise
 
-    _only(bits, 8)
+    shared.only(bits, 8)
     codes, state = quantize_blockwise(torch.tensor(w, dtype=torch.float32), blocksize=4096)
     return dequantize_blockwise(codes, state).numpy().astype(w.dtype)
 
@@ -71,8 +71,7 @@ def packed(folder: str) -> dict[str, Any]:
         shape = torch.Size(given.weight(name).shape)
         codes = pack_quantized.unpack_from_int32(read[f"{name}.packed"], given.bits, shape)
         found[f"weight/{name}"] = (codes.float() * read[f"{name}.scale"]).numpy()
-    floats = sum(given.weight(name).nbytes for name in given.layers)
-    return {"logits": given.perceptron(found), "bytes": size, "float_bytes": floats, **found}
+    return shared.read_back(given, found, size)
 
 
 def four_bit_network(folder: str, kind: str) -> dict[str, Any]:
@@ -97,14 +96,11 @@ def _four_bits(w: Any, bits: int, kind: str) -> Any:
     import torch
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
-    _only(bits, 4)
-    codes, state = quantize_4bit(torch.tensor(w, dtype=torch.float32), blocksize=64, quant_type=kind)
-    return dequantize_4bit(codes, state).numpy().astype(w.dtype)
-
-
-def _only(bits: int, known: int) -> None:
-    if bits != known:
-        raise ValueError(f"bits must be {known}; got {bits}")
+    shared.only(bits, 4)
+    # One row would come back as one column.
+    flat = torch.tensor(w.ravel(), dtype=torch.float32)
+    codes, state = quantize_4bit(flat, blocksize=64, quant_type=kind)
+    return dequantize_4bit(codes, state).numpy().reshape(w.shape).astype(w.dtype)
 
 
 QUANTIZERS = {
