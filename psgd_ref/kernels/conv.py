@@ -17,13 +17,15 @@ the border's zeros only: products with them are left out only where a whole line
 So results that are not finite are left to the oracle, for which padding is absent.
 """
 
+import numpy as np
+
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd
-from psgd_ref.kernels.blocks import NONE, ZERO, flat
+from psgd_ref.kernels.blocks import NONE, ZERO, flat, row_shape
 from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.channels import FLAT, WIDE
 from psgd_ref.kernels.compile import body, inner, kernel
-from psgd_ref.kernels.finite import finite
+from psgd_ref.kernels.finite import all_finite
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.plans import (
     BAND,
@@ -37,12 +39,15 @@ from psgd_ref.kernels.reference import Pair
 from psgd_ref.kernels.tile import (
     tile_add,
     tile_columns,
+    tile_full,
     tile_load,
     tile_load_part,
     tile_rank1,
     tile_rows,
     tile_store,
     tile_store_part,
+    tile_sum_products,
+    tile_total,
 )
 
 
@@ -52,8 +57,7 @@ def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) 
         return winograd.conv2d(x, w, bias, padding)
     plan = forward_plan(x.shape, w.shape, stride, padding)
     y: Array = memory.empty(plan.result)
-    _correlate(x, w, bias, y, plan)
-    return y if finite(y) else None
+    return y if _correlate(x, w, bias, y, plan) else None
 
 
 def conv2d_backward(
@@ -69,10 +73,10 @@ def conv2d_backward(
     dw: Array = memory.empty(w.shape) if into is None else into
     squares = winograd.pays(x.shape[1:], w.shape, stride, padding)
     if squares:
-        winograd.weights_gradient(dy, x, dw, padding)
+        finite = winograd.weights_gradient(dy, x, dw, padding)
     else:
-        _weights_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding))
-    if not finite(dw):
+        finite = _weights_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding))
+    if not finite:
         return None
     if not need_dx:
         return None, dw
@@ -81,31 +85,40 @@ def conv2d_backward(
         dx = winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1]))
         return None if dx is None else (dx, dw)
     dx = memory.empty(x.shape)
-    for plan in input_plans(x.shape, dy.shape, w.shape, stride, padding):
-        _correlate(dy, w, None, dx, plan)
-    return (dx, dw) if finite(dx) else None
+    plans = input_plans(x.shape, dy.shape, w.shape, stride, padding)
+    return (dx, dw) if all([_correlate(dy, w, None, dx, plan) for plan in plans]) else None
 
 
-def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> None:
-    """y[n, writes[p] + o] = b[o] + Σ_{i,j,c} X[n, reads[p] + (i, j, c)] · W, X the bordered image."""
-    _sums(
+def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> bool:
+    """y[n, writes[p] + o] = b[o] + Σ_{i,j,c} X[n, reads[p] + (i, j, c)] · W, X the bordered image.
+
+    Returns whether all of them are finite.
+    """
+    finite: bool = _sums(
         flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), memory.empty(plan.room),
-        plan.reads, plan.writes, plan.products, plan.spans, plan.images, plan.border, plan.starts,
-        plan.weights, plan.taps, plan.tile,
+        np.empty(plan.images[0], np.float32), plan.reads, plan.writes, plan.products, plan.spans,
+        plan.images, plan.border, plan.starts, plan.weights, plan.taps, plan.tile, row_shape(plan.taps[3]),
     )  # fmt: skip
+    return finite
 
 
-def _weights_gradient(dy: Array, x: Array, dw: Array, cut: GradientPlan) -> None:
-    """dW[i,j,c,o] = Σ over images and pixels of X[n, reads[p] + (i, j, c)] · dy[n, p, o]."""
+def _weights_gradient(dy: Array, x: Array, dw: Array, cut: GradientPlan) -> bool:
+    """dW[i,j,c,o] = Σ over images and pixels of X[n, reads[p] + (i, j, c)] · dy[n, p, o].
+
+    Returns whether all of them are finite.
+    """
     plan = cut.forward
-    _weights(
+    finite: bool = _weights(
         flat(dy), flat(x), flat(dw), memory.empty(cut.room), plan.reads, cut.tiles, cut.steps, plan.images,
         plan.border, cut.sizes, cut.scratch, cut.tile,
     )  # fmt: skip
+    return finite
 
 
 @kernel
-def _sums(x, w, bias, y, room, reads, writes, products, spans, sizes, border, starts, weights, taps, tile):
+def _sums(
+    x, w, bias, y, room, checks, reads, writes, products, spans, sizes, border, starts, weights, taps, tile, row
+):
     outputs = taps[3]
     padded = (outputs + tile_columns(tile) - 1) // tile_columns(tile) * tile_columns(tile)
     packed = (1 + len(products)) * padded
@@ -115,8 +128,12 @@ def _sums(x, w, bias, y, room, reads, writes, products, spans, sizes, border, st
     _pack(w, weights, taps, panels, tile_columns(tile))
     clear(scratch)
     offsets = (reads, writes, products, spans)
-    arguments = (x, panels, first, y, scratch, offsets, sizes, border, starts, outputs, tile)
+    arguments = (x, panels, first, y, scratch, checks, offsets, sizes, border, starts, outputs, tile, row)
     for_each(sizes[0], sizes[0] * sizes[3] * len(products), _sums_image, arguments)
+    total = ZERO
+    for check in checks:
+        total += check
+    return total == ZERO
 
 
 @inner
@@ -149,12 +166,16 @@ def _pack(w, weights, taps, panels, block):
 
 
 @body
-def _sums_image(n, worker, x, panels, bias, y, scratch, offsets, sizes, border, starts, outputs, tile):
+def _sums_image(
+    n, worker, x, panels, bias, y, scratch, checks, offsets, sizes, border, starts, outputs, tile, row
+):
     """The convolution of image n, one block of output channels and one tile of pixels after the other."""
     (_, height, width, y_size), (reads, writes, products, spans), (size, line, at) = sizes, offsets, border
     tall, block = tile_rows(tile), tile_columns(tile)
     image = scratch[worker * size : (worker + 1) * size]
     insert(x, n, height, width, image, (line, at))
+    # Zero times what is finite, and so zero as long as all of it is.
+    check, zeros = tile_full(row, ZERO), tile_full(tile, ZERO)
     for o in range(0, outputs, block):
         for index in range(len(spans)):
             # The tile's rows are any pixels, those of the next line too.
@@ -164,7 +185,9 @@ def _sums_image(n, worker, x, panels, bias, y, scratch, offsets, sizes, border, 
             for k in range(spans[index, 0], spans[index, 1]):
                 weights = o * len(products) + k * block
                 sums = tile_rank1(sums, image, starts[0] + products[k], rows_read, panels, weights)
+            check = tile_sum_products(check, sums, zeros)
             tile_store_part(sums, y, n * y_size + starts[1] + o, rows_written, outputs - o)
+    checks[n] = tile_total(check)
 
 
 @kernel
@@ -175,6 +198,7 @@ def _weights(dy, x, dw, room, reads, tiles, steps, sizes, border, cut, own, tile
     arguments = (dy, x, sums, scratch, reads, tiles, steps, sizes, border, cut, own, tile)
     for_each(parts, sizes[0] * sizes[3] * (dw.size // outputs), _weights_part, arguments)
     for_each(len(tiles), sums.size, _sum_parts, (sums, dw, tiles, tile_rows(tile), cut))
+    return all_finite(dw)
 
 
 @body

@@ -2,9 +2,10 @@
 
 A training step makes the same large arrays every time. Fresh memory costs a page fault every 4 KiB and
 is cold in the cache, so `empty` hands out pieces of slabs that it keeps. A piece is free again when no
-array on it is alive, which its reference count tells: nobody has to give it back. Free pieces side by side
-are one: memory of many small arrays serves a large one, so that a backward pass, whose gradients grow as
-what was kept for it goes, needs little more than the forward pass left.
+array on it is alive, which its reference count tells: nobody has to give it back. A request takes a free
+piece of its very size, if there is one. Else free pieces side by side become one: memory of many small arrays
+serves a large one, so that a backward pass, whose gradients grow as what was kept for it goes, needs little
+more than the forward pass left.
 """
 
 import math
@@ -25,7 +26,8 @@ _ALIGNMENT = 64
 _FEW = 1 << 15
 # A slab of which nothing was asked for in so many requests is let go when a new one must be made.
 _PATIENCE = 1 << 12
-# Bytes of the first slab; each further one is as large as all before. (Untouched, it takes no memory.)
+# Bytes of the first slab; each further one is as large as all before. (Untouched, it takes no memory.) So
+# much of a slab is cut before free pieces become one: a small network soon finds all its sizes.
 _FIRST = 1 << 24
 
 
@@ -44,12 +46,12 @@ _memory = itemgetter(2)
 
 
 def _counts(pieces: list[_Piece]) -> "map[int]":
-    """How many hold the memory of each piece; asked some thousand times a training step."""
+    """How many hold the memory of each piece."""
     return map(getrefcount, map(_memory, pieces))
 
 
 class _Slab:
-    """One long range of memory and its pieces in use, in their order."""
+    """One long range of memory and its pieces in their order; by size, the memory of those of one size."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -57,21 +59,25 @@ class _Slab:
         begin = -data.ctypes.data % _ALIGNMENT
         self.data: Any = data[begin : begin + size]
         self.pieces: list[_Piece] = []
+        self.by_size: dict[int, list[Any]] = {}
         self.last_used = 0
+
+    def reuse(self, size: int) -> Any:
+        """A free piece of exactly that size; None where there is none."""
+        same = self.by_size.get(size, ())
+        counts = list(map(getrefcount, same))
+        return same[counts.index(_IDLE)] if _IDLE in counts else None
 
     def place(self, size: int) -> Any:
         """The first free memory of that size, from now on a piece; None where there is none."""
-        self.pieces = self.used()
-        start, index = 0, len(self.pieces)
-        for i, (begin, end, _) in enumerate(self.pieces):
-            if start + size <= begin:
-                index = i
-                break
-            start = end
+        start, index = self.pieces[-1][1] if self.pieces else 0, len(self.pieces)
+        if start + size > _FIRST:
+            start, index = self._first_free(size)
         if start + size > self.size:
             return None
         memory = _bytes(size).from_buffer(self.data, start)
         self.pieces.insert(index, (start, start + size, memory))
+        self.by_size.setdefault(size, []).append(memory)
         return memory
 
     def used(self) -> list[_Piece]:
@@ -79,6 +85,18 @@ class _Slab:
         return [
             piece for piece, count in zip(self.pieces, _counts(self.pieces), strict=True) if count != _IDLE
         ]
+
+    def _first_free(self, size: int) -> tuple[int, int]:
+        """Where that much is free, and before which piece, once those without arrays are forgotten."""
+        self.pieces, self.by_size = self.used(), {}
+        for begin, end, memory in self.pieces:
+            self.by_size.setdefault(end - begin, []).append(memory)
+        start = 0
+        for i, (begin, end, _) in enumerate(self.pieces):
+            if start + size <= begin:
+                return start, i
+            start = end
+        return start, len(self.pieces)
 
 
 @dataclass
@@ -125,11 +143,12 @@ class Pool:
             self.slabs.clear()
 
     def _place(self, size: int) -> Any:
-        for slab in self.slabs:
-            memory = slab.place(size)
-            if memory is not None:
-                slab.last_used = self.requests
-                return memory
+        for find in (_Slab.reuse, _Slab.place):
+            for slab in self.slabs:
+                memory = find(slab, size)
+                if memory is not None:
+                    slab.last_used = self.requests
+                    return memory
         oldest = self.requests - _PATIENCE
         self.slabs = [slab for slab in self.slabs if slab.last_used > oldest or slab.used()]
         slab = _Slab(max(size, _FIRST, sum(slab.size for slab in self.slabs)))
@@ -141,8 +160,15 @@ class Pool:
         return memory
 
 
+def _count_without_arrays() -> int:
+    slab = _Slab(_ALIGNMENT)
+    slab.place(_ALIGNMENT)
+    return next(_counts(slab.pieces))
+
+
 # The count of a piece without arrays; measured, because it differs between Python versions.
-_IDLE = next(_counts([(0, 1, (c_char * 1)())]))
+_IDLE = 0
+_IDLE = _count_without_arrays()
 
 _pool = Pool()
 empty, zeros = _pool.empty, _pool.zeros

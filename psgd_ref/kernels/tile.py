@@ -320,6 +320,22 @@ def tile_sum_products(typing: Any, total: Any, one: Any, other: Any) -> Any:
 
 
 @intrinsic
+def tile_total(typing: Any, tile: Any) -> Any:
+    """Σ of all numbers of a tile, register by register and then lane by lane. Emits the additions."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        vector = b.extract_value(args[0], 0)
+        for index in range(1, tile.rows * tile.vectors):
+            vector = b.fadd(vector, b.extract_value(args[0], index))
+        total = b.extract_element(vector, ir.IntType(32)(0))
+        for lane in range(1, tile.lanes):
+            total = b.fadd(total, b.extract_element(vector, ir.IntType(32)(lane)))
+        return total
+
+    return types.float32(tile), emit
+
+
+@intrinsic
 def tile_add_to_doubles(typing: Any, tile: Any, sums: Any, offset: Any) -> Any:
     """sums[offset : … + columns] += tile[0, :] for an array of float64.
 

@@ -44,6 +44,7 @@ from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO, flat, gradient_shape, height_width, sums_shape, up
 from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
+from psgd_ref.kernels.finite import all_finite
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.reference import Pair
 from psgd_ref.kernels.squares import (
@@ -65,6 +66,7 @@ from psgd_ref.kernels.tile import (
     tile_rank1,
     tile_rows,
     tile_store,
+    tile_total,
 )
 from psgd_ref.kernels.winograd_cut import PARTS, SQUARES, cut_images
 
@@ -98,33 +100,38 @@ def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array | Non
     first = np.zeros(cut.padded, np.float32)
     if bias is not None:
         first[:outputs] = bias
-    spoiled = np.empty(-(-cut.images // cut.stack), np.float32)
-    _convolve(
+    checks = np.empty(-(-cut.images // cut.stack), np.float32)
+    finite = _convolve(
         flat(x), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first, y.reshape(-1),
-        memory.empty((THREADS, size)), spoiled, cut, tile, VECTOR,
+        memory.empty((THREADS, size)), checks, cut, tile, VECTOR,
     )  # fmt: skip
-    return None if spoiled.any() else y
+    return y if finite else None
 
 
-def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> None:
-    """The weights' part of `reference.conv2d_backward` where `pays`, into dw."""
+def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> bool:
+    """The weights' part of `reference.conv2d_backward` where `pays`, into dw; whether it is finite."""
     outputs, tile = dy.shape[3], gradient_shape(dy.shape[3])
     tall, block = height_width(tile)
     padded = up(outputs, block)
     cut, size = cut_images(x.shape, outputs, padding, padded, up(x.shape[3], tall))
     parts = min(cut.images, PARTS)
-    _weights(
+    finite: bool = _weights(
         flat(dy), flat(x), flat(dw), memory.empty((parts, dw.size)), memory.empty((THREADS, size)), cut, tile,
         VECTOR,
     )  # fmt: skip
+    return finite
 
 
 @kernel
-def _convolve(x, w, u, bias, y, work, spoiled, cut, tile, vector):
+def _convolve(x, w, u, bias, y, work, checks, cut, tile, vector):
     for_each(cut.inputs, 9 * w.size, _transform_weights, (w, u, work, cut, tile, vector))
     _clear_borders(work, cut)
-    arguments = (x, u, bias, y, work, spoiled, cut, tile, vector)
-    for_each(len(spoiled), y.size * cut.inputs, _convolve_stack, arguments)
+    arguments = (x, u, bias, y, work, checks, cut, tile, vector)
+    for_each(len(checks), y.size * cut.inputs, _convolve_stack, arguments)
+    total = ZERO
+    for check in checks:
+        total += check
+    return total == ZERO
 
 
 @kernel
@@ -132,6 +139,7 @@ def _weights(dy, x, dw, parts, work, cut, tile, vector):
     _clear_borders(work, cut)
     for_each(len(parts), dy.size * cut.inputs, _weights_part, (dy, x, parts, work, cut, tile, vector))
     for_each((dw.size + _SHARE - 1) // _SHARE, parts.size, _sum_parts, (parts, dw))
+    return all_finite(dw)
 
 
 @body
@@ -149,7 +157,7 @@ def _transform_weights(c, worker, w, u, work, cut, tile, vector):
 
 
 @body
-def _convolve_stack(index, worker, x, u, bias, y, work, spoiled, cut, tile, vector):
+def _convolve_stack(index, worker, x, u, bias, y, work, checks, cut, tile, vector):
     """The convolution of a stack of images."""
     image, v, m, room = _places(work[worker], cut)
     tall, block = tile_rows(tile), tile_columns(tile)
@@ -172,10 +180,7 @@ def _convolve_stack(index, worker, x, u, bias, y, work, spoiled, cut, tile, vect
                     tile_store(products, m, place * cut.m_plane + s * cut.padded + o, cut.padded)
         for s in range(count):
             check = _transform_outputs(m, s, first, start, bias, y, check, room, cut, vector)
-    tile_store(check, room, 0, 0)
-    spoiled[index] = ZERO
-    for i in range(tile_columns(vector)):
-        spoiled[index] += room[i]
+    checks[index] = tile_total(check)
 
 
 @inner
