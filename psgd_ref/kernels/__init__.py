@@ -18,6 +18,7 @@ from numpy import ndarray  # looked up for every argument of every call
 
 from psgd_ref.kernels import ahead, checks, reference
 from psgd_ref.kernels.parts import Part, Parts
+from psgd_ref.kernels.reference import Norm
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -116,10 +117,19 @@ def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
     return call
 
 
+def normalises(x: Any, w: Any, stride: tuple[int, int], padding: tuple[int, int]) -> bool:
+    """Whether `conv2d` of these arrays reads x through a `Norm` in no more time than without it."""
+    if BACKEND != "tile" or x.dtype != _FLOAT32 or w.dtype != _FLOAT32:
+        return False
+    pays: bool = _MODULES["conv"].winograd.pays(x.shape[1:], w.shape, stride, padding)
+    return pays
+
+
 avg_pool2d = _face(reference.avg_pool2d, "pool")
 avg_pool2d_backward = _face(reference.avg_pool2d_backward, "pool")
 batch_norm_backward = _face(reference.batch_norm_backward, "norm")
 batch_norm_eval = _face(reference.batch_norm_eval, "norm")
+batch_norm_statistics = _face(reference.batch_norm_statistics, "norm")
 batch_norm_train = _face(reference.batch_norm_train, "norm")
 channel_sum = _face(reference.channel_sum, "channels")
 conv2d = _face(reference.conv2d, "conv")
@@ -143,12 +153,14 @@ relu_backward = _face(reference.relu_backward, "activation")
 soft_round_backward = _face(reference.soft_round_backward, "fake_quantize")
 
 __all__ = [
+    "Norm",
     "Part",
     "Parts",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm_backward",
     "batch_norm_eval",
+    "batch_norm_statistics",
     "batch_norm_train",
     "channel_sum",
     "conv2d",
@@ -166,6 +178,7 @@ __all__ = [
     "max_pool2d_backward",
     "nested_round",
     "nested_round_backward",
+    "normalises",
     "psgd_update",
     "relu",
     "relu_backward",

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from psgd_ref.kernels.reference import Norm
+
 # Arguments of a call as they are sent: shapes of arrays, else the value.
 _SHAPE = "shape"
 
@@ -62,7 +64,9 @@ def compiling() -> None:
         )
         atexit.register(_end, _Ahead.helper)
     (name, arguments), _Ahead.call = _Ahead.call, None  # once a call
-    sent = [{_SHAPE: a.shape} if isinstance(a, np.ndarray) else a for a in arguments]
+    sent = [
+        {_SHAPE: a.shape} if isinstance(a, np.ndarray) else a for a in arguments if not isinstance(a, Norm)
+    ]
     assert _Ahead.helper.stdin is not None
     try:
         _Ahead.helper.stdin.write(json.dumps([name, sent]) + "\n")

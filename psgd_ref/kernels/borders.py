@@ -2,6 +2,15 @@
 
 from psgd_ref.kernels.blocks import ZERO
 from psgd_ref.kernels.compile import inner
+from psgd_ref.kernels.tile import (
+    tile_columns,
+    tile_full,
+    tile_load,
+    tile_multiply_add,
+    tile_store,
+    tile_subtract,
+    tile_where_less,
+)
 
 
 @inner
@@ -29,3 +38,25 @@ def insert(x, n, height, width, image, border):
     for h in range(height):
         source, target = (n * height + h) * width, at + h * line
         copy(x[source : source + width], image[target : target + width])
+
+
+@inner
+def insert_normalised(x, n, height, width, image, border, table, vector):
+    """As `insert`, max((x − m)·factor + shift, 0); m, factor and shift of the channels are rows of a table.
+
+    Channels come in whole vectors.
+    """
+    line, at = border
+    channels, zero = table.shape[1], tile_full(vector, ZERO)
+    centre, factor, shift = table[0], table[1], table[2]
+    for c in range(0, channels, tile_columns(vector)):
+        m, f, b = (
+            tile_load(vector, centre, c, 0),
+            tile_load(vector, factor, c, 0),
+            tile_load(vector, shift, c, 0),
+        )
+        for h in range(height):
+            source, target = (n * height + h) * width, at + h * line
+            for i in range(c, width, channels):
+                y = tile_multiply_add(tile_subtract(tile_load(vector, x, source + i, 0), m), f, b)
+                tile_store(tile_where_less(y, zero, zero, y), image, target + i, 0)

@@ -29,7 +29,7 @@ from psgd_ref.kernels.tile import (
 
 _BLOCK = 1024
 # Blocks for numbers of each channel, repeated; every thread has two more.
-_TABLES = 4
+_TABLES = 5
 # Tiles of one row: one register, and what is done number by number.
 FLAT, WIDE = shape(1, 1, LANES), shape(1, 2, LANES)
 

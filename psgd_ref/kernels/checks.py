@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.parts import Parts
+from psgd_ref.kernels.reference import Norm
 from psgd_ref.kernels.shapes import (
     Pair,
     convolved,
@@ -25,12 +26,16 @@ from psgd_ref.kernels.shapes import (
 )
 
 
-def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> None:
+def conv2d(
+    x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, norm: Norm | None = None
+) -> None:
     floats("x", x, "NHWC")
     floats("weight", w, "HWIO")
     outputs = convolved(x.shape, w.shape, stride, padding)[3]
     if bias is not None:
         shaped("bias", bias, (outputs,))
+    if norm is not None:
+        _norm(x, norm)
 
 
 def conv2d_backward(
@@ -41,12 +46,24 @@ def conv2d_backward(
     padding: Pair,
     need_dx: bool = True,
     into: Array | None = None,
+    norm: Norm | None = None,
+    plus: Array | None = None,
 ) -> None:
     floats("x", x, "NHWC")
     floats("weight", w, "HWIO")
     shaped("dy", dy, convolved(x.shape, w.shape, stride, padding))
     if into is not None:
         written("into", into, w.shape)
+    if norm is not None:
+        _norm(x, norm)
+    if plus is not None:
+        shaped("plus", plus, x.shape)
+
+
+def _norm(x: Array, norm: Norm) -> None:
+    if not isinstance(norm, Norm):
+        raise ValueError(f"norm must be a kernels.Norm; got {type(norm).__name__}")
+    batch_norm_eval(x, *norm, None, True)
 
 
 def grouped_conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, groups: int) -> None:
@@ -128,6 +145,13 @@ def batch_norm_train(
     written("running_var", running_var, gamma.shape)
 
 
+def batch_norm_statistics(x: Array, running_mean: Array, running_var: Array, momentum: float) -> None:
+    vector = (rows("x", x),)
+    some_rows(x)
+    written("running_mean", running_mean, vector)
+    written("running_var", running_var, vector)
+
+
 def batch_norm_eval(
     x: Array,
     gamma: Array,
@@ -158,6 +182,7 @@ def batch_norm_backward(
     relu: bool,
     need_dz: bool = True,
     into: tuple[Array, Array] | None = None,
+    beta: Array | None = None,
 ) -> None:
     vector = (rows("x", x),)
     some_rows(x)
@@ -167,6 +192,8 @@ def batch_norm_backward(
     shaped("var", var, vector)
     if y is not None:
         shaped("y", y, x.shape)
+    if beta is not None:
+        shaped("beta", beta, vector)
     if into is not None:
         written("gradient of gamma", into[0], vector)
         written("gradient of beta", into[1], vector)

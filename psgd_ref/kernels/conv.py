@@ -26,6 +26,7 @@ from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.channels import FLAT, WIDE
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
+from psgd_ref.kernels.norm import batch_norm_eval
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.plans import (
     BAND,
@@ -35,7 +36,7 @@ from psgd_ref.kernels.plans import (
     gradient_plan,
     input_plans,
 )
-from psgd_ref.kernels.reference import Pair
+from psgd_ref.kernels.reference import Norm, Pair
 from psgd_ref.kernels.tile import (
     tile_add,
     tile_columns,
@@ -51,10 +52,14 @@ from psgd_ref.kernels.tile import (
 )
 
 
-def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array | None:
+def conv2d(
+    x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, norm: Norm | None = None
+) -> Array | None:
     """As `reference.conv2d`; None where a result is not finite."""
     if winograd.pays(x.shape[1:], w.shape, stride, padding):
-        return winograd.conv2d(x, w, bias, padding)
+        return winograd.conv2d(x, w, bias, padding, norm)
+    if norm is not None:
+        x = batch_norm_eval(x, *norm, None, True)
     plan = forward_plan(x.shape, w.shape, stride, padding)
     y: Array = memory.empty(plan.result)
     return y if _correlate(x, w, bias, y, plan) else None
@@ -68,13 +73,17 @@ def conv2d_backward(
     padding: Pair,
     need_dx: bool = True,
     into: Array | None = None,
+    norm: Norm | None = None,
+    plus: Array | None = None,
 ) -> tuple[Array | None, Array] | None:
     """As `reference.conv2d_backward`; None where a result is not finite."""
     dw: Array = memory.empty(w.shape) if into is None else into
     squares = winograd.pays(x.shape[1:], w.shape, stride, padding)
     if squares:
-        finite = winograd.weights_gradient(dy, x, dw, padding)
+        finite = winograd.weights_gradient(dy, x, dw, padding, norm)
     else:
+        if norm is not None:
+            x = batch_norm_eval(x, *norm, None, True)
         finite = _weights_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding))
     if not finite:
         return None
@@ -82,11 +91,15 @@ def conv2d_backward(
         return None, dw
     if squares:
         flipped = w[::-1, ::-1].swapaxes(2, 3)
-        dx = winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1]))
+        dx = winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1]), plus=plus)
         return None if dx is None else (dx, dw)
     dx = memory.empty(x.shape)
     plans = input_plans(x.shape, dy.shape, w.shape, stride, padding)
-    return (dx, dw) if all([_correlate(dy, w, None, dx, plan) for plan in plans]) else None
+    if not all([_correlate(dy, w, None, dx, plan) for plan in plans]):
+        return None
+    if plus is not None:
+        dx += plus
+    return dx, dw
 
 
 def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> bool:
@@ -117,7 +130,23 @@ def _weights_gradient(dy: Array, x: Array, dw: Array, cut: GradientPlan) -> bool
 
 @kernel
 def _sums(
-    x, w, bias, y, room, checks, reads, writes, products, spans, sizes, border, starts, weights, taps, tile, row
+    x,
+    w,
+    bias,
+    y,
+    room,
+    checks,
+    reads,
+    writes,
+    products,
+    spans,
+    sizes,
+    border,
+    starts,
+    weights,
+    taps,
+    tile,
+    row,
 ):
     outputs = taps[3]
     padded = (outputs + tile_columns(tile) - 1) // tile_columns(tile) * tile_columns(tile)

@@ -1,7 +1,9 @@
 """Arrays whose memory is used again once nobody holds them.
 
 A training step makes the same large arrays every time. Fresh memory costs a page fault every 4 KiB and
-is cold in the cache, so `empty` hands out pieces of slabs that it keeps. A piece is free again when no
+is cold in the cache, so `empty` hands out pieces of slabs that it keeps. Slabs are long enough for pages of
+2 MiB, which NumPy asks for (Linux): an array that has gone cold is read several times as fast from them, so
+that weights, gradients and momentum lie here too. A piece is free again when no
 array on it is alive, which its reference count tells: nobody has to give it back. A request takes a free
 piece of its very size, if there is one. Else free pieces side by side become one: memory of many small arrays
 serves a large one, so that a backward pass, whose gradients grow as what was kept for it goes, needs little
@@ -129,11 +131,11 @@ class Pool:
             self.requests += 1
             return np.ndarray(shape, dtype, self._place(size))
 
-    def zeros(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        """As `empty`, float32 zeros."""
+    def zeros(self, shape: tuple[int, ...], dtype: Any = np.float32) -> npt.NDArray[Any]:
+        """As `empty`, zeros."""
         if math.prod(shape) < _FEW:
-            return np.zeros(shape, np.float32)
-        result = self.empty(shape)
+            return np.zeros(shape, dtype)
+        result = self.empty(shape, dtype)
         result.fill(0)
         return result
 

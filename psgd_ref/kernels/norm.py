@@ -56,6 +56,15 @@ def batch_norm_train(
     return y, mean, var
 
 
+def batch_norm_statistics(
+    x: Array, running_mean: Array, running_var: Array, momentum: float
+) -> tuple[Array, Array]:
+    """As `reference.batch_norm_statistics`."""
+    mean, var = np.empty((2, x.shape[-1]), np.float32)
+    _measure(flat(x), mean, var, running_mean, running_var, float(momentum), *room(x))
+    return mean, var
+
+
 def batch_norm_eval(
     x: Array,
     gamma: Array,
@@ -87,15 +96,17 @@ def batch_norm_backward(
     relu: bool,
     need_dz: bool = True,
     into: tuple[Array, Array] | None = None,
+    beta: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """As `reference.batch_norm_backward`."""
-    gated = relu and y is not None
+    gated = relu and (y is not None or beta is not None)
     dx = memory.empty(x.shape)
     dz = memory.empty(x.shape) if gated and need_dz else None
     dgamma, dbeta = (np.empty_like(gamma), np.empty_like(gamma)) if into is None else into
     _backward(
         flat(dy), flat(x), flat(y) if gated and y is not None else NONE, NONE if dz is None else flat(dz),
-        flat(dx), flat(gamma), flat(mean), flat(var), float(eps), dgamma, dbeta, *room(x),
+        flat(dx), flat(gamma), flat(beta) if gated and beta is not None else NONE, flat(mean), flat(var),
+        float(eps), dgamma, dbeta, *room(x),
     )  # fmt: skip
     if need_dz and not gated:
         dz = np.ascontiguousarray(dy)
@@ -106,11 +117,16 @@ def batch_norm_backward(
 def _train(
     x, residual, y, gamma, beta, mean, var, running_mean, running_var, momentum, eps, relu, sums, work, sizes
 ):
+    _measure(x, mean, var, running_mean, running_var, momentum, sums, work, sizes)
+    _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes)
+
+
+@kernel
+def _measure(x, mean, var, running_mean, running_var, momentum, sums, work, sizes):
     _statistics(x, mean, var, sums, work, sizes)
     count = x.size / len(mean)
     _move(running_mean, mean, 1.0, momentum)
     _move(running_var, var, count / max(count - 1, 1.0), momentum)
-    _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes)
 
 
 @strict
@@ -151,26 +167,32 @@ def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes):
 
 
 @kernel
-def _backward(dy, x, y, dz, dx, gamma, mean, var, eps, dgamma, dbeta, sums, work, sizes):
+def _backward(dy, x, y, dz, dx, gamma, beta, mean, var, eps, dgamma, dbeta, sums, work, sizes):
     channels = len(gamma)
     count = x.size / channels
     centre, factor, slope, offset = work[0], work[1], work[2], work[3]
+    # Without a y its sign is that of (x − m)·factor + shift.
+    shift = work[4] if beta.size > 0 else work[4, :0]
     for c in range(channels):
-        centre[c] = mean[c]
+        centre[c], factor[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps)
+    for c in range(len(beta)):
+        shift[c] = beta[c]
     repeat(centre, channels)
-    arguments = (dy, y, x, centre, sums, work, sizes)
+    repeat(factor, channels)
+    if shift.size > 0:
+        repeat(shift, channels)
+    arguments = (dy, y, x, centre, factor, shift, sums, work, sizes)
     for_each(len(sums), x.size, _products, arguments)
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset
     for c in range(channels):
         total, product = channel_total(sums, 0, c), channel_total(sums, 1, c)
         std = np.sqrt(var[c] + eps)
         dbeta[c], dgamma[c] = total, product / std
-        factor[c] = gamma[c] / std
         slope[c] = -gamma[c] * product / (count * std * std * std)
         offset[c] = -gamma[c] * total / (count * std)
-    for t in range(1, 4):
+    for t in (2, 3):
         repeat(work[t], channels)
-    further = (dy, y, dz, x, dx, centre, factor, slope, offset, sizes)
+    further = (dy, y, dz, x, dx, centre, factor, shift, slope, offset, sizes)
     for_each(len(sums), x.size, _input_gradient, further)
 
 
@@ -206,7 +228,7 @@ def _add_moments(x, start, block, size, centre, first, second, tile):
 
 
 @body
-def _products(index, worker, dy, y, x, centre, sums, work, sizes):
+def _products(index, worker, dy, y, x, centre, factor, shift, sums, work, sizes):
     """Σ dz and Σ dz·(x − centre) over the rows of one chunk."""
     first, second = thread_blocks(work, worker)
     channels, block, chunk = sizes
@@ -218,7 +240,8 @@ def _products(index, worker, dy, y, x, centre, sums, work, sizes):
         size = min(block, last - start)
         for i in range(0, size, tile_columns(WIDE)):
             left = size - i
-            gated, moved = _gate(dy, y, start + i, left), _moved(x, start + i, left, centre, i)
+            moved = _moved(x, start + i, left, centre, i)
+            gated = _gate(dy, y, start + i, left, moved, factor, shift, i)
             tile_store_part(tile_add(tile_load(WIDE, first, i, 0), gated), first, i, 0, left)
             products = tile_multiply_add(gated, moved, tile_load(WIDE, second, i, 0))
             tile_store_part(products, second, i, 0, left)
@@ -233,13 +256,15 @@ def _moved(x, start, columns, centre, i):
 
 
 @inner
-def _gate(dy, y, start, columns):
-    """A tile of dz = dy where y > 0 or NaN, else 0; dy itself without a y."""
-    given = tile_load_part(WIDE, dy, start, 0, columns)
-    if y.size == 0:
-        return given
-    zero = tile_full(WIDE, ZERO)
-    return tile_where_at_most(tile_load_part(WIDE, y, start, 0, columns), zero, zero, given)
+def _gate(dy, y, start, columns, moved, factor, shift, i):
+    """A tile of dz = dy where y > 0 or NaN, else 0; dy itself with neither y nor shift."""
+    given, zero = tile_load_part(WIDE, dy, start, 0, columns), tile_full(WIDE, ZERO)
+    if y.size > 0:
+        return tile_where_at_most(tile_load_part(WIDE, y, start, 0, columns), zero, zero, given)
+    if shift.size > 0:
+        out = tile_multiply_add(moved, tile_load(WIDE, factor, i, 0), tile_load(WIDE, shift, i, 0))
+        return tile_where_at_most(out, zero, zero, given)
+    return given
 
 
 @body
@@ -261,7 +286,7 @@ def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu,
 
 
 @body
-def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, slope, offset, sizes):
+def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, shift, slope, offset, sizes):
     """dx = dz·factor + (x − centre)·slope + offset over one chunk; dz is stored too if there is room."""
     _, block, chunk = sizes
     last = min(x.size, (index + 1) * chunk)
@@ -269,10 +294,10 @@ def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, slope, offs
         size = min(block, last - start)
         for i in range(0, size, tile_columns(WIDE)):
             left = size - i
-            gated = _gate(dy, y, start + i, left)
+            moved = _moved(x, start + i, left, centre, i)
+            gated = _gate(dy, y, start + i, left, moved, factor, shift, i)
             if dz.size > 0:
                 tile_store_part(gated, dz, start + i, 0, left)
-            out = _moved(x, start + i, left, centre, i)
-            out = tile_multiply_add(out, tile_load(WIDE, slope, i, 0), tile_load(WIDE, offset, i, 0))
+            out = tile_multiply_add(moved, tile_load(WIDE, slope, i, 0), tile_load(WIDE, offset, i, 0))
             out = tile_multiply_add(gated, tile_load(WIDE, factor, i, 0), out)
             tile_store_part(out, dx, start + i, 0, left)

@@ -5,6 +5,7 @@ Arguments are trusted here: `checks.py` has looked at what comes through the pac
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +30,38 @@ def _windows(x: Array, size: Pair, stride: Pair) -> Array:
     return sliding_window_view(x, size, axis=(1, 2))[:, :: stride[0], :: stride[1]]
 
 
-def conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair) -> Array:
+class Norm(NamedTuple):
+    """A batch norm with given statistics and the ReLU after it, through which a convolution reads its input.
+
+    max(γ (x − m)/√(v + ε) + β, 0); gamma, beta, mean and var have a number for every channel of x.
+    """
+
+    gamma: Array
+    beta: Array
+    mean: Array
+    var: Array
+    eps: float
+
+    def __call__(self, x: Array) -> Array:
+        """x normalised."""
+        return batch_norm_eval(x, *self, None, True)
+
+
+def conv2d(
+    x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, norm: Norm | None = None
+) -> Array:
     """y[n,h,w,o] = b[o] + Σ_{i,j,c} x[n, h·s+i−p, w·s+j−p, c] · w[i,j,c,o], over the pixels that x has.
 
     Padding is absent, not zero: 0 · NaN and 0 · ∞ would be NaN, and a border that nobody gave would decide
     which results are spoiled.
+
+    Parameters
+    ----------
+    norm
+        What x passes through first; None for nothing.
     """
+    if norm is not None:
+        x = norm(x)
     size = [(x.shape[k + 1] + 2 * padding[k] - w.shape[k]) // stride[k] + 1 for k in (0, 1)]
     y = np.zeros((x.shape[0], *size, w.shape[3]), np.result_type(x, w))
     for i, j, results, pixels in _meetings(x.shape, w.shape, y.shape, stride, padding):
@@ -50,6 +77,8 @@ def conv2d_backward(
     padding: Pair,
     need_dx: bool = True,
     into: Array | None = None,
+    norm: Norm | None = None,
+    plus: Array | None = None,
 ) -> tuple[Array | None, Array]:
     """Gradients of `conv2d`: dw[i,j,c,o] = Σ x[…]·dy[…,o], and dx scatters dy·wᵀ back over each window.
 
@@ -59,18 +88,24 @@ def conv2d_backward(
         Whether dx is wanted; it is None otherwise.
     into
         An array in the shape of w to put dw in, a new one by default.
+    norm
+        What x passed through first; dx is the gradient of what came out of it.
+    plus
+        Added to dx: the gradient of another use of x.
 
     Returns
     -------
     dx, dw
     """
+    if norm is not None:
+        x = norm(x)
     dw = np.zeros(w.shape, np.result_type(dy, x)) if into is None else into
     dx = np.zeros(x.shape, np.result_type(dy, w)) if need_dx else None
     for i, j, results, pixels in _meetings(x.shape, w.shape, dy.shape, stride, padding):
         dw[i, j] = np.tensordot(x[pixels], dy[results], axes=([0, 1, 2], [0, 1, 2]))
         if dx is not None:
             dx[pixels] += dy[results] @ w[i, j].T
-    return dx, dw
+    return dx if dx is None or plus is None else dx + plus, dw
 
 
 def grouped_conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, groups: int) -> Array:
@@ -200,12 +235,20 @@ def batch_norm_train(
     -------
     y, m, v; m and v are taken over all axes but the last.
     """
+    mean, var = batch_norm_statistics(x, running_mean, running_var, momentum)
+    return batch_norm_eval(x, gamma, beta, mean, var, eps, residual, relu), mean, var
+
+
+def batch_norm_statistics(
+    x: Array, running_mean: Array, running_var: Array, momentum: float
+) -> tuple[Array, Array]:
+    """The m and v of `batch_norm_train` alone; moves the running ones as it does."""
     axes = tuple(range(x.ndim - 1))
     mean, var = x.mean(axes), x.var(axes)
     count = x.size // x.shape[-1]
     running_mean += momentum * (mean - running_mean)
     running_var += momentum * (var * (count / max(count - 1, 1)) - running_var)
-    return batch_norm_eval(x, gamma, beta, mean, var, eps, residual, relu), mean, var
+    return mean, var
 
 
 def batch_norm_eval(
@@ -236,6 +279,7 @@ def batch_norm_backward(
     relu: bool,
     need_dz: bool = True,
     into: tuple[Array, Array] | None = None,
+    beta: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """Gradients of `batch_norm_train`: dx, dγ, dβ and dz, the gradient before the ReLU (the residual's).
 
@@ -244,16 +288,20 @@ def batch_norm_backward(
     Parameters
     ----------
     y
-        The output, for the ReLU's gradient; with None it is left out.
+        The output, for the ReLU's gradient; with None it is left out, unless there is a beta.
     need_dz
         Whether dz is wanted; it is None otherwise.
     into
         Arrays to put dγ and dβ in, new ones by default.
+    beta
+        In place of a y without residual: β, from which y is computed again.
 
     Returns
     -------
     dx, dγ, dβ, dz
     """
+    if beta is not None and y is None:
+        y = batch_norm_eval(x, gamma, beta, mean, var, eps, None, relu)
     dz = relu_backward(dy, y) if relu and y is not None else dy
     axes = tuple(range(x.ndim - 1))
     normalised = (x - mean) / np.sqrt(var + eps)

@@ -41,12 +41,12 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import ZERO, flat, gradient_shape, height_width, sums_shape, up
-from psgd_ref.kernels.borders import clear, copy, insert
+from psgd_ref.kernels.blocks import NONE, ZERO, flat, gradient_shape, height_width, sums_shape, up
+from psgd_ref.kernels.borders import clear, copy, insert, insert_normalised
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
 from psgd_ref.kernels.parallel import THREADS, for_each
-from psgd_ref.kernels.reference import Pair
+from psgd_ref.kernels.reference import Norm, Pair
 from psgd_ref.kernels.squares import (
     NOTHING,
     OUTPUTS,
@@ -76,6 +76,7 @@ CHANNELS = 16
 _PRODUCTS = 1 << 16
 # Numbers of the weights that a thread sums at a time.
 _SHARE = 1024
+_NO_TABLE = np.empty((3, 0), np.float32)
 
 
 @lru_cache(maxsize=1024)
@@ -92,8 +93,15 @@ def pays(image: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding
     )
 
 
-def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array | None:
-    """As `reference.conv2d` where `pays`; None where a result is not finite."""
+def conv2d(
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    padding: Pair,
+    norm: Norm | None = None,
+    plus: Array | None = None,
+) -> Array | None:
+    """As `reference.conv2d` where `pays`, and `plus` added; None where a result is not finite."""
     outputs, tile = w.shape[3], sums_shape(w.shape[3])
     cut, size = cut_images(x.shape, outputs, padding, up(outputs, height_width(tile)[1]), 0)
     y: Array = memory.empty((cut.images, cut.rows, cut.columns, outputs))
@@ -102,13 +110,14 @@ def conv2d(x: Array, w: Array, bias: Array | None, padding: Pair) -> Array | Non
         first[:outputs] = bias
     checks = np.empty(-(-cut.images // cut.stack), np.float32)
     finite = _convolve(
-        flat(x), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first, y.reshape(-1),
-        memory.empty((THREADS, size)), checks, cut, tile, VECTOR,
+        flat(x), _table(norm), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first,
+        NONE if plus is None else flat(plus), y.reshape(-1), memory.empty((THREADS, size)), checks, cut,
+        tile, VECTOR,
     )  # fmt: skip
     return y if finite else None
 
 
-def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> bool:
+def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair, norm: Norm | None = None) -> bool:
     """The weights' part of `reference.conv2d_backward` where `pays`, into dw; whether it is finite."""
     outputs, tile = dy.shape[3], gradient_shape(dy.shape[3])
     tall, block = height_width(tile)
@@ -116,17 +125,25 @@ def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair) -> bool:
     cut, size = cut_images(x.shape, outputs, padding, padded, up(x.shape[3], tall))
     parts = min(cut.images, PARTS)
     finite: bool = _weights(
-        flat(dy), flat(x), flat(dw), memory.empty((parts, dw.size)), memory.empty((THREADS, size)), cut, tile,
-        VECTOR,
+        flat(dy), flat(x), _table(norm), flat(dw), memory.empty((parts, dw.size)),
+        memory.empty((THREADS, size)), cut, tile, VECTOR,
     )  # fmt: skip
     return finite
 
 
+def _table(norm: Norm | None) -> Array:
+    """Mean, factor and shift of every channel, as `norm.py` rounds them; without a norm no channels."""
+    if norm is None:
+        return _NO_TABLE
+    factor = norm.gamma / np.sqrt(norm.var + np.float64(norm.eps))
+    return np.array((norm.mean, factor, norm.beta), np.float32)
+
+
 @kernel
-def _convolve(x, w, u, bias, y, work, checks, cut, tile, vector):
+def _convolve(x, table, w, u, bias, plus, y, work, checks, cut, tile, vector):
     for_each(cut.inputs, 9 * w.size, _transform_weights, (w, u, work, cut, tile, vector))
     _clear_borders(work, cut)
-    arguments = (x, u, bias, y, work, checks, cut, tile, vector)
+    arguments = (x, table, u, bias, plus, y, work, checks, cut, tile, vector)
     for_each(len(checks), y.size * cut.inputs, _convolve_stack, arguments)
     total = ZERO
     for check in checks:
@@ -135,9 +152,9 @@ def _convolve(x, w, u, bias, y, work, checks, cut, tile, vector):
 
 
 @kernel
-def _weights(dy, x, dw, parts, work, cut, tile, vector):
+def _weights(dy, x, table, dw, parts, work, cut, tile, vector):
     _clear_borders(work, cut)
-    for_each(len(parts), dy.size * cut.inputs, _weights_part, (dy, x, parts, work, cut, tile, vector))
+    for_each(len(parts), dy.size * cut.inputs, _weights_part, (dy, x, table, parts, work, cut, tile, vector))
     for_each((dw.size + _SHARE - 1) // _SHARE, parts.size, _sum_parts, (parts, dw))
     return all_finite(dw)
 
@@ -157,12 +174,12 @@ def _transform_weights(c, worker, w, u, work, cut, tile, vector):
 
 
 @body
-def _convolve_stack(index, worker, x, u, bias, y, work, checks, cut, tile, vector):
+def _convolve_stack(index, worker, x, table, u, bias, plus, y, work, checks, cut, tile, vector):
     """The convolution of a stack of images."""
     image, v, m, room = _places(work[worker], cut)
     tall, block = tile_rows(tile), tile_columns(tile)
     first, last = index * cut.stack, min(cut.images, (index + 1) * cut.stack)
-    _insert(x, first, last, image, cut)
+    _insert(x, table, first, last, image, cut, vector)
     total = (last - first) * cut.down * cut.right
     # Stays zero as long as all that is multiplied by zero and added to it is finite.
     check = tile_load(vector, NOTHING, 0, 0)
@@ -179,13 +196,13 @@ def _convolve_stack(index, worker, x, u, bias, y, work, checks, cut, tile, vecto
                         products = tile_rank1(products, v, source, cut.inputs, u, weights + c * block)
                     tile_store(products, m, place * cut.m_plane + s * cut.padded + o, cut.padded)
         for s in range(count):
-            check = _transform_outputs(m, s, first, start, bias, y, check, room, cut, vector)
+            check = _transform_outputs(m, s, first, start, bias, plus, y, check, room, cut, vector)
     checks[index] = tile_total(check)
 
 
 @inner
-def _transform_outputs(m, s, first, start, bias, y, check, room, cut, vector):
-    """The pixels of one square: y = Aᵀ M A + b."""
+def _transform_outputs(m, s, first, start, bias, plus, y, check, room, cut, vector):
+    """The pixels of one square: y = Aᵀ M A + b [+ plus]."""
     lanes, zero = tile_columns(vector), tile_load(vector, NOTHING, 0, 0)
     n, i, j = _place(start + s, cut)
     high, wide = min(OUTPUTS, cut.rows - OUTPUTS * i), min(OUTPUTS, cut.columns - OUTPUTS * j)
@@ -198,13 +215,15 @@ def _transform_outputs(m, s, first, start, bias, y, check, room, cut, vector):
             for column in range(wide):
                 pixel = tile_load(vector, room, (row * OUTPUTS + column) * lanes, 0)
                 pixel = tile_add(pixel, offset)
+                if plus.size > 0:
+                    pixel = tile_add(pixel, tile_load(vector, plus, target + column * cut.outputs, 0))
                 check = tile_multiply_add(pixel, zero, check)
                 tile_store(pixel, y, target + column * cut.outputs, 0)
     return check
 
 
 @body
-def _weights_part(part, worker, dy, x, parts, work, cut, tile, vector):
+def _weights_part(part, worker, dy, x, table, parts, work, cut, tile, vector):
     """The gradient of some images: parts[part] = Gᵀ (Σ_s V[ξ, s, c] · D[ξ, s, o]) G."""
     image, v, d, room = _places(work[worker], cut)
     gradient, sums = image[cut.stack * cut.size :], work[worker, cut.sums :]
@@ -216,7 +235,7 @@ def _weights_part(part, worker, dy, x, parts, work, cut, tile, vector):
     end = cut.images * (part + 1) // len(parts)
     for first in range(cut.images * part // len(parts), end, cut.stack):
         last = min(end, first + cut.stack)
-        _insert(x, first, last, image, cut)
+        _insert(x, table, first, last, image, cut, vector)
         for n in range(last - first):
             to = gradient[n * OUTPUTS * cut.down * line :]
             insert(dy, first + n, cut.rows, cut.columns * cut.outputs, to, (line, 0))
@@ -274,9 +293,13 @@ def _clear_borders(work, cut):
 
 
 @inner
-def _insert(x, first, last, image, cut):
+def _insert(x, table, first, last, image, cut, vector):
     for n in range(first, last):
-        insert(x, n, cut.height, cut.width, image[(n - first) * cut.size :], (cut.line, cut.at))
+        to, border = image[(n - first) * cut.size :], (cut.line, cut.at)
+        if table.size > 0:
+            insert_normalised(x, n, cut.height, cut.width, to, border, table, vector)
+        else:
+            insert(x, n, cut.height, cut.width, to, border)
 
 
 @inner

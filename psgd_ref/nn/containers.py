@@ -1,6 +1,7 @@
 """Layers made of layers: in sequence, and with a shortcut around them."""
 
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from psgd_ref.core.arguments import Array
@@ -8,6 +9,7 @@ from psgd_ref.nn.layer import Cache, Layer, Shape
 from psgd_ref.nn.layers.batch_norm import BatchNorm, LinearisedBatchNorm
 from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.remade import Remade
+from psgd_ref.nn.weighted import Weighted
 
 # What the layers of a shortcut are called in PyTorch and in the official PSGD code.
 SHORTCUT = "downsample"
@@ -48,8 +50,12 @@ class Sequential(Layer):
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         caches: list[Cache] = []
         kept = None
-        for layer in self.layers.values():
-            x, cache = layer.forward(x, training)
+        layers = list(self.layers.values())
+        for layer, after in zip_longest(layers, layers[1:]):
+            if isinstance(layer, BatchNorm) and after is not None:
+                x, cache = layer.forward_into(after, x, training)
+            else:
+                x, cache = layer.forward(x, training)
             if training:
                 if kept is not None:
                     layer.keep_input(cache, kept)
@@ -64,14 +70,22 @@ class Sequential(Layer):
         for layer in list(self.layers.values())[:1]:
             layer.keep_input(cache[0], kept)
 
-    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+    def backward(
+        self, dy: Array, cache: Cache, need_dx: bool = True, plus: Array | None = None
+    ) -> Array | None:
+        """As `Layer.backward`; plus : the gradient of another use of x, added to ∂L/∂x."""
         layers = list(self.layers.values())
         # Without need_dx no layer before the first trainable one needs its gradient.
         first = 0 if need_dx else _first_trainable(layers)
         gradient: Array | None = dy
         for i in reversed(range(first, len(layers))):
             assert gradient is not None
-            gradient = layers[i].backward(gradient, cache.pop(), need_dx or i > first)
+            layer = layers[i]
+            if i == 0 and plus is not None and isinstance(layer, Weighted):
+                return layer.backward(gradient, cache.pop(), True, plus)
+            gradient = layer.backward(gradient, cache.pop(), need_dx or i > first)
+        if plus is not None and gradient is not None:
+            gradient = gradient + plus
         return gradient if need_dx else None
 
 
@@ -183,15 +197,10 @@ class Residual(Layer):
             self.shortcut.keep_input(shortcut, kept)
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        dmain, dside = self.norm.backward_sum(dy, cache.pop())
-        dx = self.body.backward(dmain, cache.pop())
-        assert dx is not None
-        if self.shortcut is not None:
-            through = self.shortcut.backward(dside, cache.pop())
-            assert through is not None
-            dside = through
-        dx += dside
-        return dx
+        main, side = self.norm.backward_sum(dy, cache.pop())
+        body = cache.pop()
+        through = side if self.shortcut is None else self.shortcut.backward(side, cache.pop())
+        return self.body.backward(main, body, plus=through)
 
 
 class _LinearisedResidual(Linearised):

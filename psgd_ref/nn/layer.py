@@ -76,6 +76,10 @@ class Layer:
             "use method='differences'"
         )
 
+    def reads(self, x: Remade) -> bool:
+        """Whether `forward` takes such an input as it is, and not only its `array()`."""
+        return False
+
     def kept_output(self, cache: Cache) -> Remade | None:
         """What the backward pass can recompute the output from; None if it cannot."""
         return None

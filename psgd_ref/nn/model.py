@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.kernels import memory
 from psgd_ref.kernels.ahead import expect_backward
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.layer import Layer, Shape
@@ -93,8 +94,9 @@ class Model:
         self.bind(np.concatenate([np.zeros(0), *values]).astype(dtype))
 
     def bind(self, w: Array) -> None:
-        """Make w the flat vector of this model, with a fresh gradient of zeros."""
-        self.w, self.g = w, np.zeros_like(w)
+        """Make a copy of w the flat vector of this model, with a fresh gradient of zeros."""
+        self.w, self.g = memory.empty(w.shape, w.dtype), memory.zeros(w.shape, w.dtype)
+        self.w[...] = w
         bind(self.net, self.segments, self.w, self.g)
 
     def lay_out_again(self) -> None:

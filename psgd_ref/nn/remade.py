@@ -1,4 +1,4 @@
-"""A batch norm's output, recomputed from its input in the backward pass instead of being stored."""
+"""A batch norm's output, stored as what it is computed from."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -9,9 +9,10 @@ from psgd_ref.core.arguments import Array
 
 @dataclass
 class Remade:
-    """The output y of a batch norm, stored as what it was computed from.
+    """The output y of a batch norm, stored as what it is computed from.
 
-    `array()` recomputes y bit for bit and keeps it from then on. A residual sum is recomputed from its
+    A convolution may compute it as it reads its input (`norm`), so that y is never stored. `array()` computes
+    y, bit for bit as the forward pass does or did, and keeps it from then on. A residual sum is recomputed from its
     recomputed summands: the first call in a backward pass makes all outputs of a stage up to this one. By
     then the arrays of later stages have been freed, so that there is memory for them.
 
@@ -33,8 +34,15 @@ class Remade:
     relu: bool
     y: Array | None = None
 
+    @property
+    def norm(self) -> kernels.Norm | None:
+        """What a convolution can read x through in place of y; None with a residual or without a ReLU."""
+        if self.residual is not None or not self.relu:
+            return None
+        return kernels.Norm(self.gamma, self.beta, self.mean, self.var, self.eps)
+
     def array(self) -> Array:
-        """y, recomputed when it is not stored."""
+        """y, computed when it is not stored."""
         if self.y is None:
             residual = None if self.residual is None else unpacked(self.residual)
             self.y = kernels.batch_norm_eval(

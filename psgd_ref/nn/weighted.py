@@ -1,11 +1,13 @@
 """What layers with a weight share: their parameters, and the quantizers that they may hold."""
 
+from typing import Any
+
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.parameters import Parameter
-from psgd_ref.nn.remade import Remade, unpacked
+from psgd_ref.nn.remade import Kept, Remade
 
 
 class Weighted(Layer):
@@ -30,8 +32,8 @@ class Weighted(Layer):
     weight_quantizer: Layer | None = None
     input_quantizer: Layer | None = None
 
-    def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        """The layer's output.
+    def product(self, x: Kept, weight: Array, bias: Array | None) -> Array:
+        """The layer's output; x is an array for layers that do not say that they read anything else.
 
         Raises
         ------
@@ -43,11 +45,12 @@ class Weighted(Layer):
     def product_backward(
         self,
         dy: Array,
-        x: Array,
+        x: Kept,
         weight: Array,
         need_dx: bool,
         into: Array | None = None,
         bias_into: Array | None = None,
+        plus: Array | None = None,
     ) -> tuple[Array | None, Array]:
         """Gradients of `product` with respect to x and to the weight.
 
@@ -63,6 +66,8 @@ class Weighted(Layer):
             An array for the gradient of the weight, a new one by default.
         bias_into
             An array for the gradient of the bias, which is not taken without one.
+        plus
+            Added to ∂L/∂x: the gradient of another use of x.
         """
         raise NotImplementedError
 
@@ -93,7 +98,7 @@ class Weighted(Layer):
             )
         return _Linearised(self)
 
-    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
+    def forward(self, x: Kept, training: bool) -> tuple[Array, Cache]:
         x, x_cache = _forward(self.input_quantizer, x, training)
         weight, weight_cache = _forward(self.weight_quantizer, self.weight.value, training)
         y = self.product(x, weight, None if self.bias is None else self.bias.value)
@@ -103,19 +108,28 @@ class Weighted(Layer):
         if self.input_quantizer is None:
             cache[0] = kept
 
-    def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
+    def backward(
+        self, dy: Array, cache: Cache, need_dx: bool = True, plus: Array | None = None
+    ) -> Array | None:
+        """As `Layer.backward`; plus : the gradient of another use of x, added to ∂L/∂x."""
         x, weight, x_cache, weight_cache = cache
         # A quantizer's own parameters need the gradient of its output, whoever needs that of its input.
         need_dx = need_dx or self.input_quantizer is not None
         into = self.weight.grad if self.weight_quantizer is None else None
         bias_into = None if self.bias is None else self.bias.grad
-        dx, dw = self.product_backward(dy, unpacked(x), weight, need_dx, into, bias_into)
+        if self.input_quantizer is None:
+            dx, dw = self.product_backward(dy, x, weight, need_dx, into, bias_into, plus)
+        else:
+            dx, dw = self.product_backward(dy, x, weight, need_dx, into, bias_into)
         if into is None:
             self.weight.grad[...] = _backward(self.weight_quantizer, dw, weight_cache)
-        return None if dx is None else _backward(self.input_quantizer, dx, x_cache)
+        if dx is None or self.input_quantizer is None:
+            return dx
+        dx = _backward(self.input_quantizer, dx, x_cache)
+        return dx if plus is None else dx + plus
 
 
-def _forward(quantizer: Layer | None, x: Array, training: bool) -> tuple[Array, Cache]:
+def _forward(quantizer: Layer | None, x: Any, training: bool) -> tuple[Any, Cache]:
     return (x, None) if quantizer is None else quantizer.forward(x, training)
 
 

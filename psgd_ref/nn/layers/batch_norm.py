@@ -67,6 +67,26 @@ class BatchNorm(Layer):
         kept = y if y.size < _LARGE else None
         return y, Remade(x, gamma, beta, mean, var, self.eps, residual, self.relu, kept)
 
+    def forward_into(self, reader: Layer, x: Array, training: bool) -> tuple[Array | Remade, Cache]:
+        """As `forward`; the output is left to the next layer to compute, if that reads it so.
+
+        Parameters
+        ----------
+        reader
+            The next layer.
+        x, training
+            As in `forward`.
+        """
+        gamma, beta = self.weight.value, self.bias.value
+        mean, var = self.running_mean.astype(gamma.dtype), self.running_var.astype(gamma.dtype)
+        remade = Remade(x, gamma, beta, mean, var, self.eps, None, self.relu)
+        if not reader.reads(remade):
+            return self.forward(x, training)
+        if training:
+            running = self.running_mean, self.running_var, self.momentum
+            remade.mean, remade.var = kernels.batch_norm_statistics(x, *running)
+        return remade, remade if training else None
+
     def kept_output(self, cache: Cache) -> Remade | None:
         remade: Remade = cache
         return remade
@@ -81,9 +101,13 @@ class BatchNorm(Layer):
         return dx, dz
 
     def _backward(self, dy: Array, cache: Cache, need_dz: bool) -> tuple[Array, Array | None]:
-        into, y = (self.weight.grad, self.bias.grad), cache.array() if self.relu else None
+        into, gamma, y, beta = (self.weight.grad, self.bias.grad), self.weight.value, None, None
+        if self.relu and cache.y is None and cache.residual is None:
+            beta = cache.beta
+        elif self.relu:
+            y = cache.array()
         dx, _, _, dz = kernels.batch_norm_backward(
-            dy, cache.x, y, self.weight.value, cache.mean, cache.var, self.eps, self.relu, need_dz, into
+            dy, cache.x, y, gamma, cache.mean, cache.var, self.eps, self.relu, need_dz, into, beta
         )
         return dx, dz
 

@@ -10,6 +10,7 @@ from psgd_ref.kernels.shapes import pair
 from psgd_ref.nn.layer import Shape
 from psgd_ref.nn.layers.windows import border, shown, slid, square
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
+from psgd_ref.nn.remade import Kept, Remade, unpacked
 from psgd_ref.nn.weighted import Weighted
 
 
@@ -70,8 +71,18 @@ class Conv2d(Weighted):
         groups = f", groups={self.groups}" if self.groups > 1 else ""
         return f"Conv2d({self.inputs}, {self.weight.shape[3]}, {square(self.size)}{options}{bias}{groups})"
 
-    def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        if self.groups > 1:
+    def reads(self, x: Remade) -> bool:
+        return (
+            x.norm is not None
+            and self.groups == 1
+            and self.input_quantizer is None
+            and kernels.normalises(x.x, self.weight.value, self.stride, self.padding)
+        )
+
+    def product(self, x: Kept, weight: Array, bias: Array | None) -> Array:
+        if isinstance(x, Remade):
+            y = kernels.conv2d(x.x, weight, bias, self.stride, self.padding, x.norm)
+        elif self.groups > 1:
             y = kernels.grouped_conv2d(x, weight, bias, self.stride, self.padding, self.groups)
         else:
             y = kernels.conv2d(x, weight, bias, self.stride, self.padding)
@@ -81,11 +92,12 @@ class Conv2d(Weighted):
     def product_backward(
         self,
         dy: Array,
-        x: Array,
+        x: Kept,
         weight: Array,
         need_dx: bool,
         into: Array | None = None,
         bias_into: Array | None = None,
+        plus: Array | None = None,
     ) -> tuple[Array | None, Array]:
         if bias_into is not None:
             kernels.channel_sum(dy, bias_into)
@@ -93,10 +105,16 @@ class Conv2d(Weighted):
             rows, columns = self.surplus
             dy = np.pad(dy, ((0, 0), (rows, 0), (columns, 0), (0, 0)))
         if self.groups > 1:
-            return kernels.grouped_conv2d_backward(
-                dy, x, weight, self.stride, self.padding, self.groups, need_dx, into
+            dx, dw = kernels.grouped_conv2d_backward(
+                dy, unpacked(x), weight, self.stride, self.padding, self.groups, need_dx, into
             )
-        return kernels.conv2d_backward(dy, x, weight, self.stride, self.padding, need_dx, into)
+            return dx if dx is None or plus is None else dx + plus, dw
+        norm = None
+        if isinstance(x, Remade) and x.y is None and self.reads(x):
+            x, norm = x.x, x.norm
+        return kernels.conv2d_backward(
+            dy, unpacked(x), weight, self.stride, self.padding, need_dx, into, norm, plus
+        )
 
     def by_input(self, weight: Array) -> Array:
         if self.groups == 1:

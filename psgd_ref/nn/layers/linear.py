@@ -4,6 +4,7 @@ from psgd_ref import kernels
 from psgd_ref.core.arguments import Array, flag, whole_number
 from psgd_ref.nn.layer import Shape
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
+from psgd_ref.nn.remade import Kept, unpacked
 from psgd_ref.nn.weighted import Weighted
 
 
@@ -30,16 +31,18 @@ class Linear(Weighted):
         bias = "" if self.bias is not None else ", bias=False"
         return f"Linear({self.weight.shape[0]}, {self.weight.shape[1]}{bias})"
 
-    def product(self, x: Array, weight: Array, bias: Array | None) -> Array:
-        return kernels.linear(x, weight, bias)
+    def product(self, x: Kept, weight: Array, bias: Array | None) -> Array:
+        return kernels.linear(unpacked(x), weight, bias)
 
     def product_backward(
         self,
         dy: Array,
-        x: Array,
+        x: Kept,
         weight: Array,
         need_dx: bool,
         into: Array | None = None,
         bias_into: Array | None = None,
+        plus: Array | None = None,
     ) -> tuple[Array | None, Array]:
-        return kernels.linear_backward(dy, x, weight, need_dx, into, bias_into)
+        dx, dw = kernels.linear_backward(dy, unpacked(x), weight, need_dx, into, bias_into)
+        return dx if dx is None or plus is None else dx + plus, dw

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, below_one, real_number
+from psgd_ref.kernels import memory
 from psgd_ref.nn import Model
 from psgd_ref.training.optimizers.schedules import Schedule
 
@@ -57,7 +58,7 @@ class Momentum:
     momentum: float
 
     def init(self, model: Model) -> State:
-        return {"momentum": np.zeros_like(model.w)}
+        return {"momentum": memory.zeros(model.w.shape, model.w.dtype)}
 
     def update(self, u: Array, model: Model, state: State) -> Array:
         velocity = state["momentum"]
@@ -81,7 +82,8 @@ class ScaleByAdam:
 
     def init(self, model: Model) -> State:
         count = np.zeros((), np.int64)
-        return {"adam_m": np.zeros_like(model.w), "adam_v": np.zeros_like(model.w), "adam_count": count}
+        m, v = (memory.zeros(model.w.shape, model.w.dtype) for _ in range(2))
+        return {"adam_m": m, "adam_v": v, "adam_count": count}
 
     def update(self, u: Array, model: Model, state: State) -> Array:
         m, v = state["adam_m"], state["adam_v"]
