@@ -33,6 +33,12 @@ def add(commands: Any) -> None:
         help="measure growth instead, on one thread, some two minutes; picture (PNG, SVG) and numbers (JSON)",
     )
     bench.add_argument(
+        "--where",
+        type=Path,
+        metavar="FOLDER",
+        help="measure instead where the time of a ResNet-32 step goes; picture (PNG, SVG) and numbers (JSON)",
+    )
+    bench.add_argument(
         "--against",
         nargs="+",
         default=[],
@@ -63,6 +69,8 @@ def _bench(options: argparse.Namespace) -> int:
 
     if options.growth is not None:
         return _growth(options)
+    if options.where is not None:
+        return _where(options)
     if options.list:
         return _names([case.name for case in bench.select(options.only)], options.json)
     if options.compile:
@@ -94,8 +102,19 @@ def _growth(options: argparse.Namespace) -> int:
     # A folder that cannot be made is found out before minutes of work, not after.
     options.growth.mkdir(parents=True, exist_ok=True)
     result = growth.run(axes)
-    paths = growth.save(result, options.growth)
-    if options.json:
+    return _report(result, growth.save(result, options.growth), options.json)
+
+
+def _where(options: argparse.Namespace) -> int:
+    from psgd_ref.experiments.benchmark import breakdown
+
+    options.where.mkdir(parents=True, exist_ok=True)
+    found = breakdown.measure()
+    return _report(found, breakdown.save(found, options.where), options.json)
+
+
+def _report(result: Any, paths: dict[str, Path], as_json: bool) -> int:
+    if as_json:
         print(json.dumps(result.as_json(), indent=1))
     else:
         print("\n".join(f"{name}: {path}" for name, path in paths.items()))

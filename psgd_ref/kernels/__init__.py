@@ -178,7 +178,6 @@ __all__ = [
     "max_pool2d_backward",
     "nested_round",
     "nested_round_backward",
-    "normalises",
     "psgd_update",
     "relu",
     "relu_backward",

@@ -95,7 +95,7 @@ def conv2d_backward(
         return None if dx is None else (dx, dw)
     dx = memory.empty(x.shape)
     plans = input_plans(x.shape, dy.shape, w.shape, stride, padding)
-    if not all([_correlate(dy, w, None, dx, plan) for plan in plans]):
+    if not all(_correlate(dy, w, None, dx, plan) for plan in plans):
         return None
     if plus is not None:
         dx += plus

@@ -49,19 +49,21 @@ class Sequential(Layer):
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
         caches: list[Cache] = []
+        # What the next layer is given: not an array where a batch norm leaves its output to it.
+        given: Any = x
         kept = None
         layers = list(self.layers.values())
         for layer, after in zip_longest(layers, layers[1:]):
             if isinstance(layer, BatchNorm) and after is not None:
-                x, cache = layer.forward_into(after, x, training)
+                given, cache = layer.forward_into(after, given, training)
             else:
-                x, cache = layer.forward(x, training)
+                given, cache = layer.forward(given, training)
             if training:
                 if kept is not None:
                     layer.keep_input(cache, kept)
                 kept = layer.kept_output(cache)
                 caches.append(cache)
-        return x, caches if training else None
+        return given, caches if training else None
 
     def kept_output(self, cache: Cache) -> Remade | None:
         return list(self.layers.values())[-1].kept_output(cache[-1]) if self.layers else None

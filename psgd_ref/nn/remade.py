@@ -12,9 +12,9 @@ class Remade:
     """The output y of a batch norm, stored as what it is computed from.
 
     A convolution may compute it as it reads its input (`norm`), so that y is never stored. `array()` computes
-    y, bit for bit as the forward pass does or did, and keeps it from then on. A residual sum is recomputed from its
-    recomputed summands: the first call in a backward pass makes all outputs of a stage up to this one. By
-    then the arrays of later stages have been freed, so that there is memory for them.
+    y, bit for bit as the forward pass does or did, and keeps it from then on. A residual sum is recomputed
+    from its recomputed summands: the first call in a backward pass makes all outputs of a stage up to this
+    one. By then the arrays of later stages have been freed, so that there is memory for them.
 
     Parameters
     ----------

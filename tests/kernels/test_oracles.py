@@ -13,7 +13,7 @@ FEW = settings(max_examples=25, deadline=None)
 CHANNELS = st.sampled_from([1, 2, 3, 5, 8, 16, 17, 33, 64])
 INPUTS = st.one_of(CHANNELS, st.sampled_from([257, 600]))
 SEEDS = st.integers(0, 2**32 - 1)
-FLOAT32_NAMES = [name for name in kernels.__all__ if name not in ("Part", "Parts")]
+FLOAT32_NAMES = [name for name in kernels.__all__ if name not in ("Norm", "Part", "Parts")]
 
 
 def draw(rng, *shape):
@@ -23,6 +23,8 @@ def draw(rng, *shape):
 
 
 def double(value):
+    if isinstance(value, kernels.Norm):
+        return kernels.Norm(*map(double, value))
     return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
@@ -101,6 +103,31 @@ def test_convolution_of_arrays_that_are_not_contiguous():
     agree("conv2d_backward", draw(rng, 2, 4, 6, 7).transpose(0, 2, 1, 3), x, w, (1, 1), (1, 1))
 
 
+def draw_norm(rng, x):
+    """A batch norm that fits x, its ReLU at work."""
+    gamma, beta = draw(rng, 2, x.shape[-1])
+    axes = tuple(range(x.ndim - 1))
+    return kernels.Norm(gamma, beta, x.mean(axes), x.var(axes), float(1e-3 * x.var() + 1e-9))
+
+
+@FEW
+@given(windows(), CHANNELS, CHANNELS, SEEDS)
+def test_convolution_through_a_batch_norm(window, inputs, outputs, seed):
+    image, size, stride, padding = window
+    rng = np.random.default_rng(seed)
+    x, w = draw(rng, 3, *image, inputs), draw(rng, *size, inputs, outputs)
+    norm = draw_norm(rng, x)
+    (y,) = agree("conv2d", x, w, None, stride, padding, norm, rtol=1e-4)
+    dy, plus = draw(rng, *y.shape), draw(rng, *x.shape)
+    dx, dw = agree("conv2d_backward", dy, x, w, stride, padding, True, None, norm, plus, rtol=1e-4)
+    # To the bit what the convolution of the normalised images gives, and a sum after it.
+    normalised = kernels.batch_norm_eval(x, *norm, None, True)
+    assert np.array_equal(y, kernels.conv2d(normalised, w, None, stride, padding))
+    alone, same = kernels.conv2d_backward(dy, normalised, w, stride, padding)
+    assert np.array_equal(dx, alone + plus)
+    assert np.array_equal(dw, same)
+
+
 @FEW
 @given(st.sampled_from([1, 2, 5, 31, 100, 193, 300]), INPUTS, CHANNELS, st.booleans(), SEEDS)
 def test_linear(rows, inputs, outputs, with_bias, seed):
@@ -144,6 +171,17 @@ def test_batch_norm(rows, channels, with_residual, relu, seed):
     alone, *_, dz = agree("batch_norm_backward", *backward, False, rtol=3e-4, terms=terms)
     assert dz is None
     assert np.array_equal(alone, dx)  # though it lies where dz was
+    if relu and residual is None:
+        # The sign of y is found again from x, to the bit.
+        for one, other in zip(
+            kernels.batch_norm_backward(dy, x, None, *backward[3:], True, None, beta),
+            kernels.batch_norm_backward(*backward),
+            strict=True,
+        ):
+            assert np.array_equal(one, other)
+    again = running.copy()
+    assert np.array_equal(agree("batch_norm_statistics", x, *again, 0.1, rtol=1e-4), (mean, var))
+    assert np.array_equal(again, moved)
     agree("channel_sum", x)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from psgd_ref import kernels
 from psgd_ref.kernels import BACKEND, reference
-from tests.kernels.test_oracles import FEW, SEEDS, agree, draw
+from tests.kernels.test_oracles import FEW, SEEDS, agree, draw, draw_norm
 
 pytestmark = pytest.mark.skipif(BACKEND != "tile", reason="about the compiled kernels")
 if BACKEND == "tile":
@@ -44,6 +44,17 @@ def test_any_size_and_padding(height, width, padding, vectors, images, with_bias
         agree("conv2d_backward", dy, x, w, STRIDE, padding)
         # The output, the input's gradient and the scratch of all three came from here.
         assert used.empty.call_count == 8
+    norm, plus = draw_norm(rng, x), draw(rng, *x.shape)
+    with always():
+        normalised = kernels.batch_norm_eval(x, *norm, None, True)
+        assert np.array_equal(
+            kernels.conv2d(x, w, None, STRIDE, padding, norm),
+            kernels.conv2d(normalised, w, None, STRIDE, padding),
+        )
+        dx, dw = kernels.conv2d_backward(dy, x, w, STRIDE, padding, True, None, norm, plus)
+        alone, same = kernels.conv2d_backward(dy, normalised, w, STRIDE, padding)
+        assert np.array_equal(dx, alone + plus)
+        assert np.array_equal(dw, same)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.float32(3e38)])

@@ -89,7 +89,10 @@ CALLS = {
     },
     kernels.batch_norm_backward: {
         "dy": a(*X.shape), "x": X, "y": a(*X.shape), "gamma": V, "mean": a(3), "var": a(3), "eps": 1e-5,
-        "relu": True, "into": None,
+        "relu": True, "into": None, "beta": a(3),
+    },
+    kernels.batch_norm_statistics: {
+        "x": X, "running_mean": a(3), "running_var": a(3), "momentum": 0.1,
     },
     kernels.batch_norm_eval: EVAL | JOINED,
     kernels.batch_norm_train: {
@@ -98,7 +101,9 @@ CALLS = {
     },
     kernels.channel_sum: {"dy": Y, "into": a(4)},
     kernels.conv2d: {"x": X, "w": W, "bias": a(4), **CONV},
-    kernels.conv2d_backward: {"dy": Y, "x": X, "w": W, **CONV, "into": a(*W.shape)},
+    kernels.conv2d_backward: {
+        "dy": Y, "x": X, "w": W, **CONV, "into": a(*W.shape), "plus": a(*X.shape),
+    },
     kernels.cross_entropy: {"logits": ROWS, "labels": LABELS, "label_smoothing": 0.1},
     kernels.fake_quantize: {"x": X, **GRID},
     kernels.fake_quantize_backward: {"dy": a(*X.shape), "x": X, **GRID},
@@ -145,7 +150,7 @@ def is_array(parameter):
 def test_no_function_and_no_array_argument_is_forgotten():
     public = [f for name, f in vars(F).items() if inspect.isfunction(f) and f.__module__ == F.__name__]
     public = [f for f in public if not f.__name__.startswith("_")]
-    public += [getattr(kernels, name) for name in kernels.__all__ if name not in ("Part", "Parts")]
+    public += [getattr(kernels, name) for name in kernels.__all__ if name not in ("Norm", "Part", "Parts")]
     assert set(public) == set(CALLS)
     for function in public:
         arrays = {p.name for p in inspect.signature(function).parameters.values() if is_array(p)}
@@ -154,7 +159,7 @@ def test_no_function_and_no_array_argument_is_forgotten():
 
 def test_checks_oracles_and_compiled_kernels_have_the_same_arguments():
     for name in kernels.__all__:
-        if name not in ("Part", "Parts"):
+        if name not in ("Norm", "Part", "Parts"):
             signatures = [inspect.signature(getattr(module, name)) for module in (checks, reference)]
             if kernels.BACKEND == "tile":
                 compiled = inspect.getclosurevars(getattr(kernels, name)).nonlocals["compiled"]

@@ -31,7 +31,7 @@ from psgd_ref.experiments.shared.workers import THREAD_VARIABLES
 # arrays before, instead of fetching it anew from the system every step.
 KEEP = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 
-PEAKS = {
+PEAKS: dict[str, dict[str, Any]] = {
     "sgemm": {"work": "sgemm"},
     "triad 464k": {"work": "triad", "size": 464_000},
     "triad 25M": {"work": "triad", "size": 25_000_000},

@@ -109,12 +109,14 @@ class Conv2d(Weighted):
                 dy, unpacked(x), weight, self.stride, self.padding, self.groups, need_dx, into
             )
             return dx if dx is None or plus is None else dx + plus, dw
-        norm = None
-        if isinstance(x, Remade) and x.y is None and self.reads(x):
-            x, norm = x.x, x.norm
+        images, norm = (x.x, x.norm) if isinstance(x, Remade) and self._through(x) else (unpacked(x), None)
         return kernels.conv2d_backward(
-            dy, unpacked(x), weight, self.stride, self.padding, need_dx, into, norm, plus
+            dy, images, weight, self.stride, self.padding, need_dx, into, norm, plus
         )
+
+    def _through(self, x: Remade) -> bool:
+        """Whether to read x through its norm again: there is no array of it yet."""
+        return x.y is None and self.reads(x)
 
     def by_input(self, weight: Array) -> Array:
         if self.groups == 1:
