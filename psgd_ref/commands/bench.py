@@ -16,8 +16,9 @@ def add(commands: Any) -> None:
         "bench",
         help="time the kernels, against PyTorch where it is installed",
         description="Times training steps, layers and the optimiser in turns with PyTorch where it is "
-        "installed. With --growth: how the time and memory of a step grow with batch, width and depth of a "
-        "ResNet-20, and those of PSGD's step alone with the number of weights.",
+        "installed. With --growth: how the time and memory of a step grow with batch, width, depth and "
+        "threads of a ResNet-20, and those of PSGD's step alone with the number of weights. With --where: "
+        "which layers and passes of a ResNet-32 step take the time.",
     )
     bench.add_argument(
         "--only",
@@ -30,7 +31,7 @@ def add(commands: Any) -> None:
         "--growth",
         type=Path,
         metavar="FOLDER",
-        help="measure growth instead, on one thread, some two minutes; picture (PNG, SVG) and numbers (JSON)",
+        help="measure growth instead, some two minutes; picture (PNG, SVG) and numbers (JSON)",
     )
     bench.add_argument(
         "--where",

@@ -8,9 +8,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from psgd_ref.figures.style import BLUE, INK, ORANGE, PAGE, SKY, styled
+from psgd_ref.figures.style import BLUE, FAINT, INK, PAGE, SKY, VERMILION, styled
 
 DIRECTIONS = ("forward", "backward")
+KINDS = {
+    "convolution": (BLUE, "convolution"),
+    "batch norm": (SKY, "batch norm"),
+    "recomputation": (FAINT, "outputs computed again"),
+}
+LIMITS = {
+    "operations": ("operations_rate", INK, "arithmetic alone (the plain sum)"),
+    "bytes": ("bytes_rate", VERMILION, "memory alone"),
+}
 
 
 class Part(Protocol):
@@ -44,35 +53,39 @@ class Breakdown(Protocol):
 def draw(found: Breakdown) -> Figure:
     """A bar for each convolution with its batch norm on top, and two limits for the two together."""
     with styled():
-        figure, panels = plt.subplots(2, 1, figsize=(PAGE, 4.2), sharex=True, sharey=True)
+        figure, panels = plt.subplots(2, 1, figsize=(PAGE, 4.4), sharex=True, sharey=True)
         for ax, direction in zip(panels, DIRECTIONS, strict=True):
             _panel(ax, found, [part for part in found.parts if part.direction == direction])
             ax.set_title(direction)
             ax.set_ylabel("ms")
-        panels[0].legend(loc="upper right", ncols=2)
+        handles, labels = panels[1].get_legend_handles_labels()
+        panels[0].legend(handles, labels, loc="upper right", ncols=2)
     return figure
 
 
 def _panel(ax: Axes, found: Breakdown, parts: Sequence[Part]) -> None:
     """Layers in the order of the network: a norm belongs to the convolution before it."""
-    by_name = {part.layer: part for part in parts}
-    convolutions = sorted(
-        (part for part in parts if part.kind == "convolution"), key=lambda part: _place(part.layer)
-    )
-    norms = [by_name[_norm_of(part.layer)] for part in convolutions]
-    places = np.arange(len(convolutions))
-    below = [1e3 * part.seconds for part in convolutions]
-    ax.bar(places, below, color=BLUE, label="convolution")
-    ax.bar(places, [1e3 * part.seconds for part in norms], bottom=below, color=SKY, label="batch norm")
-    arithmetic = [1e3 * part.operations / found.operations_rate for part in convolutions]
-    memory = [
-        1e3 * (one.bytes + other.bytes) / found.bytes_rate
-        for one, other in zip(convolutions, norms, strict=True)
-    ]
-    ax.plot(places, arithmetic, "_", color=INK, markersize=8, label="arithmetic alone (the plain sum)")
-    ax.plot(places, memory, "_", color=ORANGE, markersize=8, label="memory alone")
-    ax.set_xticks(places, [_short(part.layer) for part in convolutions], rotation=90)
+    names = sorted((part.layer for part in parts if part.kind == "convolution"), key=_place)
+    places, top = np.arange(len(names)), np.zeros(len(names))
+    for kind, (color, label) in KINDS.items():
+        heights = np.array([1e3 * _sum(parts, name, kind, "seconds") for name in names])
+        if heights.any():
+            ax.bar(places, heights, bottom=top, color=color, label=label)
+        top += heights
+    for quantity, (rate, color, label) in LIMITS.items():
+        times = [
+            1e3 * sum(_sum(parts, name, kind, quantity) for kind in KINDS) / getattr(found, rate)
+            for name in names
+        ]
+        ax.plot(places, times, "_", color=color, markersize=8, label=label)
+    ax.set_xticks(places, [_short(name) for name in names], rotation=90)
     ax.set_xlim(-0.7, len(places) - 0.3)
+
+
+def _sum(parts: Sequence[Part], convolution: str, kind: str, quantity: str) -> float:
+    """A quantity of one kind, of a convolution and its norm together."""
+    layers = (convolution, _norm_of(convolution))
+    return sum(float(getattr(p, quantity)) for p in parts if p.layer in layers and p.kind == kind)
 
 
 def _norm_of(convolution: str) -> str:

@@ -1,6 +1,7 @@
 """Time and memory of a training step against what makes it larger, on logarithmic axes."""
 
 from collections.abc import Sequence
+from string import ascii_lowercase
 from typing import Protocol
 
 import matplotlib.pyplot as plt
@@ -10,8 +11,15 @@ from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
 from psgd_ref.figures.style import BLUE, FAINT, INK, PAGE, styled
 
-TITLES = {"batch": "batch", "width": "width", "depth": "depth", "weights": "PSGD alone"}
-WORDS = {"batch": "images in a batch", "width": "channels", "depth": "layers", "weights": "weights"}
+TITLES = {"batch": "batch", "width": "width", "depth": "depth", "threads": "threads", "weights": "PSGD step"}
+WORDS = {
+    "batch": "images in a batch",
+    "width": "channels",
+    "depth": "layers",
+    "threads": "threads",
+    "weights": "weights",
+}
+IDEAL_THREADS = {"seconds": -1, "bytes": 0}
 UNITS = {"seconds": ("ms a step", 1e3, INK, "o", "-"), "bytes": ("MB", 1e-6, BLUE, "s", "--")}
 
 
@@ -33,16 +41,19 @@ class Growth(Protocol):
 
 
 def draw(growth: Growth) -> Figure:
-    """A column for each axis: time above, memory below, with the slope of each; grey: slope 1."""
+    """A column for each axis: time above, memory below, with the slope of each; grey: slope 1.
+
+    For threads −1 and 0: all threads busy, no memory of their own.
+    """
     axes = list(dict.fromkeys(point.axis for point in growth.points))
     with styled():
         figure, panels = plt.subplots(
-            2, len(axes), figsize=(PAGE, 3.5), sharex="col", sharey=False, squeeze=False
+            2, len(axes), figsize=(PAGE, 3.8), sharex="col", sharey=False, squeeze=False
         )
         for column, axis in enumerate(axes):
             for row, quantity in enumerate(UNITS):
                 _panel(panels[row, column], growth, axis, quantity)
-            panels[0, column].set_title(f"({'abcd'[column]}) {TITLES[axis]}")
+            panels[0, column].set_title(f"({ascii_lowercase[column]}) {TITLES[axis]}")
             panels[1, column].set_xlabel(WORDS[axis])
         for row, (unit, *_) in enumerate(UNITS.values()):
             panels[row, 0].set_ylabel(unit)
@@ -57,12 +68,26 @@ def _panel(ax: Axes, growth: Growth, axis: str, quantity: str) -> None:
     ends = [values[0], values[-1]]
     middle = (values[0] * values[-1]) ** 0.5
     centre = (amounts[0] * amounts[-1]) ** 0.5
-    ax.loglog(ends, [centre * end / middle for end in ends], color=FAINT, linestyle="-", zorder=0)
+    slope = IDEAL_THREADS[quantity] if axis == "threads" else 1
+    ax.loglog(ends, [centre * (end / middle) ** slope for end in ends], color=FAINT, linestyle="-", zorder=0)
     ax.loglog(values, amounts, color=color, marker=marker, linestyle=dash)
-    ax.text(0.05, 0.95, f"slope {growth.slope(axis, quantity):.2f}", transform=ax.transAxes, va="top")
+    if max(amounts) > 1.2 * min(amounts):
+        ax.set_ylim(top=max(amounts) ** 1.2 / min(amounts) ** 0.2)  # room for the slope above the lines
+    else:
+        ax.set_ylim(min(amounts) / 2, max(amounts) * 2)  # as good as the same
+    right = axis == "threads"
+    ax.text(
+        0.98 if right else 0.04,
+        0.97,
+        f"slope {growth.slope(axis, quantity):.2f}",
+        transform=ax.transAxes,
+        va="top",
+        ha="right" if right else "left",
+    )
     if axis != "weights":
-        # Next to the last, where they would touch.
-        names = ["" if a * 1.5 > b else str(a) for a, b in zip(values, [*values[1:], 1 << 30], strict=True)]
+        # Every second one, from the last, where they would touch.
+        step = 2 if len(values) > 4 else 1
+        names = [str(a) if (len(values) - 1 - i) % step == 0 else "" for i, a in enumerate(values)]
         ax.set_xticks(values, names)
         ax.xaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if values[-1] < 1e4 else (1,)))

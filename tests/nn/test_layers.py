@@ -14,6 +14,7 @@ from psgd_ref.nn import (
     Conv2d,
     Dropout,
     Flatten,
+    GlobalAvgPool,
     LayerNorm,
     LeakyReLU,
     Linear,
@@ -222,6 +223,36 @@ def test_a_list_of_layers_has_the_names_of_pytorch():
     assert repr(Sequential((Tanh(), Dropout(0.25), LayerNorm((2, 3, 4)), GELU("tanh")))) == (
         "Sequential(0=Tanh(), 1=Dropout(0.25), 2=LayerNorm((2, 3, 4)), 3=GELU('tanh'))"
     )
+
+
+def test_a_norm_that_the_next_layer_reads_through_changes_no_bit(monkeypatch):
+    rng = np.random.default_rng(0)
+    x, labels = rng.standard_normal((4, 16, 16, 3)).astype(np.float32), np.arange(4)
+
+    def run():
+        block = Residual(
+            {
+                "a": Conv2d(16, 16, 3, padding=1),
+                "b": BatchNorm(16, relu=True),
+                "c": Conv2d(16, 16, 3, padding=1),
+            },
+            ("d", BatchNorm(16, relu=True)),
+            None,
+        )
+        layers = [Conv2d(3, 16, 3, padding=1), BatchNorm(16, relu=True), Conv2d(16, 16, 3, padding=1)]
+        model = Model(Sequential([*layers, block, GlobalAvgPool(), Linear(16, 4)]), seed=1)
+        loss = model.loss_and_grad(x, labels)
+        return [np.float64(loss), model.g.copy(), *model.buffers.values(), model(x)]
+
+    read = []
+    reads = Conv2d.reads
+    monkeypatch.setattr(Conv2d, "reads", lambda layer, x: read.append(reads(layer, x)) or read[-1])
+    through = run()
+    # Both norms before a convolution: forward in training and in evaluation, and backward.
+    assert sum(read) == (6 if BACKEND == "tile" else 0)
+    monkeypatch.setattr(Conv2d, "reads", lambda layer, x: False)
+    for one, other in zip(through, run(), strict=True):
+        assert np.array_equal(one, other)
 
 
 def shared():

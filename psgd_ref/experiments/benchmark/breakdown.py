@@ -1,6 +1,8 @@
 """Where the time of a ResNet-32 training step goes: each convolution and batch norm, forward and backward."""
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -20,6 +22,11 @@ from psgd_ref.training import SGD
 
 STEPS, UNCOUNTED = 25, 2
 FORWARD, BACKWARD = "forward", "backward"
+RECOMPUTATION = "recomputation"
+# Asking for an output that is there already.
+_SECONDS_OF_NOTHING = 2e-5
+# Layer, direction and kind of a part.
+Key = tuple[str, str, str]
 # Methods of a layer by the pass that they belong to.
 _METHODS = {"forward": FORWARD, "forward_into": FORWARD, "backward": BACKWARD, "backward_sum": BACKWARD}
 
@@ -31,7 +38,8 @@ class Part:
     Parameters
     ----------
     layer, direction, kind : str
-        Its name; "forward" or "backward"; "convolution" or "batch norm".
+        Its name; "forward" or "backward"; "convolution", "batch norm", or "recomputation", of outputs that
+        were not kept and that this layer is the first to need again.
     seconds : float
         Of a step, median.
     operations : float
@@ -80,6 +88,11 @@ class Breakdown:
         """The same as plain numbers."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> "Breakdown":
+        """What `as_json` gave."""
+        return cls(**{**record, "parts": [Part(**part) for part in record["parts"]]})
+
 
 def _milliseconds(*seconds: float) -> list[str]:
     return [f"{1e3 * each:.1f}" for each in seconds]
@@ -100,18 +113,19 @@ def measure(case: dict[str, Any] = RESNET, steps: int = STEPS) -> Breakdown:
     for name, layer in named_layers(model.net):
         if isinstance(layer, Conv2d | BatchNorm):
             watch.over(name, layer)
-    whole, each = [], defaultdict[tuple[str, str], list[float]](list)
-    for _ in range(UNCOUNTED + steps):
-        watch.seconds.clear()
-        start = perf_counter()
-        model.loss_and_grad(x, labels)
-        optimizer.update(model, state)
-        whole.append(perf_counter() - start)
-        for key, seconds in watch.seconds.items():
-            each[key].append(seconds)
+    whole, each = [], defaultdict[Key, list[float]](list)
+    with watch.over_recomputation():
+        for _ in range(UNCOUNTED + steps):
+            watch.seconds.clear()
+            start = perf_counter()
+            model.loss_and_grad(x, labels)
+            optimizer.update(model, state)
+            whole.append(perf_counter() - start)
+            for key, seconds in watch.seconds.items():
+                each[key].append(seconds)
     parts = [
-        Part(name, direction, watch.kind[name], median(times[UNCOUNTED:]), *watch.work(name, direction))
-        for (name, direction), times in each.items()
+        Part(name, direction, kind, median(times[UNCOUNTED:]), *watch.work(name, direction, kind))
+        for (name, direction, kind), times in each.items()
     ]
     return Breakdown(parts, median(whole[UNCOUNTED:]), _rate("sgemm"), _rate("triad 25M"))
 
@@ -120,28 +134,51 @@ class _Watch:
     """Times the passes of layers, and notes what they work on."""
 
     def __init__(self) -> None:
-        self.seconds: dict[tuple[str, str], float] = defaultdict(float)
-        self.kind: dict[str, str] = {}
+        self.seconds: dict[Key, float] = defaultdict(float)
         self.forward: dict[str, tuple[float, float]] = {}
+        self.recomputing = 0.0
 
     def over(self, name: str, layer: Layer) -> None:
         """Watch a layer. Puts timed methods in place of its own."""
-        self.kind[name] = "convolution" if isinstance(layer, Conv2d) else "batch norm"
         for method, direction in _METHODS.items():
             if hasattr(layer, method):
                 setattr(layer, method, self._timed(name, layer, getattr(layer, method), direction))
 
-    def work(self, name: str, direction: str) -> tuple[float, float]:
+    @contextmanager
+    def over_recomputation(self) -> Iterator[None]:
+        """A context in which the recomputation of outputs is timed by itself."""
+        original = Remade.array
+
+        def timed(remade: Remade) -> Any:
+            start, within = perf_counter(), self.recomputing
+            result = original(remade)
+            # What it called for its summands is in this time already.
+            self.recomputing = within + perf_counter() - start
+            return result
+
+        Remade.array = timed  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            Remade.array = original  # type: ignore[method-assign]
+
+    def work(self, name: str, direction: str, kind: str) -> tuple[float, float]:
         """Operations and bytes of a pass. Backward both are twice those forward: two gradients."""
+        if kind == RECOMPUTATION:
+            return 0.0, 0.0
         times = 1 if direction == FORWARD else 2
         operations, traffic = self.forward[name]
         return times * operations, times * traffic
 
     def _timed(self, name: str, layer: Layer, method: Any, direction: str) -> Any:
+        kind = "convolution" if isinstance(layer, Conv2d) else "batch norm"
+
         def call(*args: Any, **options: Any) -> Any:
-            start = perf_counter()
+            self.recomputing, start = 0.0, perf_counter()
             result = method(*args, **options)
-            self.seconds[name, direction] += perf_counter() - start
+            self.seconds[name, direction, kind] += perf_counter() - start - self.recomputing
+            if self.recomputing > _SECONDS_OF_NOTHING:
+                self.seconds[name, direction, RECOMPUTATION] += self.recomputing
             if direction == FORWARD:
                 x, y = (_size(a) for a in (args[-2], result[0]))
                 plain = 2.0 * y * layer.weight.value[..., 0].size if isinstance(layer, Conv2d) else 0.0

@@ -1,4 +1,4 @@
-"""How the cost of a training step grows: time and memory against batch, width, depth and weights."""
+"""How the cost of a training step grows: time and memory against batch, width, depth, threads and weights."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from psgd_ref.experiments.shared.workers import processes
+from psgd_ref.experiments.benchmark.worker import peak
+from psgd_ref.experiments.shared.workers import cores, processes
 from psgd_ref.interop.whole_file import write_json
 
 BASE = {"batch": 64, "width": 16, "depth": 20}
@@ -19,6 +20,8 @@ AXES: dict[str, tuple[int, ...]] = {
     "batch": (16, 32, 64, 128, 256),
     "width": (8, 16, 32, 64),
     "depth": (8, 20, 32, 44, 56),
+    # Elsewhere one.
+    "threads": (1, 2, *(n for n in (4, 8, 16, 32, 64) if n <= cores())),
     # Of the optimiser's step alone: here nothing else depends on them.
     "weights": (100_000, 400_000, 1_600_000, 6_400_000, 25_600_000),
 }
@@ -92,21 +95,22 @@ def select(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
 
 
 def run(axes: Mapping[str, Sequence[int]] | None = None) -> Result:
-    """Measure every point in a fresh process of one thread.
+    """Measure every point in a fresh process of one thread, or of as many as are asked for.
 
     Parameters
     ----------
     axes : mapping, optional
-        Values by axis: "batch", "width" and "depth" of a ResNet, "weights" of PSGD's step alone; by default
-        `AXES`.
+        Values by axis: "batch", "width", "depth" and "threads" of a ResNet, "weights" of PSGD's step alone;
+        by default `AXES`.
     """
     jobs = [(axis, value) for axis, values in (axes or AXES).items() for value in values]
     points = []
     for job in tqdm(jobs, "measuring", unit="point", disable=not sys.stderr.isatty()):
+        threads = job[1] if job[0] == "threads" else 1
         # What compiles takes more memory than most steps, so it is another process.
-        with processes(1) as pool:
+        with processes(1, threads) as pool:
             pool.submit(rehearse, *job).result()
-        with processes(1) as pool:
+        with processes(1, threads) as pool:
             points.append(pool.submit(measure, *job).result())
     return Result(points)
 
@@ -130,7 +134,7 @@ def measure(axis: str, value: int) -> Point:
     """
     step = _step(axis)
     step(axis, None)()
-    before = _peak()
+    before = peak()
     call = step(axis, value)
     call()
     seconds: list[float] = []
@@ -138,18 +142,7 @@ def measure(axis: str, value: int) -> Point:
         start = perf_counter()
         call()
         seconds.append(perf_counter() - start)
-    return Point(axis, value, median(seconds), max(float(_peak() - before), 1.0))
-
-
-def _peak() -> int:
-    """The most bytes of memory that this process has held."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Linux counts what the parent held at the start into ru_maxrss, but not into this.
-        return 1024 * int(status.read_text().partition("VmHWM:")[2].split()[0])
-    from resource import RUSAGE_SELF, getrusage
-
-    return getrusage(RUSAGE_SELF).ru_maxrss
+    return Point(axis, value, median(seconds), max(float(peak() - before), 1.0))
 
 
 def save(result: Result, folder: Path) -> dict[str, Path]:

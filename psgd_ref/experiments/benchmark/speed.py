@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from psgd_ref.experiments.benchmark.against import prepare
 from psgd_ref.experiments.benchmark.cases import CASES, Case
+from psgd_ref.experiments.shared.tables import markdown
 from psgd_ref.experiments.shared.workers import THREAD_VARIABLES
 
 # With these the C library keeps the memory that is given back, as it does in a process that has had large
@@ -75,11 +76,12 @@ def _compilable(case: Case) -> bool:
 
 @dataclass(frozen=True)
 class Measured:
-    """Another side's seconds (median), and the ratio of ours to them with its quartiles."""
+    """Another side's seconds (median), the ratio of ours to them with its quartiles, its peak of memory."""
 
     seconds: float
     ratio: float
     quartiles: tuple[float, float] | None
+    bytes: float
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Row:
         ratio to PyTorch, or to the second process.
     rate, share
         FLOP or bytes a second, and their share of the machine's peak in the same run.
+    bytes
+        The most memory that our process has held.
     """
 
     name: str
@@ -102,6 +106,7 @@ class Row:
     rate: float
     unit: str
     share: float
+    bytes: float
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,18 @@ class Result:
             cells = [row.name, _milliseconds(row.seconds), *ratios, target, *rate]
             lines.append("| " + " | ".join(cells) + " |")
         peaks = (f"{name} {rate / 1e9:.0f} {_unit(name)}" for name, rate in self.peaks.items())
-        return "\n".join([*lines, "", f"Peaks of this run: {', '.join(peaks)}."])
+        return "\n".join([*lines, "", f"Peaks of this run: {', '.join(peaks)}.", "", self._memory(names)])
+
+    def _memory(self, names: list[str]) -> str:
+        """The memory of the cases in which whole networks run, as Markdown."""
+        rows = []
+        for row in self.rows:
+            if row.others and row.unit == _unit("sgemm"):
+                others = (row.others.get(name) for name in names)
+                rows.append(
+                    [row.name, *(f"{each.bytes / 2**20:.0f}" if each else "" for each in (row, *others))]
+                )
+        return markdown(["peak of memory, MiB", "here", *names], rows, "l" + "r" * (1 + len(names)))
 
     def as_json(self) -> dict[str, Any]:
         """The same as plain numbers."""
@@ -289,12 +305,23 @@ def _time(case: Case, ours: Side, others: dict[Rival, Side], turns: int, peaks: 
     if case.work == "optimizer":
         peak = "triad 464k" if case.options["model"] == "resnet" else "triad 25M"
     rate = amount / median(mine)
-    measured = {name: _measured(mine, seconds) for name, seconds in theirs.items()}
-    return Row(case.name, median(mine), measured, case.target, rate, _unit(peak), rate / peaks[peak])
+    held = {rival.name: side.ask(memory=True)["bytes"] for rival, side in others.items()}
+    measured = {name: _measured(mine, seconds, held[name]) for name, seconds in theirs.items()}
+    return Row(
+        case.name,
+        median(mine),
+        measured,
+        case.target,
+        rate,
+        _unit(peak),
+        rate / peaks[peak],
+        ours.ask(memory=True)["bytes"],
+    )
 
 
-def _measured(mine: list[float], theirs: list[float]) -> Measured:
+def _measured(mine: list[float], theirs: list[float], held: float) -> Measured:
     """Ratios are taken turn by turn."""
     ratios = [a / b for a, b in zip(mine, theirs, strict=True)]
     quarters = quantiles(ratios, n=4) if len(ratios) > 1 else None
-    return Measured(median(theirs), median(ratios), (quarters[0], quarters[2]) if quarters else None)
+    middle = (quarters[0], quarters[2]) if quarters else None
+    return Measured(median(theirs), median(ratios), middle, held)

@@ -61,14 +61,14 @@ def run_all(
 
 
 @contextmanager
-def processes(count: int) -> Iterator[ProcessPoolExecutor]:
-    """So many fresh processes of one thread each, which end with this process, however it ends.
+def processes(count: int, threads: int = 1) -> Iterator[ProcessPoolExecutor]:
+    """So many fresh processes of some threads each, which end with this process, however it ends.
 
     An error within, Ctrl-C too, ends them at once, whatever they are at.
     """
     others = active_children()
     with (
-        one_thread_each(),
+        threads_each(threads),
         ProcessPoolExecutor(count, _Undisturbed(), initializer=_end_with_parent) as pool,
     ):
         try:
@@ -108,10 +108,13 @@ def cores() -> int:
 
 
 @contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Give processes that are started here one thread: pools on the same cores get in each other's way."""
+def threads_each(count: int = 1) -> Iterator[None]:
+    """Give processes that are started here so many threads.
+
+    One, where there are several: pools on the same cores get in each other's way.
+    """
     # They compile side by side too, without helpers (`kernels/ahead.py`).
-    wanted = dict.fromkeys(THREAD_VARIABLES, "1") | {"PSGD_REF_AHEAD": "0"}
+    wanted = dict.fromkeys(THREAD_VARIABLES, str(count)) | {"PSGD_REF_AHEAD": "0"}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:

@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 
-from psgd_ref.experiments.shared.workers import cores, one_thread_each, processes
+from psgd_ref.experiments.shared.workers import cores, processes, threads_each
 
 # Opened anew when its workers were lost.
 Engine = Callable[[], AbstractContextManager[Executor]]
@@ -52,7 +52,7 @@ def _dask(address: str | None, workers: int) -> Iterator[Executor]:
 
     with ExitStack() as stack:
         if address is None:
-            stack.enter_context(one_thread_each())
+            stack.enter_context(threads_each())
             # Port 0: any free one.
             cluster = LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
             client = Client(stack.enter_context(cluster))

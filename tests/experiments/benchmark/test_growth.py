@@ -32,7 +32,9 @@ def test_command_measures_draws_and_prints(tmp_path, monkeypatch, capsys):
 
 def test_axes_are_listed_and_an_unknown_one_is_refused(tmp_path, capsys):
     assert main(["bench", "--growth", str(tmp_path), "--list"]) == 0
-    assert capsys.readouterr().out.split() == ["batch", "width", "depth", "weights"]
+    assert capsys.readouterr().out.split() == ["batch", "width", "depth", "threads", "weights"]
     assert main(["bench", "--growth", str(tmp_path / "x"), "--only", "height"]) == 2
-    assert "no axis is named height; there are batch, width, depth, weights" in capsys.readouterr().err
+    assert (
+        "no axis is named height; there are batch, width, depth, threads, weights" in capsys.readouterr().err
+    )
     assert not (tmp_path / "x").exists()

@@ -28,10 +28,12 @@ class Scripted:
     def __init__(self, amount, seconds):
         self.amount, self.seconds, self.built = amount, list(seconds), []
 
-    def ask(self, build=None, time=False):
+    def ask(self, build=None, time=False, memory=False):
         if build is not None:
             self.built.append(build)
             return {"amount": self.amount}
+        if memory:
+            return {"bytes": 3 * 2**20}
         return {"seconds": self.seconds.pop(0)}
 
 
@@ -40,7 +42,7 @@ def test_a_ratio_is_taken_turn_by_turn():
     ours, torch = Scripted(6e9, [1, 10, 1]), Scripted(0, [2, 20, 4])
     case = Case("x", "train", {"batch": 2}, {"channels_last": True}, 0.75)
     row = bench._time(case, ours, {bench.Rival("PyTorch", "pytorch"): torch}, 3, {"sgemm": 12e9})
-    assert row.others == {"PyTorch": bench.Measured(4, 0.5, (0.25, 0.5))}
+    assert row.others == {"PyTorch": bench.Measured(4, 0.5, (0.25, 0.5), 3 * 2**20)}
     assert (row.seconds, row.rate, row.share) == (1, 6e9, 0.5)
     assert ours.built == [{"work": "train", "batch": 2}]
     assert torch.built == [{"work": "train", "batch": 2, "channels_last": True}]
@@ -62,11 +64,12 @@ def test_every_side_has_a_column_and_those_that_do_not_play_are_blank():
     assert head.startswith("| case | ms | to a (quartiles) | to b (quartiles) | target |")
     assert first.startswith("| x | 1000 | 0.50 (0.50–0.50) | 0.25 (0.25–0.25) |")
     assert second.startswith("| y | 1000 |  |  |")
+    assert "| x | 3 | 3 | 3 |" in bench.Result(rows, {"sgemm": 1e9}).table()
 
 
 def test_a_side_that_cannot_do_a_case_is_left_out_of_it(capsys):
     class Broken(Scripted):
-        def ask(self, build=None, time=False):
+        def ask(self, build=None, time=False, memory=False):
             raise ChildProcessError("ended with 1")
 
     sides = {bench.Rival("JAX", "jax_net"): Broken(0, [])}
@@ -182,7 +185,7 @@ def test_a_call_longer_than_a_turn_is_a_turn_by_itself(monkeypatch):
     calls = []
     monkeypatch.setattr(bench_worker, "TURN", 0.0)
     assert bench_worker.turn(lambda: calls.append(1)) > 0
-    assert len(calls) == 1
+    assert len(calls) == 2  # the first is not counted
     monkeypatch.setattr(bench_worker, "TURN", 0.01)
     assert bench_worker.turn(lambda: calls.append(1)) < 0.01
     assert len(calls) > 2
