@@ -156,11 +156,12 @@ class _Watch:
             self.recomputing = within + perf_counter() - start
             return result
 
-        Remade.array = timed  # type: ignore[method-assign]
+        methods: Any = Remade
+        methods.array = timed
         try:
             yield
         finally:
-            Remade.array = original  # type: ignore[method-assign]
+            methods.array = original
 
     def work(self, name: str, direction: str, kind: str) -> tuple[float, float]:
         """Operations and bytes of a pass. Backward both are twice those forward: two gradients."""
