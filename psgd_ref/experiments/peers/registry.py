@@ -57,6 +57,11 @@ class Family:
         """By title, what becomes of a network."""
         return getattr(import_module(self.module), "MEETINGS", {})
 
+    @property
+    def optimizers(self) -> Mapping[str, tuple[Callable[..., Any], dict[str, Any], str]]:
+        """By title, an optimizer, its options and what it is compared with, see `optimizers`."""
+        return getattr(import_module(self.module), "OPTIMIZERS", {})
+
 
 FAMILIES = (
     Family("pytorch", TORCH, ("torch", "torchao")),
@@ -75,6 +80,12 @@ FAMILIES = (
         ("jax==0.10.2", "qwix==0.1.8", "aqtp==0.9.0", "keras==3.15.1", "optax==0.2.8", NUMPY),
         ("jax", "qwix", "aqtp", "keras", "optax"),
     ),
+    Family(
+        "weight_scaled",
+        ("torch==2.13.0", "pytorch_optimizer==4.1.0", "geoopt==0.5.1", NUMPY),
+        ("pytorch_optimizer", "geoopt", "torch"),
+    ),
+    Family("jaxopt_mirror", ("jax==0.10.2", "jaxopt==0.8.5", NUMPY), ("jaxopt", "jax")),
 )
 
 

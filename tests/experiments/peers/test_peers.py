@@ -14,31 +14,9 @@ from psgd_ref.experiments.peers.registry import FAMILIES, Family
 from psgd_ref.experiments.peers.table import page
 from psgd_ref.figures.peers import draw
 from tests.experiments.peers import stub
+from tests.experiments.peers.family import STUB
 
 STORED = Path(__file__).parents[3] / "notebooks/peers"
-
-
-class Stub(Family):
-    """A family whose module is the stub, also where only the folder `peers` is."""
-
-    module = "psgd_ref.experiments.peers.families.stub"
-    quantizers, meetings = stub.QUANTIZERS, stub.MEETINGS
-
-
-STUB = Stub("stub", (), ())
-
-
-@pytest.fixture(autouse=True)
-def _laid_out(monkeypatch):
-    """The worker finds the stub among the families."""
-    plain = peer._lay_out
-
-    def lay_out(folder):
-        plain(folder)
-        target = folder / "psgd_ref/experiments/peers/families/stub.py"
-        target.write_text(Path(stub.__file__).read_text("utf-8"), "utf-8")
-
-    monkeypatch.setattr(peer, "_lay_out", lay_out)
 
 
 def test_a_quantizer_in_another_process_is_described_as_here():
@@ -153,10 +131,10 @@ def test_families_name_adapters_and_versions_of_what_they_pin():
     for family in FAMILIES:
         names = [requirement.split("==")[0].split("[")[0] for requirement in family.requirements]
         assert set(family.about) <= set(names)
-        assert family.quantizers or family.meetings
+        assert family.quantizers or family.meetings or family.optimizers
         assert all("==" in requirement for requirement in family.requirements)
     # The table finds its lines by them.
-    for kind in ("quantizers", "meetings"):
+    for kind in ("quantizers", "meetings", "optimizers"):
         titles = [title for family in FAMILIES for title in getattr(family, kind)]
         assert len(titles) == len(set(titles))
 

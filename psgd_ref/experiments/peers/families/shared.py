@@ -60,6 +60,18 @@ def torch_network(given: Given, conv: Any = None, linear: Any = None) -> Any:
     return network.eval()
 
 
+def torch_steps(parameter: Any, optimizer: Any, gradients: Any) -> Any:
+    """The weights after each step with these gradients, (steps, n)."""
+    import torch
+
+    after = []
+    for gradient in gradients:
+        parameter.grad = torch.tensor(gradient).reshape(parameter.shape)
+        optimizer.step()
+        after.append(parameter.detach().numpy().ravel().copy())
+    return np.array(after)
+
+
 def torch_logits(given: Given, network: Any) -> dict[str, Any]:
     """Logits of a module."""
     import torch
