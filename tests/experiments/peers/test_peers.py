@@ -9,6 +9,7 @@ import pytest
 
 from psgd_ref.cli import main
 from psgd_ref.experiments.peers import environment, functions, meetings, peer, run
+from psgd_ref.experiments.peers.families import shared
 from psgd_ref.experiments.peers.given import Given
 from psgd_ref.experiments.peers.registry import FAMILIES, Family
 from psgd_ref.experiments.peers.table import page
@@ -79,6 +80,35 @@ def test_what_became_of_a_network(tmp_path):
     assert {name: found[0][name] for name in expected} == expected
     assert found[0]["logits_error"] == pytest.approx(4 / 3, rel=1e-2)
     assert all(each["error"].startswith("ended with status 3") for each in found[2:])
+
+
+def test_a_weight_between_two_integers_is_lost_on_either_side_of_the_middle(tmp_path):
+    values = np.array([[2.5 - 1e-6, -3.5 - 1e-6, 0, 1.49]]) * 0.5
+    found = meetings.compared(given(tmp_path), {"weight/fc": values})
+    assert (found["kept"], found["error_in_steps"]) == (2, 0.5)
+
+
+def test_both_sides_of_a_time_run_by_turns():
+    ran = []
+    found = shared.in_turns(lambda x: ran.append("small"), lambda x: ran.append("floats"), None)
+    assert ran == ["small", "floats"] * (shared.RUNS + 1)
+    assert found["seconds"] >= 0 <= found["float_seconds"]
+
+
+def test_a_cell_has_times_of_four_bits_and_as_much_of_an_error_as_fits():
+    kinds = {"family": "stub", "date": "today", "functions": [], "optimizers": []}
+    time = {"meeting": "timed", "bits": 4, "seconds": 0.3, "float_seconds": 0.2}
+    kinds["meetings"] = [
+        {**time, "network": "convnet"},
+        {**time, "network": "perceptron", "seconds": 0.1},
+        {**time, "network": "convnet", "bits": 8, "seconds": 9.0},
+        {"meeting": "refused", "network": "convnet", "bits": 4, "error": "no " * 100},
+    ]
+    lines = page([kinds]).splitlines()
+    assert any(line.startswith("| timed |") and line.endswith("| 1.5 · 0.5 |") for line in lines)
+    (refused,) = (line for line in lines if line.startswith("| refused |"))
+    assert "no no …" in refused
+    assert len(refused) < 200
 
 
 def test_a_weight_in_another_shape_is_no_weight(tmp_path):

@@ -1,5 +1,6 @@
 """What several families do alike: build the network in PyTorch, run and read ONNX files."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from psgd_ref.experiments.peers.given import FLOAT, INT8, LAYERS, Given, read
 
 BOTH, PERCEPTRON = ("convnet", "perceptron"), ("perceptron",)
+RUNS = 25
 
 __all__ = ["BOTH", "FLOAT", "INT8", "LAYERS", "PERCEPTRON", "Given", "read"]
 
@@ -78,6 +80,23 @@ def torch_logits(given: Given, network: Any) -> dict[str, Any]:
 
     with torch.no_grad():
         return {"logits": network(torch.tensor(given.images)).float().numpy()}
+
+
+def in_turns(small: Callable[[Any], Any], floats: Callable[[Any], Any], images: Any) -> dict[str, float]:
+    """Seconds of a pass over the images, the median of `RUNS`, by turns so that both share what disturbs."""
+    seconds: dict[str, list[float]] = {"seconds": [], "float_seconds": []}
+    for _ in range(RUNS + 1):
+        for name, run in (("seconds", small), ("float_seconds", floats)):
+            start = time.perf_counter()
+            run(images)
+            seconds[name].append(time.perf_counter() - start)
+    # The first passes allocate.
+    return {name: float(np.median(each[1:])) for name, each in seconds.items()}
+
+
+def onnx_times(given: Given, run: Callable[[Any], Any], **settings: str) -> dict[str, float]:
+    """A session against one of the float file with the same settings."""
+    return in_turns(run, onnx_session(given.folder / FLOAT, **settings), given.images)
 
 
 def onnx_session(path: Path | bytes, **settings: str) -> Callable[[Any], Any]:
