@@ -23,4 +23,4 @@ def exponentiated(w: Any, g: Any, lr: float) -> Any:
     return np.array(after)
 
 
-OPTIMIZERS: dict[str, Any] = {"jaxopt MirrorDescent, ln, on |w|": (exponentiated, {}, "mirror_step")}
+OPTIMIZERS: dict[str, Any] = {"jaxopt MirrorDescent, ln, on magnitudes": (exponentiated, {}, "mirror_step")}

@@ -97,15 +97,14 @@ def sgd(
     return shared.torch_steps(weights, torch.optim.SGD([weights], lr=lr, **how, **form), g)
 
 
-def parq_steps(w: Any, g: Any, lr: float, prox: str) -> Any:
-    """torchao's `QuantOptimizer` over SGD, `MaxUnifQuantizer` at 4 bits; PARQ anneals over all steps."""
+def parq_steps(w: Any, g: Any, lr: float) -> Any:
+    """torchao's `QuantOptimizer` over SGD, `MaxUnifQuantizer` at 4 bits, fitted at every step."""
     import torch
     from torchao.prototype import parq
 
     weights = torch.nn.Parameter(torch.tensor(w))
     plain = torch.optim.SGD([{"params": [weights], "quant_bits": 4}], lr=lr)
-    how = (0, len(g)) if prox == "ProxPARQ" else ()
-    optimizer = parq.QuantOptimizer(plain, parq.MaxUnifQuantizer(), getattr(parq, prox)(*how))
+    optimizer = parq.QuantOptimizer(plain, parq.MaxUnifQuantizer(), parq.ProxPARQ(0, len(g)), quant_period=1)
     return shared.torch_steps(weights, optimizer, g)
 
 
@@ -197,5 +196,5 @@ OPTIMIZERS = {
     "torch SGD, plain": (sgd, {"foreach": False, "fused": False}, "step"),
     "torch SGD, foreach": (sgd, {"foreach": True}, "step"),
     "torch SGD, fused": (sgd, {"fused": True}, "step"),
-    "torchao PARQ over SGD": (parq_steps, {"prox": "ProxPARQ"}, "PARQ"),
+    "torchao PARQ over SGD": (parq_steps, {}, "PARQ"),
 }

@@ -45,5 +45,5 @@ OPTIMIZERS = {
     "pytorch_optimizer Lamb": (named, {"name": "Lamb"}, "step"),
     "pytorch_optimizer Nero": (named, {"name": "Nero"}, "step"),
     "geoopt RiemannianSGD, PoincareBall": (poincare_ball, {}, "step"),
-    "geoopt RiemannianSGD, SymmetricPositiveDefinite, on |w|": (positive_definite, {}, "step"),
+    "geoopt RiemannianSGD, SymmetricPositiveDefinite, on magnitudes": (positive_definite, {}, "step"),
 }
