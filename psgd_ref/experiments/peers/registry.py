@@ -72,8 +72,24 @@ FAMILIES = (
         ("compressed-tensors", "hqq", "bitsandbytes", "safetensors", "torch"),
     ),
     Family("onnx_runtime", ONNX, ("onnxruntime", "onnx")),
+    Family(
+        "qonnx_nodes",
+        ("qonnx==1.0.0", "onnxscript==0.7.2", "onnxruntime==1.31.1", "onnx==1.20.1", "onnx-ir==1.1.0", NUMPY),
+        ("qonnx", "onnxruntime", "onnx"),
+    ),
+    Family("mnn_file", ("MNN==3.6.1", NUMPY), ("MNN",)),
+    Family(
+        "litert_file",
+        ("ai-edge-quantizer==0.5.1", "ai-edge-litert==2.1.2", "onnx2tf==2.6.9", "numpy==2.2.6"),
+        ("ai-edge-quantizer", "ai-edge-litert", "onnx2tf"),
+    ),
     Family("gguf_file", ("gguf==0.19.0", NUMPY), ("gguf",)),
     Family("mlx_arrays", ("mlx[cpu]==0.32.4", NUMPY), ("mlx",)),
+    Family(
+        "safetensors_file",
+        ("safetensors==0.8.0", "torch==2.13.0", "jax==0.10.2", "mlx[cpu]==0.32.4", NUMPY),
+        ("safetensors", "torch", "jax", "mlx"),
+    ),
     Family("nncf_openvino", ("nncf==3.4.0", "openvino==2026.4.1", "onnx==1.23.2"), ("nncf", "openvino")),
     Family(
         "jax_keras",

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,14 @@ def test_a_weight_between_two_integers_is_lost_on_either_side_of_the_middle(tmp_
     values = np.array([[2.5 - 1e-6, -3.5 - 1e-6, 0, 1.49]]) * 0.5
     found = meetings.compared(given(tmp_path), {"weight/fc": values})
     assert (found["kept"], found["error_in_steps"]) == (2, 0.5)
+
+
+def test_what_nothing_runs_has_logits_where_all_layers_are_linear(tmp_path):
+    linear = given(tmp_path)
+    weights = {"weight/fc": linear.weight("fc")}
+    assert set(shared.read_back(linear, weights, 9)) == {"logits", "bytes", "float_bytes", "weight/fc"}
+    convolution = replace(linear, operations=[{"kind": "Conv", "name": "fc"}])
+    assert set(shared.read_back(convolution, weights, 9)) == {"bytes", "float_bytes", "weight/fc"}
 
 
 def test_both_sides_of_a_time_run_by_turns():

@@ -22,9 +22,11 @@ def only(bits: int, known: int) -> None:
 
 
 def read_back(given: Given, weights: dict[str, Any], size: int) -> dict[str, Any]:
-    """What became of the perceptron in a file of that size, which nothing runs: its layers, read back."""
+    """What became of a network in a file of that size, which nothing runs: its layers, read back."""
     floats = sum(given.weight(name).nbytes for name in given.layers)
-    return {"logits": given.perceptron(weights), "bytes": size, "float_bytes": floats, **weights}
+    linear = not any(each["kind"] == "Conv" for each in given.operations)
+    logits = {"logits": given.perceptron(weights)} if linear else {}
+    return {**logits, "bytes": size, "float_bytes": floats, **weights}
 
 
 def torch_network(given: Given, conv: Any = None, linear: Any = None) -> Any:
