@@ -47,24 +47,31 @@ def records(family: Family, python: Path, patience: float = PATIENCE) -> Iterato
     Every optimizer has a process of its own.
     """
     for title, (function, options, kind) in family.optimizers.items():
+        taken = signature(function).parameters
+        variants = {name: how for name, how in VARIANTS.items() if set(how) <= set(taken)}
+        head = {"optimizer": title, "kind": kind}
         with Peer(python, family.module, patience) as peer:
-
-            def run(w: Array, g: Array, lr: float, **more: Any) -> Array:
-                call = {"w": w.ravel(), "g": g.reshape(-1, w.size)}
-                try:
-                    found = peer(function.__name__, call, lr=lr, **options, **more)["value"]  # noqa: B023
-                except PeerError as error:
-                    if str(error).startswith(NotImplementedError.__name__):
-                        raise NotImplementedError(str(error).partition(": ")[2]) from None
-                    raise
-                return np.asarray(found).reshape(g.shape)
-
-            taken = signature(function).parameters
-            variants = {name: how for name, how in VARIANTS.items() if set(how) <= set(taken)}
             try:
-                yield {"optimizer": title, "kind": kind, **_found(run, kind, variants)}
+                yield {**head, **_found(_near(peer, function, options), kind, variants)}
             except (PeerError, NotImplementedError) as error:
-                yield {"optimizer": title, "kind": kind, "error": str(error)}
+                yield {**head, "error": str(error)}
+
+
+def _near(peer: Peer, function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Array]:
+    """The far function as one that is called here, with weights of any shape; it declines as a step may."""
+
+    def run(w: Array, g: Array, lr: float, **more: Any) -> Array:
+        arrays = {"w": w.ravel(), "g": g.reshape(-1, w.size)}
+        try:
+            found = peer(function.__name__, arrays, lr=lr, **options, **more)["value"]
+        except PeerError as error:
+            kind, _, reason = str(error).partition(": ")
+            if kind == NotImplementedError.__name__:
+                raise NotImplementedError(reason) from None
+            raise
+        return np.asarray(found).reshape(g.shape)
+
+    return run
 
 
 def _found(run: Callable[..., Array], kind: str, variants: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +92,6 @@ def _found(run: Callable[..., Array], kind: str, variants: dict[str, Any]) -> di
     against = {
         name: distance(run(w, g, LR, **how), OWN[kind](w, g, LR, **how)) for name, how in variants.items()
     }
-
     if kind == "PARQ":
         return {"against": against}
 

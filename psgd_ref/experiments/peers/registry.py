@@ -77,7 +77,7 @@ FAMILIES = (
         ("qonnx==1.0.0", "onnxscript==0.7.2", "onnxruntime==1.31.1", "onnx==1.20.1", "onnx-ir==1.1.0", NUMPY),
         ("qonnx", "onnxruntime", "onnx"),
     ),
-    Family("mnn_file", ("MNN==3.6.1", NUMPY), ("MNN",)),
+    Family("mnn_file", ("mnn==3.6.1", NUMPY), ("mnn",)),
     Family(
         "litert_file",
         ("ai-edge-quantizer==0.5.1", "ai-edge-litert==2.1.2", "onnx2tf==2.6.9", "numpy==2.2.6"),

@@ -15,9 +15,10 @@ _DOMAIN = "qonnx.custom_op.general"
 
 def quant(w: Any, scale: Any, bits: int) -> Any:
     """The function of its Quant node: signed, narrow, rounding mode ROUND."""
-    from qonnx.custom_op.general.intquant import quant
+    from qonnx.custom_op.general.intquant import int_quant
 
-    return np.asarray(quant(w, np.float32(scale), np.float32(0), bits, 1, 1, "ROUND"), w.dtype)
+    parts = np.float32(scale), np.float32(0), np.float32(bits)
+    return np.asarray(int_quant(w, *parts, signed=1, narrow=1, rounding_mode="ROUND"), w.dtype)
 
 
 def executed(folder: str) -> dict[str, Any]:
