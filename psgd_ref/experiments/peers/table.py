@@ -21,7 +21,7 @@ _MISSING = "–"
 _OWN = {"step": "SGD", "mirror_step": "mirror step", "PARQ": "PARQ"}
 _ROUNDING = 1000
 # Letters of an error in a cell.
-_LONGEST = 80
+_LONGEST = 60
 
 
 def page(records: Sequence[dict[str, Any]]) -> str:
@@ -162,7 +162,7 @@ def _bits(found: dict[str, Any] | None) -> str:
     return (
         "another step"
         if found["ulps"] > _ROUNDING
-        else f"{100 * found['equal']:.0f} %; {found['ulps']:.2g} ulp"
+        else f"{100 * found['equal']:.0f} %; {_number(found['ulps'])} ulp"
     )
 
 
@@ -213,5 +213,5 @@ def _share(part: int, whole: int) -> str:
 
 
 def _number(value: float) -> str:
-    """Two significant digits; 0 below a thousandth."""
-    return "0" if abs(value) < 1e-3 else f"{value:.2g}"
+    """Two significant digits, all before the point; 0 below a thousandth."""
+    return "0" if abs(value) < 1e-3 else f"{value:.0f}" if value >= 100 else f"{value:.2g}"

@@ -88,7 +88,8 @@ MEETINGS = {
     f"safetensors, {writer} {'copy' if copied else 'view'} → {reader}": (
         handed_over,
         {"writer": writer, "reader": reader, "copied": copied},
-        shared.BOTH,
+        # What is refused is refused for every shape.
+        shared.PERCEPTRON if writer == "PyTorch" and not copied else shared.BOTH,
     )
     for writer, reader, copied in (
         ("NumPy", "PyTorch", True),
