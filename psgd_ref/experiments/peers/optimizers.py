@@ -82,8 +82,8 @@ def _found(run: Callable[..., Array], kind: str, variants: dict[str, Any]) -> di
     dict
         "against": by variant, how far the weights are from this library's own after `STEPS` steps in
         float32, as `distance` says; "first": as `first_step` says; "claims": by id, "holds", what the
-        smallest counter-example is, or why it was not tried. PARQ has no more than the first: what its map
-        does to the weights is no scaling of g.
+        smallest counter-example is, or why it was not tried. PARQ and its limit have no more than the
+        first: what such a map does to the weights is no scaling of g.
     """
     random = np.random.default_rng(0)
     # Some know weights inside (−1, 1) alone, and none at 0.
@@ -92,7 +92,7 @@ def _found(run: Callable[..., Array], kind: str, variants: dict[str, Any]) -> di
     against = {
         name: distance(run(w, g, LR, **how), OWN[kind](w, g, LR, **how)) for name, how in variants.items()
     }
-    if kind == "PARQ":
+    if kind in ("PARQ", "nearest target"):
         return {"against": against}
 
     def step(w: Array, g: Array, lr: float) -> Array:
@@ -140,15 +140,25 @@ def sgd(
 
 
 def parq(w: Array, g: Array, lr: float) -> Array:
-    """This library's map of PARQ after its SGD, with torchao's inverse slope, which begins at exactly 1."""
+    """This library's PARQ, with torchao's inverse slope, which begins at exactly 1."""
 
     def slope(step: int) -> float:
         ends = [1 / (1 + np.exp(side * 10 * 0.5)) for side in (-1, 1)]
         return float((1 / (1 + np.exp(10 * (step / STEPS - 0.5))) - ends[1]) / (ends[0] - ends[1]))
 
+    return _latent(w, g, lr, slope)
+
+
+def nearest_target(w: Array, g: Array, lr: float) -> Array:
+    """The limit of PARQ in which every weight is at its nearest target from the start."""
+    return _latent(w, g, lr, lambda step: 0.0)
+
+
+def _latent(w: Array, g: Array, lr: float, inverse_slope: Callable[[int], float]) -> Array:
+    """SGD on latent weights, and what the network has of them after each step."""
     model = Model(Linear(INPUTS, OUTPUTS, bias=False))
     model.w[...] = w
-    optimizer = Optimizer([], lr, proximal=PiecewiseAffine(MinMaxGrid(BITS), slope))
+    optimizer = Optimizer([], lr, proximal=PiecewiseAffine(MinMaxGrid(BITS), inverse_slope))
     state, after = optimizer.init(model), []
     for gradient in g:
         model.g[...] = gradient
@@ -166,4 +176,9 @@ def mirror(w: Array, g: Array, lr: float) -> Array:
 
 
 # What a kind of optimizer is compared with.
-OWN: dict[str, Callable[..., Array]] = {"step": sgd, "mirror_step": mirror, "PARQ": parq}
+OWN: dict[str, Callable[..., Array]] = {
+    "step": sgd,
+    "mirror_step": mirror,
+    "PARQ": parq,
+    "nearest target": nearest_target,
+}

@@ -65,6 +65,8 @@ def save(records: Sequence[dict[str, Any]], folder: Path) -> dict[str, Path]:
 
 def _run(family: Family, given: list[Path], place: Path, say: Callable[[str], object]) -> None:
     place.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:  # what an earlier run left is not what this one finds
+        (place / f"{part}.json").unlink(missing_ok=True)
     about: dict[str, Any] = {"family": family.name, "date": datetime.now(UTC).date().isoformat()}
     try:
         where = environment(family.requirements)

@@ -18,7 +18,7 @@ _PROPERTIES = {
 }
 _MISSING = "–"
 # What an optimizer is compared with, by its kind; and the distance in ulps from which it is another step.
-_OWN = {"step": "SGD", "mirror_step": "mirror step", "PARQ": "PARQ"}
+_OWN = {"step": "SGD", "mirror_step": "mirror step", "PARQ": "PARQ", "nearest target": "PARQ at slope 0"}
 _ROUNDING = 1000
 # Letters of an error in a cell.
 _LONGEST = 60

@@ -132,11 +132,15 @@ def test_what_cannot_be_installed_is_a_row(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "environment", fails)
     family = Family("gguf_file", ("nothing==0",), ("nothing",))
     monkeypatch.setattr(run.networks, "write_all", lambda folder: [])
+    earlier = tmp_path / run.RECORDS / "gguf_file/meetings.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text('[{"meeting": "of another day"}]', "utf-8")
     said = []
     run.run([family], tmp_path, said.append)
     (record,) = run.read(tmp_path)
     assert record["error"] == "cannot be installed: No matching distribution found for nothing==0"
     assert record["error"] in page([record])
+    assert record["meetings"] == []
     assert any("cannot be installed" in line for line in said)
 
 
@@ -147,6 +151,27 @@ def test_pip_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(environment.CannotInstallError, match="Invalid requirement"):
         environment.environment(["no such = requirement"])
     assert list((tmp_path / "peers").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            "ERROR: Ignored the following versions that require a different python version: 2.0.0; 2.0.1\n"
+            "ERROR: Could not find a version that satisfies the requirement a==2 (from versions: 0.1, 0.2)\n"
+            "ERROR: No matching distribution found for a==2\n",
+            "ERROR: No matching distribution found for a==2",
+        ),
+        (
+            "WARNING: a\nERROR: Cannot install a and b\nERROR: ResolutionImpossible",
+            "ERROR: Cannot install a and b",
+        ),
+        ("a\nno space left\n", "no space left"),
+        ("", "pip failed"),
+    ],
+)
+def test_the_reason_of_pip_is_no_list_of_versions(said, why):
+    assert environment.reason(said) == why
 
 
 def test_the_stored_page_comes_out_of_its_records():

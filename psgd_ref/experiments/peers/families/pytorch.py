@@ -97,14 +97,15 @@ def sgd(
     return shared.torch_steps(weights, torch.optim.SGD([weights], lr=lr, **how, **form), g)
 
 
-def parq_steps(w: Any, g: Any, lr: float) -> Any:
+def parq_steps(w: Any, g: Any, lr: float, prox: str) -> Any:
     """torchao's `QuantOptimizer` over SGD, `MaxUnifQuantizer` at 4 bits, fitted at every step."""
     import torch
     from torchao.prototype import parq
 
     weights = torch.nn.Parameter(torch.tensor(w))
     plain = torch.optim.SGD([{"params": [weights], "quant_bits": 4}], lr=lr)
-    optimizer = parq.QuantOptimizer(plain, parq.MaxUnifQuantizer(), parq.ProxPARQ(0, len(g)), quant_period=1)
+    prox_map = {"PARQ": lambda: parq.ProxPARQ(0, len(g)), "hard": parq.ProxHardQuant}[prox]()
+    optimizer = parq.QuantOptimizer(plain, parq.MaxUnifQuantizer(), prox_map, quant_period=1)
     return shared.torch_steps(weights, optimizer, g)
 
 
@@ -196,5 +197,6 @@ OPTIMIZERS = {
     "torch SGD, plain": (sgd, {"foreach": False, "fused": False}, "step"),
     "torch SGD, foreach": (sgd, {"foreach": True}, "step"),
     "torch SGD, fused": (sgd, {"fused": True}, "step"),
-    "torchao PARQ over SGD": (parq_steps, {}, "PARQ"),
+    "torchao ProxPARQ over SGD": (parq_steps, {"prox": "PARQ"}, "PARQ"),
+    "torchao ProxHardQuant over SGD": (parq_steps, {"prox": "hard"}, "nearest target"),
 }
