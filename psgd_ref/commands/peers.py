@@ -1,4 +1,4 @@
-"""`psgd-ref peers`: public quantizers and pipelines, each in an environment of its own, held to the laws."""
+"""`psgd-ref peers`: public quantizers, pipelines and optimizers, each in an environment of its own."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ def add(commands: Any) -> None:
     """Declare the command."""
     peers = commands.add_parser(
         "peers",
-        help="public quantizers and pipelines: what they are, and what they make of a network on its grid",
+        help="public quantizers, pipelines and optimizers: what they are, and what becomes of a network",
         description="Installs each family's pinned packages into an environment in the user's cache "
         "(PyTorch's is a large download), runs every peer in a process of its own, and writes records, a "
         "table and a picture. A peer that cannot be installed, crashes or hangs becomes a row that says so.",

@@ -17,6 +17,8 @@ from psgd_ref.kernels.user_folder import user_cache
 # Seconds for a download of some gigabytes.
 PATIENCE = 3600.0
 _VERSIONS = "versions.json"
+# All versions that there are, by the dozen.
+_LISTS = ("ERROR: Ignored the following", "ERROR: Could not find a version")
 
 
 class CannotInstallError(Exception):
@@ -75,8 +77,12 @@ def _pip(folder: Path, *words: str) -> str:
     except subprocess.TimeoutExpired:
         raise CannotInstallError(f"pip was not done after {PATIENCE:.0f} s") from None
     if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
-        raise CannotInstallError(
-            first_line("\n".join(errors or reversed(done.stderr.splitlines()))) or "pip failed"
-        )
+        raise CannotInstallError(reason(done.stderr))
     return done.stdout
+
+
+def reason(said: str) -> str:
+    """Why pip failed: its first error that is no list of versions, or else the last line."""
+    lines = said.splitlines()
+    errors = [line for line in lines if line.startswith("ERROR") and not line.startswith(_LISTS)]
+    return first_line("\n".join(errors or reversed(lines))) or "pip failed"

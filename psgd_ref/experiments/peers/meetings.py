@@ -1,7 +1,8 @@
 """What a pipeline makes of a network that lies on its grid: integers, zeros, predictions, size.
 
 A meeting is a function of a folder, see `given`, in the family's environment. It returns "logits", and where
-it can be known "weight/NAME", the values that a layer ends with, and "bytes" of its file and "float_bytes".
+it can be known "weight/NAME", the values that a layer ends with, "bytes" of its file and "float_bytes", and
+"seconds" of a pass over the images and "float_seconds".
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from psgd_ref.experiments.peers.registry import Family
 
 # Seconds for all networks.
 PATIENCE = 900.0
+# In steps: so near the middle of two integers rounding says which is nearer, and neither is.
+_TIE = 1e-4
 
 
 def records(
@@ -45,10 +48,11 @@ def compared(given: Given, found: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        "weights" and of them "kept", those whose nearest integer is theirs; "error_in_steps", the largest
-        distance from it in Δ; "zeros" and "zeros_kept", exactly 0; each over the layers that the peer
-        shows. "images", "differ", predictions other than the emulation's; "logits_error", relative to the
-        largest logit. "bytes" and "float_bytes" where there is a file.
+        "weights" and of them "kept", those whose nearest integer is theirs alone; "error_in_steps", the
+        largest distance from it in Δ; "zeros" and "zeros_kept", exactly 0; each over the layers that the
+        peer shows. "images", "differ", predictions other than the emulation's; "logits_error", relative to
+        the largest logit. "bytes" and "float_bytes" where there is a file, "seconds" and "float_seconds"
+        where something runs it.
     """
     result: dict[str, Any] = {}
     shown = [name for name in given.layers if f"weight/{name}" in found]
@@ -58,7 +62,7 @@ def compared(given: Given, found: dict[str, Any]) -> dict[str, Any]:
         away = np.abs(values - codes)
         result |= {
             "weights": len(codes),
-            "kept": int((np.rint(values) == codes).sum()),
+            "kept": int((away < 0.5 - _TIE).sum()),
             "error_in_steps": _short(away.max()),
             "zeros": int((codes == 0).sum()),
             "zeros_kept": int((values[codes == 0] == 0).sum()),
@@ -72,6 +76,7 @@ def compared(given: Given, found: dict[str, Any]) -> dict[str, Any]:
             "logits_error": _short(np.abs(logits - wanted).max() / np.abs(wanted).max()),
         }
     result |= {name: int(found[name]) for name in ("bytes", "float_bytes") if name in found}
+    result |= {name: _short(found[name]) for name in ("seconds", "float_seconds") if name in found}
     return result
 
 

@@ -57,6 +57,11 @@ class Family:
         """By title, what becomes of a network."""
         return getattr(import_module(self.module), "MEETINGS", {})
 
+    @property
+    def optimizers(self) -> Mapping[str, tuple[Callable[..., Any], dict[str, Any], str]]:
+        """By title, an optimizer, its options and what it is compared with, see `optimizers`."""
+        return getattr(import_module(self.module), "OPTIMIZERS", {})
+
 
 FAMILIES = (
     Family("pytorch", TORCH, ("torch", "torchao")),
@@ -67,14 +72,36 @@ FAMILIES = (
         ("compressed-tensors", "hqq", "bitsandbytes", "safetensors", "torch"),
     ),
     Family("onnx_runtime", ONNX, ("onnxruntime", "onnx")),
+    Family(
+        "qonnx_nodes",
+        ("qonnx==1.0.0", "onnxscript==0.7.2", "onnxruntime==1.31.1", "onnx==1.20.1", "onnx-ir==1.1.0", NUMPY),
+        ("qonnx", "onnxruntime", "onnx"),
+    ),
+    Family("mnn_file", ("mnn==3.6.1", NUMPY), ("mnn",)),
+    Family(
+        "litert_file",
+        ("ai-edge-quantizer==0.5.1", "ai-edge-litert==2.1.2", "onnx2tf==2.6.9", "numpy==2.2.6"),
+        ("ai-edge-quantizer", "ai-edge-litert", "onnx2tf"),
+    ),
     Family("gguf_file", ("gguf==0.19.0", NUMPY), ("gguf",)),
     Family("mlx_arrays", ("mlx[cpu]==0.32.4", NUMPY), ("mlx",)),
+    Family(
+        "safetensors_file",
+        ("safetensors==0.8.0", "torch==2.13.0", "jax==0.10.2", "mlx[cpu]==0.32.4", NUMPY),
+        ("safetensors", "torch", "jax", "mlx"),
+    ),
     Family("nncf_openvino", ("nncf==3.4.0", "openvino==2026.4.1", "onnx==1.23.2"), ("nncf", "openvino")),
     Family(
         "jax_keras",
         ("jax==0.10.2", "qwix==0.1.8", "aqtp==0.9.0", "keras==3.15.1", "optax==0.2.8", NUMPY),
         ("jax", "qwix", "aqtp", "keras", "optax"),
     ),
+    Family(
+        "weight_scaled",
+        ("torch==2.13.0", "pytorch_optimizer==4.1.0", "geoopt==0.5.1", NUMPY),
+        ("pytorch_optimizer", "geoopt", "torch"),
+    ),
+    Family("jaxopt_mirror", ("jax==0.10.2", "jaxopt==0.8.5", NUMPY), ("jaxopt", "jax")),
 )
 
 

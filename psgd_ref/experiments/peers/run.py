@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from psgd_ref.experiments.peers import functions, meetings, networks
+from psgd_ref.experiments.peers import functions, meetings, networks, optimizers
 from psgd_ref.experiments.peers.environment import CannotInstallError, environment, python, versions
 from psgd_ref.experiments.peers.registry import Family
 from psgd_ref.experiments.peers.table import page
@@ -17,7 +17,7 @@ from psgd_ref.interop.whole_file import write_json, write_text
 
 RECORDS, FAMILY = "records", "family.json"
 TABLE, PICTURE = "table.md", "staircases"
-PARTS = ("functions", "meetings")
+PARTS = ("functions", "meetings", "optimizers")
 _INSTRUCTIONS = ("avx2", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8")
 
 
@@ -65,6 +65,8 @@ def save(records: Sequence[dict[str, Any]], folder: Path) -> dict[str, Path]:
 
 def _run(family: Family, given: list[Path], place: Path, say: Callable[[str], object]) -> None:
     place.mkdir(parents=True, exist_ok=True)
+    for part in PARTS:  # what an earlier run left is not what this one finds
+        (place / f"{part}.json").unlink(missing_ok=True)
     about: dict[str, Any] = {"family": family.name, "date": datetime.now(UTC).date().isoformat()}
     try:
         where = environment(family.requirements)
@@ -82,6 +84,7 @@ def _run(family: Family, given: list[Path], place: Path, say: Callable[[str], ob
     interpreter = python(where)
     _write(place / "functions.json", functions.records(family, interpreter), say)
     _write(place / "meetings.json", meetings.records(family, interpreter, given), say)
+    _write(place / "optimizers.json", optimizers.records(family, interpreter), say)
 
 
 def instructions() -> str:
@@ -98,8 +101,8 @@ def _write(path: Path, records: Iterable[dict[str, Any]], say: Callable[[str], o
         lines.append(json.dumps(record, ensure_ascii=False))
         # A record a line, so that diff compares two runs; what is there stays if this is killed.
         write_text(path, "[\n" + ",\n".join(lines) + "\n]\n")
-        name = record.get("name") or f"{record['meeting']}, {record['network']}"
-        say(f"  {name}, {record['bits']} bits: {record.get('error', 'done')}")
+        names = (record[key] for key in ("name", "meeting", "optimizer", "network", "bits") if key in record)
+        say(f"  {', '.join(map(str, names))}: {record.get('error', 'done')}")
 
 
 def _json(path: Path) -> Any:

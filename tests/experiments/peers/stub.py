@@ -50,3 +50,31 @@ QUANTIZERS = {
     "crashes": (crashes, (2, 4)),
 }
 MEETINGS = {"halves": (halves, {}, ("net",)), "stops": (stops, {}, ("net",)), "another": (stops, {}, ("no",))}
+
+
+def descends(w, g, lr, momentum=0.0):
+    """SGD, its operations in another order."""
+    v, after = np.zeros_like(w), []
+    for gradient in g:
+        v = momentum * v + w.dtype.type(lr) * gradient
+        w = w - v
+        after.append(w)
+    return np.array(after)
+
+
+def multiplies(w, g, lr):
+    """s(w) = |w|; it knows no weight beyond 1000."""
+    if np.abs(w).max() > 1000:
+        raise NotImplementedError("weights beyond 1000")
+    after = []
+    for gradient in g:
+        w = w - lr * np.abs(w) * gradient
+        after.append(w)
+    return np.array(after)
+
+
+OPTIMIZERS = {
+    "descends": (descends, {}, "step"),
+    "multiplies": (multiplies, {}, "step"),
+    "refuses": (refuses, {"bits": 4}, "step"),
+}

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,36 +10,15 @@ import pytest
 
 from psgd_ref.cli import main
 from psgd_ref.experiments.peers import environment, functions, meetings, peer, run
+from psgd_ref.experiments.peers.families import shared
 from psgd_ref.experiments.peers.given import Given
 from psgd_ref.experiments.peers.registry import FAMILIES, Family
 from psgd_ref.experiments.peers.table import page
 from psgd_ref.figures.peers import draw
 from tests.experiments.peers import stub
+from tests.experiments.peers.family import STUB
 
 STORED = Path(__file__).parents[3] / "notebooks/peers"
-
-
-class Stub(Family):
-    """A family whose module is the stub, also where only the folder `peers` is."""
-
-    module = "psgd_ref.experiments.peers.families.stub"
-    quantizers, meetings = stub.QUANTIZERS, stub.MEETINGS
-
-
-STUB = Stub("stub", (), ())
-
-
-@pytest.fixture(autouse=True)
-def _laid_out(monkeypatch):
-    """The worker finds the stub among the families."""
-    plain = peer._lay_out
-
-    def lay_out(folder):
-        plain(folder)
-        target = folder / "psgd_ref/experiments/peers/families/stub.py"
-        target.write_text(Path(stub.__file__).read_text("utf-8"), "utf-8")
-
-    monkeypatch.setattr(peer, "_lay_out", lay_out)
 
 
 def test_a_quantizer_in_another_process_is_described_as_here():
@@ -103,6 +83,43 @@ def test_what_became_of_a_network(tmp_path):
     assert all(each["error"].startswith("ended with status 3") for each in found[2:])
 
 
+def test_a_weight_between_two_integers_is_lost_on_either_side_of_the_middle(tmp_path):
+    values = np.array([[2.5 - 1e-6, -3.5 - 1e-6, 0, 1.49]]) * 0.5
+    found = meetings.compared(given(tmp_path), {"weight/fc": values})
+    assert (found["kept"], found["error_in_steps"]) == (2, 0.5)
+
+
+def test_what_nothing_runs_has_logits_where_all_layers_are_linear(tmp_path):
+    linear = given(tmp_path)
+    weights = {"weight/fc": linear.weight("fc")}
+    assert set(shared.read_back(linear, weights, 9)) == {"logits", "bytes", "float_bytes", "weight/fc"}
+    convolution = replace(linear, operations=[{"kind": "Conv", "name": "fc"}])
+    assert set(shared.read_back(convolution, weights, 9)) == {"bytes", "float_bytes", "weight/fc"}
+
+
+def test_both_sides_of_a_time_run_by_turns():
+    ran = []
+    found = shared.in_turns(lambda x: ran.append("small"), lambda x: ran.append("floats"), None)
+    assert ran == ["small", "floats"] * (shared.RUNS + 1)
+    assert found["seconds"] >= 0 <= found["float_seconds"]
+
+
+def test_a_cell_has_times_of_four_bits_and_as_much_of_an_error_as_fits():
+    kinds = {"family": "stub", "date": "today", "functions": [], "optimizers": []}
+    time = {"meeting": "timed", "bits": 4, "seconds": 0.3, "float_seconds": 0.2}
+    kinds["meetings"] = [
+        {**time, "network": "convnet"},
+        {**time, "network": "perceptron", "seconds": 0.1},
+        {**time, "network": "convnet", "bits": 8, "seconds": 9.0},
+        {"meeting": "refused", "network": "convnet", "bits": 4, "error": "no " * 100},
+    ]
+    lines = page([kinds]).splitlines()
+    assert any(line.startswith("| timed |") and line.endswith("| 1.5 · 0.5 |") for line in lines)
+    (refused,) = (line for line in lines if line.startswith("| refused |"))
+    assert "no no …" in refused
+    assert len(refused) < 200
+
+
 def test_a_weight_in_another_shape_is_no_weight(tmp_path):
     with pytest.raises(peer.PeerError, match=r"fc came back as \(4, 1\); it went in as \(1, 4\)"):
         meetings.compared(given(tmp_path), {"weight/fc": np.zeros((4, 1))})
@@ -115,11 +132,15 @@ def test_what_cannot_be_installed_is_a_row(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "environment", fails)
     family = Family("gguf_file", ("nothing==0",), ("nothing",))
     monkeypatch.setattr(run.networks, "write_all", lambda folder: [])
+    earlier = tmp_path / run.RECORDS / "gguf_file/meetings.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text('[{"meeting": "of another day"}]', "utf-8")
     said = []
     run.run([family], tmp_path, said.append)
     (record,) = run.read(tmp_path)
     assert record["error"] == "cannot be installed: No matching distribution found for nothing==0"
     assert record["error"] in page([record])
+    assert record["meetings"] == []
     assert any("cannot be installed" in line for line in said)
 
 
@@ -130,6 +151,27 @@ def test_pip_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(environment.CannotInstallError, match="Invalid requirement"):
         environment.environment(["no such = requirement"])
     assert list((tmp_path / "peers").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            "ERROR: Ignored the following versions that require a different python version: 2.0.0; 2.0.1\n"
+            "ERROR: Could not find a version that satisfies the requirement a==2 (from versions: 0.1, 0.2)\n"
+            "ERROR: No matching distribution found for a==2\n",
+            "ERROR: No matching distribution found for a==2",
+        ),
+        (
+            "WARNING: a\nERROR: Cannot install a and b\nERROR: ResolutionImpossible",
+            "ERROR: Cannot install a and b",
+        ),
+        ("a\nno space left\n", "no space left"),
+        ("", "pip failed"),
+    ],
+)
+def test_the_reason_of_pip_is_no_list_of_versions(said, why):
+    assert environment.reason(said) == why
 
 
 def test_the_stored_page_comes_out_of_its_records():
@@ -153,10 +195,10 @@ def test_families_name_adapters_and_versions_of_what_they_pin():
     for family in FAMILIES:
         names = [requirement.split("==")[0].split("[")[0] for requirement in family.requirements]
         assert set(family.about) <= set(names)
-        assert family.quantizers or family.meetings
+        assert family.quantizers or family.meetings or family.optimizers
         assert all("==" in requirement for requirement in family.requirements)
     # The table finds its lines by them.
-    for kind in ("quantizers", "meetings"):
+    for kind in ("quantizers", "meetings", "optimizers"):
         titles = [title for family in FAMILIES for title in getattr(family, kind)]
         assert len(titles) == len(set(titles))
 

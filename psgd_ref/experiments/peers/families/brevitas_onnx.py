@@ -52,7 +52,7 @@ def qcdq(folder: str, rule: str = "Int8WeightPerTensorFloat") -> dict[str, Any]:
         run = shared.onnx_session(target)
         found = {"logits": run(given.images), "bytes": target.stat().st_size}
         found["float_bytes"] = (given.folder / shared.FLOAT).stat().st_size
-        found |= shared.onnx_weights(onnx.load(target), given)
+        found |= shared.onnx_weights(onnx.load(target), given) | shared.onnx_times(given, run)
     return found
 
 

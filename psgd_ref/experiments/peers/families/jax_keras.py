@@ -1,4 +1,4 @@
-"""JAX's quantizers, qwix and AQT, and Keras."""
+"""JAX's quantizers, qwix and AQT, Optax, and Keras."""
 
 from typing import Any
 
@@ -66,6 +66,68 @@ def dense(folder: str, kind: str = "int8") -> dict[str, Any]:
     return found
 
 
+def optax_sgd(
+    w: Any,
+    g: Any,
+    lr: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+    jit: bool = False,
+) -> Any:
+    """`optax.sgd` after `add_decayed_weights`, eager or under `jax.jit`."""
+    import optax
+
+    plain = optax.sgd(lr, momentum or None, nesterov)
+    return _optax(
+        optax.chain(optax.add_decayed_weights(weight_decay), plain) if weight_decay else plain, w, g, jit
+    )
+
+
+def optax_named(w: Any, g: Any, lr: float, name: str, **options: Any) -> Any:
+    """An optimizer of Optax, or a transform of it before the rate."""
+    import optax
+
+    make = getattr(optax, name)
+    if not name.startswith("scale_by"):
+        return _optax(make(lr, **options), w, g)
+    return _optax(optax.chain(make(**options), optax.scale_by_learning_rate(lr)), w, g)
+
+
+def _optax(transform: Any, w: Any, g: Any, jit: bool = False) -> Any:
+    import jax
+    import optax
+
+    jax.config.update("jax_enable_x64", True)
+    weights, after = jax.numpy.asarray(w), []
+    state = transform.init(weights)
+
+    def step(weights: Any, state: Any, gradient: Any) -> Any:
+        updates, state = transform.update(gradient, state, weights)
+        return optax.apply_updates(weights, updates), state
+
+    for gradient in g:
+        weights, state = (jax.jit(step) if jit else step)(weights, state, jax.numpy.asarray(gradient))
+        after.append(np.asarray(weights))
+    return np.array(after)
+
+
+def keras_sgd(
+    w: Any, g: Any, lr: float, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
+) -> Any:
+    """`keras.optimizers.SGD`."""
+    import jax
+    import keras
+
+    jax.config.update("jax_enable_x64", True)
+    weights, after = keras.Variable(w, dtype=str(w.dtype)), []
+    optimizer = keras.optimizers.SGD(lr, momentum, nesterov, weight_decay=weight_decay or None)
+    for gradient in g:
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [weights])
+        after.append(np.array(weights))
+    return np.array(after)
+
+
 def _aqt(w: Any, bits: int, preserve: bool) -> Any:
     import jax.numpy as jnp
     from aqt.jax.v2.aqt_quantizer import make_fake_quant, quantizer_make
@@ -84,4 +146,15 @@ QUANTIZERS = {
 MEETINGS = {
     "Keras quantize, int8": (dense, {}, shared.PERCEPTRON),
     "Keras quantize, int4": (dense, {"kind": "int4"}, shared.PERCEPTRON),
+}
+
+OPTIMIZERS = {
+    "Optax sgd": (optax_sgd, {}, "step"),
+    "Optax sgd, jit": (optax_sgd, {"jit": True}, "step"),
+    "Optax scale_by_param_block_norm": (optax_named, {"name": "scale_by_param_block_norm"}, "step"),
+    "Optax scale_by_param_block_rms": (optax_named, {"name": "scale_by_param_block_rms"}, "step"),
+    "Optax fromage": (optax_named, {"name": "fromage"}, "step"),
+    "Optax lars": (optax_named, {"name": "lars"}, "step"),
+    "Optax lamb": (optax_named, {"name": "lamb"}, "step"),
+    "Keras SGD": (keras_sgd, {}, "step"),
 }

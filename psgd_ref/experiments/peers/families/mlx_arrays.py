@@ -50,6 +50,23 @@ def network(folder: str, bits: int = 0) -> dict[str, Any]:
     return found
 
 
+def sgd(
+    w: Any, g: Any, lr: float, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
+) -> Any:
+    """`mlx.optimizers.SGD`."""
+    import mlx.core as mx
+    from mlx import optimizers
+
+    optimizer = optimizers.SGD(lr, momentum, weight_decay, nesterov=nesterov)
+    kind, after = getattr(mx, str(w.dtype)), []
+    weights = {"w": mx.array(w, kind)}
+    with mx.stream(mx.cpu):
+        for gradient in g:
+            weights = optimizer.apply_gradients({"w": mx.array(gradient, kind)}, weights)
+            after.append(np.array(weights["w"]))
+    return np.array(after)
+
+
 QUANTIZERS = {
     "mlx affine": (affine, (2, 3, 4)),
     "mlx mxfp4": (mxfp4, (4,)),
@@ -59,3 +76,5 @@ MEETINGS = {
     "mlx.nn.quantize, own bits": (network, {}, shared.PERCEPTRON),
     "mlx.nn.quantize, 8 bits": (network, {"bits": 8}, shared.PERCEPTRON),
 }
+
+OPTIMIZERS: dict[str, Any] = {"mlx SGD": (sgd, {}, "step")}

@@ -129,7 +129,8 @@ def read_integers(folder: str, **settings: str) -> dict[str, Any]:
     """The file of `psgd-ref export`, read by ONNX Runtime; weights as the file has them."""
     given = shared.read(folder)
     run = shared.onnx_session(given.folder / shared.INT8, **settings)
-    return _met(given, given.folder / shared.INT8, run) | shared.onnx_weights(_load(given.folder), given)
+    found = _met(given, given.folder / shared.INT8, run, **settings)
+    return found | shared.onnx_weights(_load(given.folder), given)
 
 
 def static(folder: str, symmetric: bool = True, per_channel: bool = False, kind: str = "QInt8") -> Any:
@@ -174,10 +175,11 @@ def mat_mul_bits(folder: str, bits: int = 4) -> Any:
     """`MatMulNBitsQuantizer` of the perceptron, its Gemm written as MatMul and Add."""
     given = shared.read(folder)
     floats = _perceptron(given)
-    size = floats.ByteSize()
+    size, plain = floats.ByteSize(), shared.onnx_session(floats.SerializeToString())
     content: bytes = _n_bits(floats, bits).SerializeToString()
     run = shared.onnx_session(content)
     found = {"logits": run(given.images), "bytes": len(content), "float_bytes": size}
+    found |= shared.in_turns(run, plain, given.images)
     for name in given.layers:
         w = given.weight(name)
         # What it computes with, told by the unit vectors, in float.
@@ -203,10 +205,10 @@ def _perceptron(given: Any) -> Any:
     return _model(nodes, stored, ("n", given.images.shape[1]), ("n", given.logits.shape[1]))
 
 
-def _met(given: Any, path: Path, run: Any) -> dict[str, Any]:
+def _met(given: Any, path: Path, run: Any, **settings: str) -> dict[str, Any]:
     floats = given.folder / shared.FLOAT
     sizes = {"bytes": path.stat().st_size, "float_bytes": floats.stat().st_size}
-    return {"logits": run(given.images), **sizes}
+    return {"logits": run(given.images), **sizes, **shared.onnx_times(given, run, **settings)}
 
 
 def _load(folder: Path) -> Any:

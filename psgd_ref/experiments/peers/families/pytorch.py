@@ -1,4 +1,4 @@
-"""PyTorch and torchao: fake quantization, observers, weight-only tensors, PARQ's quantizers."""
+"""PyTorch and torchao: fake quantization, observers, weight-only tensors, PARQ, the forms of SGD."""
 
 from typing import Any
 
@@ -78,6 +78,35 @@ def _parq(name: str, w: Any, bits: int) -> Any:
 
     back, _ = getattr(parq, name)().quantize(torch.tensor(w), bits)
     return np.asarray(back, w.dtype)
+
+
+def sgd(
+    w: Any,
+    g: Any,
+    lr: float,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    nesterov: bool = False,
+    **form: bool,
+) -> Any:
+    """`torch.optim.SGD` in one of its forms."""
+    import torch
+
+    weights = torch.nn.Parameter(torch.tensor(w))
+    how = {"momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov}
+    return shared.torch_steps(weights, torch.optim.SGD([weights], lr=lr, **how, **form), g)
+
+
+def parq_steps(w: Any, g: Any, lr: float, prox: str) -> Any:
+    """torchao's `QuantOptimizer` over SGD, `MaxUnifQuantizer` at 4 bits, fitted at every step."""
+    import torch
+    from torchao.prototype import parq
+
+    weights = torch.nn.Parameter(torch.tensor(w))
+    plain = torch.optim.SGD([{"params": [weights], "quant_bits": 4}], lr=lr)
+    prox_map = {"PARQ": lambda: parq.ProxPARQ(0, len(g)), "hard": parq.ProxHardQuant}[prox]()
+    optimizer = parq.QuantOptimizer(plain, parq.MaxUnifQuantizer(), prox_map, quant_period=1)
+    return shared.torch_steps(weights, optimizer, g)
 
 
 def pt2e(folder: str) -> dict[str, Any]:
@@ -162,4 +191,12 @@ MEETINGS = {
         shared.PERCEPTRON,
     ),
     "torchao Intx weight-only, 8 bits": (weight_only, {"bits": 8}, shared.PERCEPTRON),
+}
+
+OPTIMIZERS = {
+    "torch SGD, plain": (sgd, {"foreach": False, "fused": False}, "step"),
+    "torch SGD, foreach": (sgd, {"foreach": True}, "step"),
+    "torch SGD, fused": (sgd, {"fused": True}, "step"),
+    "torchao ProxPARQ over SGD": (parq_steps, {"prox": "PARQ"}, "PARQ"),
+    "torchao ProxHardQuant over SGD": (parq_steps, {"prox": "hard"}, "nearest target"),
 }

@@ -1,5 +1,6 @@
 """What several families do alike: build the network in PyTorch, run and read ONNX files."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 from psgd_ref.experiments.peers.given import FLOAT, INT8, LAYERS, Given, read
 
 BOTH, PERCEPTRON = ("convnet", "perceptron"), ("perceptron",)
+RUNS = 25
 
 __all__ = ["BOTH", "FLOAT", "INT8", "LAYERS", "PERCEPTRON", "Given", "read"]
 
@@ -20,9 +22,11 @@ def only(bits: int, known: int) -> None:
 
 
 def read_back(given: Given, weights: dict[str, Any], size: int) -> dict[str, Any]:
-    """What became of the perceptron in a file of that size, which nothing runs: its layers, read back."""
+    """What became of a network in a file of that size, which nothing runs: its layers, read back."""
     floats = sum(given.weight(name).nbytes for name in given.layers)
-    return {"logits": given.perceptron(weights), "bytes": size, "float_bytes": floats, **weights}
+    linear = not any(each["kind"] == "Conv" for each in given.operations)
+    logits = {"logits": given.perceptron(weights)} if linear else {}
+    return {**logits, "bytes": size, "float_bytes": floats, **weights}
 
 
 def torch_network(given: Given, conv: Any = None, linear: Any = None) -> Any:
@@ -60,12 +64,41 @@ def torch_network(given: Given, conv: Any = None, linear: Any = None) -> Any:
     return network.eval()
 
 
+def torch_steps(parameter: Any, optimizer: Any, gradients: Any) -> Any:
+    """The weights after each step with these gradients, (steps, n)."""
+    import torch
+
+    after = []
+    for gradient in gradients:
+        parameter.grad = torch.tensor(gradient).reshape(parameter.shape)
+        optimizer.step()
+        after.append(parameter.detach().numpy().ravel().copy())
+    return np.array(after)
+
+
 def torch_logits(given: Given, network: Any) -> dict[str, Any]:
     """Logits of a module."""
     import torch
 
     with torch.no_grad():
         return {"logits": network(torch.tensor(given.images)).float().numpy()}
+
+
+def in_turns(small: Callable[[Any], Any], floats: Callable[[Any], Any], images: Any) -> dict[str, float]:
+    """Seconds of a pass over the images, the median of `RUNS`, by turns so that both share what disturbs."""
+    seconds: dict[str, list[float]] = {"seconds": [], "float_seconds": []}
+    for _ in range(RUNS + 1):
+        for name, run in (("seconds", small), ("float_seconds", floats)):
+            start = time.perf_counter()
+            run(images)
+            seconds[name].append(time.perf_counter() - start)
+    # The first passes allocate.
+    return {name: float(np.median(each[1:])) for name, each in seconds.items()}
+
+
+def onnx_times(given: Given, run: Callable[[Any], Any], **settings: str) -> dict[str, float]:
+    """A session against one of the float file with the same settings."""
+    return in_turns(run, onnx_session(given.folder / FLOAT, **settings), given.images)
 
 
 def onnx_session(path: Path | bytes, **settings: str) -> Callable[[Any], Any]:
