@@ -20,8 +20,10 @@ from psgd_ref.kernels.shapes import (
     grouped,
     label_array,
     pooled,
+    product,
     rows,
     shaped,
+    some_rows,
     written,
 )
 
@@ -94,7 +96,7 @@ def grouped_conv2d_backward(
 def linear(x: Array, w: Array, bias: Array | None) -> None:
     floats("x", x, "NI")
     floats("weight", w, "IO")
-    _product(x, w)
+    product(x, w)
     if bias is not None:
         shaped("bias", bias, (w.shape[1],))
 
@@ -109,17 +111,12 @@ def linear_backward(
 ) -> None:
     floats("x", x, "NI")
     floats("weight", w, "IO")
-    _product(x, w)
+    product(x, w)
     shaped("dy", dy, (x.shape[0], w.shape[1]))
     if into is not None:
         written("into", into, w.shape)
     if bias_into is not None:
         written("bias_into", bias_into, (w.shape[1],))
-
-
-def _product(x: Array, w: Array) -> None:
-    if x.shape[1] != w.shape[0]:
-        raise ValueError(f"x must have {w.shape[0]} channels (its last axis); got shape {x.shape}")
 
 
 def channel_sum(dy: Array, into: Array | None = None) -> None:
@@ -197,12 +194,6 @@ def batch_norm_backward(
     if into is not None:
         written("gradient of gamma", into[0], vector)
         written("gradient of beta", into[1], vector)
-
-
-def some_rows(x: Array) -> None:
-    """Raise ValueError for an array (…, C) without rows: it has no mean."""
-    if x.size == 0:
-        raise ValueError(f"x must have at least one row, or there is no mean; got shape {x.shape}")
 
 
 def relu(x: Array) -> None:

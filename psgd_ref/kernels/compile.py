@@ -129,6 +129,11 @@ def inner(function: Function) -> Compiled:
     return _compiled(function, no_cpython_wrapper=True, inline="always")
 
 
+def linked(function: Function) -> Compiled:
+    """As `inner`, but compiled once: LLVM puts it in place of the call. For what is long and called often."""
+    return _compiled(function, no_cpython_wrapper=True, forceinline=True)
+
+
 def strict(function: Function) -> Compiled:
     """As `kernel`, for functions that only kernels call, without `contract`: each operation rounds."""
     return _compiled(function, no_cpython_wrapper=True, fastmath=False)

@@ -10,7 +10,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import NONE, ZERO, flat
-from psgd_ref.kernels.borders import clear
+from psgd_ref.kernels.borders import clear, copy
 from psgd_ref.kernels.channels import FLAT, WIDE, channel_total, fold, repeat, room, thread_blocks
 from psgd_ref.kernels.compile import LANES, body, inner, kernel, strict
 from psgd_ref.kernels.parallel import for_each
@@ -175,12 +175,9 @@ def _backward(dy, x, y, dz, dx, gamma, beta, mean, var, eps, dgamma, dbeta, sums
     shift = work[4] if beta.size > 0 else work[4, :0]
     for c in range(channels):
         centre[c], factor[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps)
-    for c in range(len(beta)):
-        shift[c] = beta[c]
-    repeat(centre, channels)
-    repeat(factor, channels)
-    if shift.size > 0:
-        repeat(shift, channels)
+    copy(beta, shift[: len(beta)])
+    for row in (centre, factor, shift):
+        repeat(row, channels)
     arguments = (dy, y, x, centre, factor, shift, sums, work, sizes)
     for_each(len(sums), x.size, _products, arguments)
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset

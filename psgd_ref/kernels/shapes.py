@@ -51,6 +51,18 @@ def shaped(name: str, array: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"{name} must have the shape {shape}; got {array.shape}")
 
 
+def some_rows(x: Array) -> None:
+    """Raise ValueError for an array (…, C) without rows: it has no mean."""
+    if x.size == 0:
+        raise ValueError(f"x must have at least one row, or there is no mean; got shape {x.shape}")
+
+
+def product(x: Array, w: Array) -> None:
+    """Raise ValueError unless x w is a product of matrices."""
+    if x.shape[1] != w.shape[0]:
+        raise ValueError(f"x must have {w.shape[0]} channels (its last axis); got shape {x.shape}")
+
+
 def channels(name: str, array: Array, count: int) -> None:
     """Raise ValueError unless the last axis of `array` has `count` entries."""
     if array.shape[-1] != count:

@@ -9,17 +9,16 @@ The points come in pairs ±p, and each pair shares its even and its odd half: e 
 
 import numpy as np
 
-from psgd_ref.kernels.compile import LANES, inner
+from psgd_ref.kernels.compile import LANES, inner, linked
 from psgd_ref.kernels.tile import (
     shape,
     tile_add,
+    tile_add_times,
     tile_columns,
-    tile_full,
     tile_load,
-    tile_multiply,
-    tile_multiply_add,
     tile_store,
     tile_subtract,
+    tile_times,
 )
 
 # Outputs and inputs of a square, along each side.
@@ -100,32 +99,21 @@ def _store_three(values, a, at, step):
 
 
 @inner
-def _plus(x, factor, y, vector):
-    """x + factor · y."""
-    return tile_multiply_add(tile_full(vector, factor), y, x)
-
-
-@inner
-def _times(factor, x, vector):
-    return tile_multiply(tile_full(vector, factor), x)
-
-
-@inner
 def _times_b(d, vector):
     """Bᵀ d, of six."""
-    even_p, odd_p = _plus(d[4], -_TWO, d[2], vector), _plus(d[3], -_TWO, d[1], vector)
-    even_q, odd_q = _plus(d[4], -_HALF, d[2], vector), _plus(d[3], -_HALF, d[1], vector)
+    even_p, odd_p = tile_add_times(d[4], -_TWO, d[2]), tile_add_times(d[3], -_TWO, d[1])
+    even_q, odd_q = tile_add_times(d[4], -_HALF, d[2]), tile_add_times(d[3], -_HALF, d[1])
     return (
-        _plus(tile_add(d[0], d[4]), -_FIVE_HALVES, d[2], vector),
-        _plus(even_p, _P, odd_p, vector),
-        _plus(even_p, -_P, odd_p, vector),
-        _plus(even_q, _Q, odd_q, vector),
-        _plus(even_q, -_Q, odd_q, vector),
-        _plus(tile_add(d[1], d[5]), -_FIVE_HALVES, d[3], vector),
+        tile_add_times(tile_add(d[0], d[4]), -_FIVE_HALVES, d[2]),
+        tile_add_times(even_p, _P, odd_p),
+        tile_add_times(even_p, -_P, odd_p),
+        tile_add_times(even_q, _Q, odd_q),
+        tile_add_times(even_q, -_Q, odd_q),
+        tile_add_times(tile_add(d[1], d[5]), -_FIVE_HALVES, d[3]),
     )
 
 
-@inner
+@linked
 def transform_input(x, at, down, right, room, v, to, plane, vector):
     """v[to + ξ plane] = Bᵀ d B, d the square at x[at]."""
     lanes = tile_columns(vector)
@@ -143,13 +131,13 @@ def _times_a(m, vector):
     even_q, odd_q = tile_add(m[3], m[4]), tile_subtract(m[3], m[4])
     return (
         tile_add(tile_add(m[0], even_p), even_q),
-        _plus(_times(_P, odd_p, vector), _Q, odd_q, vector),
-        _plus(_times(_HALF, even_p, vector), _TWO, even_q, vector),
-        _plus(_plus(m[5], _P3, odd_p, vector), _Q3, odd_q, vector),
+        tile_add_times(tile_times(_P, odd_p), _Q, odd_q),
+        tile_add_times(tile_times(_HALF, even_p), _TWO, even_q),
+        tile_add_times(tile_add_times(m[5], _P3, odd_p), _Q3, odd_q),
     )
 
 
-@inner
+@linked
 def transform_output(m, at, plane, room, vector):
     """room[(4 line + column) lanes] = Aᵀ M A, M the numbers m[at + ξ plane]."""
     lanes = tile_columns(vector)
@@ -164,19 +152,19 @@ def transform_output(m, at, plane, room, vector):
 @inner
 def _expand(y, vector):
     """A y, of four."""
-    even_p, odd_p = _plus(y[0], _HALF, y[2], vector), _plus(y[1], _HALF, y[3], vector)
-    even_q, odd_q = _plus(y[0], _TWO, y[2], vector), _plus(y[1], _TWO, y[3], vector)
+    even_p, odd_p = tile_add_times(y[0], _HALF, y[2]), tile_add_times(y[1], _HALF, y[3])
+    even_q, odd_q = tile_add_times(y[0], _TWO, y[2]), tile_add_times(y[1], _TWO, y[3])
     return (
         y[0],
-        _plus(even_p, _P, odd_p, vector),
-        _plus(even_p, -_P, odd_p, vector),
-        _plus(even_q, _Q, odd_q, vector),
-        _plus(even_q, -_Q, odd_q, vector),
+        tile_add_times(even_p, _P, odd_p),
+        tile_add_times(even_p, -_P, odd_p),
+        tile_add_times(even_q, _Q, odd_q),
+        tile_add_times(even_q, -_Q, odd_q),
         y[3],
     )
 
 
-@inner
+@linked
 def transform_gradient(dy, at, down, right, room, d, to, plane, vector):
     """d[to + ξ plane] = A dy Aᵀ, dy the square at dy[at]."""
     lanes = tile_columns(vector)
@@ -191,8 +179,8 @@ def transform_gradient(dy, at, down, right, room, d, to, plane, vector):
 @inner
 def _times_g(g, vector):
     """G g, of three."""
-    even_p, odd_p = _times(_BY_P, _plus(g[0], _HALF, g[2], vector), vector), _times(_BY_P * _P, g[1], vector)
-    even_q, odd_q = _times(_BY_Q, _plus(g[0], _TWO, g[2], vector), vector), _times(_BY_Q * _Q, g[1], vector)
+    even_p, odd_p = tile_times(_BY_P, tile_add_times(g[0], _HALF, g[2])), tile_times(_BY_P * _P, g[1])
+    even_q, odd_q = tile_times(_BY_Q, tile_add_times(g[0], _TWO, g[2])), tile_times(_BY_Q * _Q, g[1])
     return (
         g[0],
         tile_add(even_p, odd_p),
@@ -203,7 +191,7 @@ def _times_g(g, vector):
     )
 
 
-@inner
+@linked
 def transform_weights(w, at, down, right, room, u, to, plane, vector):
     """u[to + ξ plane] = G g Gᵀ, g the kernel at w[at]."""
     lanes = tile_columns(vector)
@@ -217,16 +205,16 @@ def transform_weights(w, at, down, right, room, u, to, plane, vector):
 @inner
 def _contract(u, vector):
     """Gᵀ u, of six."""
-    even_p, odd_p = _times(_BY_P, tile_add(u[1], u[2]), vector), tile_subtract(u[1], u[2])
-    even_q, odd_q = _times(_BY_Q, tile_add(u[3], u[4]), vector), tile_subtract(u[3], u[4])
+    even_p, odd_p = tile_times(_BY_P, tile_add(u[1], u[2])), tile_subtract(u[1], u[2])
+    even_q, odd_q = tile_times(_BY_Q, tile_add(u[3], u[4])), tile_subtract(u[3], u[4])
     return (
         tile_add(tile_add(u[0], even_p), even_q),
-        _plus(_times(_BY_P * _P, odd_p, vector), _BY_Q * _Q, odd_q, vector),
-        _plus(_plus(u[5], _HALF, even_p, vector), _TWO, even_q, vector),
+        tile_add_times(tile_times(_BY_P * _P, odd_p), _BY_Q * _Q, odd_q),
+        tile_add_times(tile_add_times(u[5], _HALF, even_p), _TWO, even_q),
     )
 
 
-@inner
+@linked
 def transform_sums(u, at, plane, room, dg, to, down, right, vector):
     """dg[to + i down + j right] = Gᵀ dU G, dU the numbers u[at + ξ plane]."""
     lanes = tile_columns(vector)

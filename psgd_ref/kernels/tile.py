@@ -280,6 +280,34 @@ tile_subtract = _each_register(2, lambda b, x, y: b.fsub(x, y))
 tile_multiply = _each_register(2, lambda b, x, y: b.fmul(x, y))
 tile_multiply_add = _each_register(3, _multiply_add)
 
+
+@intrinsic
+def tile_add_times(typing: Any, tile: Any, factor: Any, other: Any) -> Any:
+    """tile + factor · other for a number, rounded once where the CPU can, as a new tile."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        result, factor = args[0], _every_lane(b, args[1], tile.lanes)
+        for index in range(tile.rows * tile.vectors):
+            total = _multiply_add(b, factor, b.extract_value(args[2], index), b.extract_value(args[0], index))
+            result = b.insert_value(result, total, index)
+        return result
+
+    return tile(tile, types.float32, other), emit
+
+
+@intrinsic
+def tile_times(typing: Any, factor: Any, tile: Any) -> Any:
+    """factor · tile for a number, as a new tile."""
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        result, factor = args[1], _every_lane(b, args[0], tile.lanes)
+        for index in range(tile.rows * tile.vectors):
+            result = b.insert_value(result, b.fmul(factor, b.extract_value(args[1], index)), index)
+        return result
+
+    return tile(types.float32, tile), emit
+
+
 # where(x, y, yes, no): the lanes of `yes` where x and y are so, of `no` elsewhere. Nothing is less than NaN;
 # NaN is larger than any number; bits are compared as whole numbers. They emit comparisons and a selection.
 tile_where_less = _where(lambda b, x, y: b.fcmp_ordered("<", x, y))

@@ -42,7 +42,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import NONE, ZERO, flat, gradient_shape, height_width, sums_shape, up
-from psgd_ref.kernels.borders import clear, copy, insert, insert_normalised
+from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
 from psgd_ref.kernels.parallel import THREADS, for_each
@@ -68,7 +68,15 @@ from psgd_ref.kernels.tile import (
     tile_store,
     tile_total,
 )
-from psgd_ref.kernels.winograd_cut import PARTS, SQUARES, cut_images
+from psgd_ref.kernels.winograd_cut import (
+    PARTS,
+    SQUARES,
+    clear_borders,
+    cut_images,
+    insert_images,
+    place_of,
+    places,
+)
 
 # Channels from which the multiplications saved outweigh the transforms, and products (inputs × outputs ×
 # pixels) of an image from which they outweigh U.
@@ -142,7 +150,7 @@ def _table(norm: Norm | None) -> Array:
 @kernel
 def _convolve(x, table, w, u, bias, plus, y, work, checks, cut, tile, vector):
     for_each(cut.inputs, 9 * w.size, _transform_weights, (w, u, work, cut, tile, vector))
-    _clear_borders(work, cut)
+    clear_borders(work, cut)
     arguments = (x, table, u, bias, plus, y, work, checks, cut, tile, vector)
     for_each(len(checks), y.size * cut.inputs, _convolve_stack, arguments)
     total = ZERO
@@ -153,7 +161,7 @@ def _convolve(x, table, w, u, bias, plus, y, work, checks, cut, tile, vector):
 
 @kernel
 def _weights(dy, x, table, dw, parts, work, cut, tile, vector):
-    _clear_borders(work, cut)
+    clear_borders(work, cut)
     for_each(len(parts), dy.size * cut.inputs, _weights_part, (dy, x, table, parts, work, cut, tile, vector))
     for_each((dw.size + _SHARE - 1) // _SHARE, parts.size, _sum_parts, (parts, dw))
     return all_finite(dw)
@@ -176,10 +184,10 @@ def _transform_weights(c, worker, w, u, work, cut, tile, vector):
 @body
 def _convolve_stack(index, worker, x, table, u, bias, plus, y, work, checks, cut, tile, vector):
     """The convolution of a stack of images."""
-    image, v, m, room = _places(work[worker], cut)
+    image, v, m, room = places(work[worker], cut)
     tall, block = tile_rows(tile), tile_columns(tile)
     first, last = index * cut.stack, min(cut.images, (index + 1) * cut.stack)
-    _insert(x, table, first, last, image, cut, vector)
+    insert_images(x, table, first, last, image, cut, vector)
     total = (last - first) * cut.down * cut.right
     # Stays zero as long as all that is multiplied by zero and added to it is finite.
     check = tile_load(vector, NOTHING, 0, 0)
@@ -204,7 +212,7 @@ def _convolve_stack(index, worker, x, table, u, bias, plus, y, work, checks, cut
 def _transform_outputs(m, s, first, start, bias, plus, y, check, room, cut, vector):
     """The pixels of one square: y = Aᵀ M A + b [+ plus]."""
     lanes, zero = tile_columns(vector), tile_load(vector, NOTHING, 0, 0)
-    n, i, j = _place(start + s, cut)
+    n, i, j = place_of(start + s, cut)
     high, wide = min(OUTPUTS, cut.rows - OUTPUTS * i), min(OUTPUTS, cut.columns - OUTPUTS * j)
     corner = ((first + n) * cut.rows + OUTPUTS * i) * cut.columns + OUTPUTS * j
     for o in range(0, cut.outputs, lanes):
@@ -225,7 +233,7 @@ def _transform_outputs(m, s, first, start, bias, plus, y, check, room, cut, vect
 @body
 def _weights_part(part, worker, dy, x, table, parts, work, cut, tile, vector):
     """The gradient of some images: parts[part] = Gᵀ (Σ_s V[ξ, s, c] · D[ξ, s, o]) G."""
-    image, v, d, room = _places(work[worker], cut)
+    image, v, d, room = places(work[worker], cut)
     gradient, sums = image[cut.stack * cut.size :], work[worker, cut.sums :]
     tall, block, lanes = tile_rows(tile), tile_columns(tile), tile_columns(vector)
     rows = (cut.inputs + tall - 1) // tall * tall
@@ -235,7 +243,7 @@ def _weights_part(part, worker, dy, x, table, parts, work, cut, tile, vector):
     end = cut.images * (part + 1) // len(parts)
     for first in range(cut.images * part // len(parts), end, cut.stack):
         last = min(end, first + cut.stack)
-        _insert(x, table, first, last, image, cut, vector)
+        insert_images(x, table, first, last, image, cut, vector)
         for n in range(last - first):
             to = gradient[n * OUTPUTS * cut.down * line :]
             insert(dy, first + n, cut.rows, cut.columns * cut.outputs, to, (line, 0))
@@ -244,7 +252,7 @@ def _weights_part(part, worker, dy, x, table, parts, work, cut, tile, vector):
             count = min(SQUARES, total - start)
             _transform_inputs(image, start, count, cut, room, v, vector)
             for s in range(count):
-                n, i, j = _place(start + s, cut)
+                n, i, j = place_of(start + s, cut)
                 source = (n * cut.down + i) * OUTPUTS * line + OUTPUTS * j * cut.outputs
                 for o in range(0, cut.outputs, lanes):
                     to = s * cut.padded + o
@@ -280,41 +288,10 @@ def _sum_parts(index, worker, parts, dw):
 
 
 @inner
-def _places(work, cut):
-    """A thread's bordered images, V, M and room."""
-    return work, work[cut.v :], work[cut.m :], work[cut.room :]
-
-
-@inner
-def _clear_borders(work, cut):
-    """What lies around the images stays zero from here on."""
-    for worker in range(len(work)):
-        clear(work[worker, : cut.v])
-
-
-@inner
-def _insert(x, table, first, last, image, cut, vector):
-    for n in range(first, last):
-        to, border = image[(n - first) * cut.size :], (cut.line, cut.at)
-        if table.size > 0:
-            insert_normalised(x, n, cut.height, cut.width, to, border, table, vector)
-        else:
-            insert(x, n, cut.height, cut.width, to, border)
-
-
-@inner
-def _place(square, cut):
-    """Image, line and column of a square."""
-    n, rest = divmod(square, cut.down * cut.right)
-    i, j = divmod(rest, cut.right)
-    return n, i, j
-
-
-@inner
 def _transform_inputs(image, start, count, cut, room, v, vector):
     """V of `count` squares of a stack, all channels: v[ξ plane + s inputs + c]."""
     for s in range(count):
-        n, i, j = _place(start + s, cut)
+        n, i, j = place_of(start + s, cut)
         source = n * cut.size + OUTPUTS * (i * cut.line + j * cut.inputs)
         for c in range(0, cut.inputs, tile_columns(vector)):
             to = s * cut.inputs + c

@@ -4,7 +4,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from psgd_ref.kernels.blocks import height_width, sums_shape, up
-from psgd_ref.kernels.compile import LANES
+from psgd_ref.kernels.borders import clear, insert, insert_normalised
+from psgd_ref.kernels.compile import LANES, inner
 from psgd_ref.kernels.parallel import THREADS
 from psgd_ref.kernels.reference import Pair
 from psgd_ref.kernels.squares import OUTPUTS, PLACES, ROOM
@@ -89,3 +90,35 @@ def _best_stack(images: int, squares: int) -> int:
         return turns * (full * SQUARES + up(rest, height_width(sums_shape(2 * LANES))[0]))
 
     return min(range(1, max(1, min(images, 2 * SQUARES // squares)) + 1), key=rows)
+
+
+@inner
+def places(work, cut):
+    """A thread's bordered images, V, M and room."""
+    return work, work[cut.v :], work[cut.m :], work[cut.room :]
+
+
+@inner
+def clear_borders(work, cut):
+    """What lies around the images stays zero from here on."""
+    for worker in range(len(work)):
+        clear(work[worker, : cut.v])
+
+
+@inner
+def insert_images(x, table, first, last, image, cut, vector):
+    """Images first … last − 1 inside their borders, through the batch norm of `table` if it has channels."""
+    for n in range(first, last):
+        to, border = image[(n - first) * cut.size :], (cut.line, cut.at)
+        if table.size > 0:
+            insert_normalised(x, n, cut.height, cut.width, to, border, table, vector)
+        else:
+            insert(x, n, cut.height, cut.width, to, border)
+
+
+@inner
+def place_of(square, cut):
+    """Image, line and column of a square."""
+    n, rest = divmod(square, cut.down * cut.right)
+    i, j = divmod(rest, cut.right)
+    return n, i, j

@@ -13,8 +13,7 @@ from typing import Any
 
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array, real_number, whole_number
-from psgd_ref.kernels.checks import some_rows
-from psgd_ref.kernels.shapes import Pair, floats, label_array, pair, rows, shaped
+from psgd_ref.kernels.shapes import Pair, floats, label_array, pair, rows, shaped, some_rows
 
 Window = tuple[Pair, Pair, Pair]
 

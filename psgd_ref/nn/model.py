@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, whole_number
-from psgd_ref.kernels import memory
-from psgd_ref.kernels.ahead import expect_backward
+from psgd_ref.kernels import ahead, memory
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.layer import Layer, Shape
 from psgd_ref.nn.parameters import Segment, bind, check_names, dotted, lay_out, named_layers, named_parameters
@@ -149,12 +148,11 @@ class Model:
 
     def copy(self) -> "Model":
         """An independent model of the same structure, parameters and statistics."""
-        # One deep copy: a shallow copy first would bind this network to the copy's gradient.
-        return copy.deepcopy(self)
+        return copy.deepcopy(self)  # a shallow copy first would bind this network to the copy's gradient
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {"net": self.net, "segments": self.segments, "w": self.w, "mask": self.mask}
-        return state | {"pixels": self.pixels, "augment": self.augment, "seen": self.input_shape}
+        kept = ("net", "segments", "w", "mask", "pixels", "augment")
+        return {**{name: getattr(self, name) for name in kept}, "seen": self.input_shape}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.net, self.segments, self.mask = state["net"], state["segments"], state["mask"]
@@ -257,7 +255,7 @@ class Model:
         label_smoothing
             In [0, 1).
         """
-        expect_backward()
+        ahead.expect_backward()
         logits, cache = self._run(x, True)
         loss, dlogits = cross_entropy(logits, labels, label_smoothing)
         self.net.backward(dlogits, cache, need_dx=False)

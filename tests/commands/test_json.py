@@ -65,6 +65,7 @@ VALUES = {
     "--sparsity": "50",
     "--task": "pruning",
     "--target": "zero",
+    "--where": "{folder}/where",
 }
 CHANGED = {
     ("compare", "--bits"): "W3A8",
@@ -117,9 +118,9 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def quick(monkeypatch):
     """In place of minutes of work, what it leaves."""
-    from psgd_ref.experiments.benchmark import compiling, growth, speed
+    from psgd_ref.experiments.benchmark import breakdown, compiling, growth, speed
     from psgd_ref.experiments.comparisons import tasks
-    from psgd_ref.experiments.digits import search, study
+    from psgd_ref.experiments.digits import rounding, search, study
     from psgd_ref.experiments.peers import run as peers
     from psgd_ref.experiments.reproduction import gallery
     from psgd_ref.experiments.sweeps import driver
@@ -135,14 +136,17 @@ def quick(monkeypatch):
             text="no JSON",
         )
 
-    for module, name in ((study, "run"), (search, "search"), (speed, "run"), (growth, "run")):
-        monkeypatch.setattr(module, name, result)
+    for module in (study, speed, growth):
+        monkeypatch.setattr(module, "run", result)
+    monkeypatch.setattr(rounding, "run", lambda *args: {"é": 1})
+    monkeypatch.setattr(search, "search", result)
+    monkeypatch.setattr(breakdown, "measure", result)
     monkeypatch.setattr(compiling, "measure", lambda: {"kernels": {"relu": 1.0}, "cold": 2.0, "warm": 1.0})
     monkeypatch.setattr(study, "table", lambda rows: "no JSON")
     monkeypatch.setattr(runtimes, "compare", lambda *args: [])
     for name, value in (("run", None), ("read", [{"family": "é"}]), ("save", {"table": "x.md"})):
         monkeypatch.setattr(peers, name, lambda *args, value=value: value)
-    for module in (study, growth, tasks):
+    for module in (study, rounding, growth, breakdown, tasks):
         monkeypatch.setattr(module, "save", lambda *args: {"picture": "x.png"})
     for name, task in tasks.TASKS.items():
         empty = replace(

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median, quantiles
@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from psgd_ref.experiments.benchmark.against import prepare
 from psgd_ref.experiments.benchmark.cases import CASES, Case
-from psgd_ref.experiments.shared.tables import markdown
+from psgd_ref.experiments.benchmark.rows import Measured, Result, Row, unit_of
 from psgd_ref.experiments.shared.workers import THREAD_VARIABLES
 
 # With these the C library keeps the memory that is given back, as it does in a process that has had large
@@ -72,94 +72,6 @@ class Rival:
 
 def _compilable(case: Case) -> bool:
     return case.work in ("train", "evaluate")
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Another side's seconds (median), the ratio of ours to them with its quartiles, its peak of memory."""
-
-    seconds: float
-    ratio: float
-    quartiles: tuple[float, float] | None
-    bytes: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """What was found for one case; seconds are medians.
-
-    Parameters
-    ----------
-    others, target
-        By the name of the side; a case named "… / plain" has a second process of ours. The target is of the
-        ratio to PyTorch, or to the second process.
-    rate, share
-        FLOP or bytes a second, and their share of the machine's peak in the same run.
-    bytes
-        The most memory that our process has held.
-    """
-
-    name: str
-    seconds: float
-    others: dict[str, Measured]
-    target: float | None
-    rate: float
-    unit: str
-    share: float
-    bytes: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """All rows, and the peaks in FLOP or bytes a second."""
-
-    rows: list[Row]
-    peaks: dict[str, float]
-
-    def table(self) -> str:
-        """The rows as Markdown."""
-        names = list(dict.fromkeys(name for row in self.rows for name in row.others))
-        heads = ["case", "ms", *(f"to {name} (quartiles)" for name in names), "target", "rate", "of peak"]
-        lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-        for row in self.rows:
-            ratios = [_ratio(row.others.get(name)) for name in names]
-            target = "" if row.target is None else f"{row.target:.2f}"
-            rate = [f"{row.rate / 1e9:.0f} {row.unit}", f"{row.share:.0%}"] if row.rate else ["", ""]
-            cells = [row.name, _milliseconds(row.seconds), *ratios, target, *rate]
-            lines.append("| " + " | ".join(cells) + " |")
-        peaks = (f"{name} {rate / 1e9:.0f} {_unit(name)}" for name, rate in self.peaks.items())
-        return "\n".join([*lines, "", f"Peaks of this run: {', '.join(peaks)}.", "", self._memory(names)])
-
-    def _memory(self, names: list[str]) -> str:
-        """The memory of the cases in which whole networks run, as Markdown."""
-        rows = []
-        for row in self.rows:
-            if row.others and row.unit == _unit("sgemm"):
-                others = (row.others.get(name) for name in names)
-                rows.append(
-                    [row.name, *(f"{each.bytes / 2**20:.0f}" if each else "" for each in (row, *others))]
-                )
-        return markdown(["peak of memory, MiB", "here", *names], rows, "l" + "r" * (1 + len(names)))
-
-    def as_json(self) -> dict[str, Any]:
-        """The same as plain numbers."""
-        return {"rows": [asdict(row) for row in self.rows], "peaks": self.peaks}
-
-
-def _ratio(measured: Measured | None) -> str:
-    if measured is None:
-        return ""
-    low, high = measured.quartiles or (measured.ratio, measured.ratio)
-    return f"{measured.ratio:.2f} ({low:.2f}–{high:.2f})"
-
-
-def _milliseconds(seconds: float) -> str:
-    """Three digits, or all whole ones."""
-    return f"{1e3 * seconds:.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
-
-
-def _unit(name: str) -> str:
-    return "GB/s" if "triad" in name else "GFLOP/s"
 
 
 class Side:
@@ -313,7 +225,7 @@ def _time(case: Case, ours: Side, others: dict[Rival, Side], turns: int, peaks: 
         measured,
         case.target,
         rate,
-        _unit(peak),
+        unit_of(peak),
         rate / peaks[peak],
         ours.ask(memory=True)["bytes"],
     )

@@ -20,6 +20,7 @@ from psgd_ref.experiments.benchmark import (
     worker as bench_worker,
 )
 from psgd_ref.experiments.benchmark.cases import CASES, Case
+from psgd_ref.experiments.benchmark.rows import Measured, Result
 
 
 class Scripted:
@@ -42,7 +43,7 @@ def test_a_ratio_is_taken_turn_by_turn():
     ours, torch = Scripted(6e9, [1, 10, 1]), Scripted(0, [2, 20, 4])
     case = Case("x", "train", {"batch": 2}, {"channels_last": True}, 0.75)
     row = bench._time(case, ours, {bench.Rival("PyTorch", "pytorch"): torch}, 3, {"sgemm": 12e9})
-    assert row.others == {"PyTorch": bench.Measured(4, 0.5, (0.25, 0.5), 3 * 2**20)}
+    assert row.others == {"PyTorch": Measured(4, 0.5, (0.25, 0.5), 3 * 2**20)}
     assert (row.seconds, row.rate, row.share) == (1, 6e9, 0.5)
     assert ours.built == [{"work": "train", "batch": 2}]
     assert torch.built == [{"work": "train", "batch": 2, "channels_last": True}]
@@ -51,7 +52,7 @@ def test_a_ratio_is_taken_turn_by_turn():
 def test_our_side_alone():
     row = bench._time(Case("x", "train"), Scripted(1e9, [1, 1]), {}, 2, {"sgemm": 1e9})
     assert row.others == {}
-    assert "| x | 1000 |  | 1 GFLOP/s | 100% |" in bench.Result([row], {"sgemm": 1e9}).table()
+    assert "| x | 1000 |  | 1 GFLOP/s | 100% |" in Result([row], {"sgemm": 1e9}).table()
 
 
 def test_every_side_has_a_column_and_those_that_do_not_play_are_blank():
@@ -60,11 +61,11 @@ def test_every_side_has_a_column_and_those_that_do_not_play_are_blank():
         bench._time(Case("x", "train"), Scripted(1e9, [1]), sides, 1, {"sgemm": 1e9}),
         bench._time(Case("y", "train"), Scripted(1e9, [1]), {}, 1, {"sgemm": 1e9}),
     ]
-    head, _, first, second, *_ = bench.Result(rows, {"sgemm": 1e9}).table().splitlines()
+    head, _, first, second, *_ = Result(rows, {"sgemm": 1e9}).table().splitlines()
     assert head.startswith("| case | ms | to a (quartiles) | to b (quartiles) | target |")
     assert first.startswith("| x | 1000 | 0.50 (0.50–0.50) | 0.25 (0.25–0.25) |")
     assert second.startswith("| y | 1000 |  |  |")
-    assert "| x | 3 | 3 | 3 |" in bench.Result(rows, {"sgemm": 1e9}).table()
+    assert "| x | 3 | 3 | 3 |" in Result(rows, {"sgemm": 1e9}).table()
 
 
 def test_a_side_that_cannot_do_a_case_is_left_out_of_it(capsys):
