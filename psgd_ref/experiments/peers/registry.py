@@ -77,6 +77,11 @@ FAMILIES = (
         ("qonnx==1.0.0", "onnxscript==0.7.2", "onnxruntime==1.31.1", "onnx==1.20.1", "onnx-ir==1.1.0", NUMPY),
         ("qonnx", "onnxruntime", "onnx"),
     ),
+    Family(
+        "optimum_quanto",
+        ("optimum-quanto==0.2.7", "torch==2.13.0", NUMPY),
+        ("optimum-quanto", "torch"),
+    ),
     Family("mnn_file", ("mnn==3.6.1", NUMPY), ("mnn",)),
     Family(
         "litert_file",

@@ -95,9 +95,9 @@ def ramped(value: float, until: float, steps: int, since: float = 0.0) -> float 
 
 
 def falling(steps: int, steepness: float = 10.0) -> Schedule:
-    """From 1 to 0 over `steps` along a logistic curve, 0 from then on: 1/(1 + exp(s(k/steps − ½))).
+    """From almost 1 to 0 over `steps` along a logistic curve, 0 from then on: 1/(1 + exp(s(k/steps − ½))).
 
-    steps ≥ 1, steepness s > 0. Source: Jin et al. 2025 (PARQ's inverse slope).
+    steps ≥ 1, steepness s > 0; at s = 10 it begins at 0.993. Source: Jin et al. 2025 (PARQ's inverse slope).
     """
     whole_number("steps", steps, 1), real_number("steepness", steepness, positive=True)
     return _Shown(
