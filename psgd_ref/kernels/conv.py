@@ -109,7 +109,7 @@ def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> 
     """
     finite: bool = _sums(
         flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), memory.empty(plan.room),
-        np.empty(plan.images[0], np.float32), plan.reads, plan.writes, plan.products, plan.spans,
+        np.empty(plan.images[0], np.float32), (plan.reads, plan.writes, plan.products, plan.spans),
         plan.images, plan.border, plan.starts, plan.weights, plan.taps, plan.tile, row_shape(plan.taps[3]),
     )  # fmt: skip
     return finite
@@ -129,25 +129,8 @@ def _weights_gradient(dy: Array, x: Array, dw: Array, cut: GradientPlan) -> bool
 
 
 @kernel
-def _sums(
-    x,
-    w,
-    bias,
-    y,
-    room,
-    checks,
-    reads,
-    writes,
-    products,
-    spans,
-    sizes,
-    border,
-    starts,
-    weights,
-    taps,
-    tile,
-    row,
-):
+def _sums(x, w, bias, y, room, checks, offsets, sizes, border, starts, weights, taps, tile, row):
+    products = offsets[2]
     outputs = taps[3]
     padded = (outputs + tile_columns(tile) - 1) // tile_columns(tile) * tile_columns(tile)
     packed = (1 + len(products)) * padded
@@ -156,7 +139,6 @@ def _sums(
         first[o] = bias[o] if o < bias.size else ZERO
     _pack(w, weights, taps, panels, tile_columns(tile))
     clear(scratch)
-    offsets = (reads, writes, products, spans)
     arguments = (x, panels, first, y, scratch, checks, offsets, sizes, border, starts, outputs, tile, row)
     for_each(sizes[0], sizes[0] * sizes[3] * len(products), _sums_image, arguments)
     total = ZERO

@@ -32,7 +32,7 @@ def test_rejected(id, i):
 
 @pytest.mark.parametrize(("id", "i"), cases, ids=[f"{id}-{i}" for id, i in cases])
 def test_rejected_on_every_seed(id, i):
-    """Of ten, where a subject has once passed on one of them."""
+    """Of four, where a subject has once passed on one of ten."""
     for seed in range(4 if i in NARROW.get(id, ()) else 1):
         with pytest.raises(LawBrokenError):
             LEDGER[id].law(ALL[id][i], Trial(100, seed, shrink=False))

@@ -6,14 +6,18 @@ from psgd_ref.experiments.peers.families import shared
 
 
 def qint(w: Any, bits: int) -> Any:
-    """The weight of a linear layer after `quantize` and `freeze`: a scale a row at 8 bits, groups below."""
+    """The weight of a linear layer after `quantize` and `freeze`: a scale a row at 8 bits, groups below.
+
+    Below 8 bits a layer of one output alone would keep a scale for each of its weights: it is given twice.
+    """
     import torch
 
-    layer = torch.nn.Linear(w.shape[1], w.shape[0], bias=False)
-    layer.weight.data = torch.tensor(w, dtype=torch.float32)
+    outputs, inputs = w.shape
+    layer = torch.nn.Linear(inputs, max(outputs, 2), bias=False)
+    layer.weight.data = torch.tensor(w, dtype=torch.float32).repeat(2 if outputs == 1 else 1, 1)
     network = torch.nn.Sequential(layer)
     _quantize(network, bits)
-    return network[0].weight.dequantize().numpy().astype(w.dtype)
+    return network[0].weight.dequantize().detach().numpy()[:outputs].astype(w.dtype)
 
 
 def network(folder: str, bits: int | None = None) -> dict[str, Any]:
@@ -21,7 +25,9 @@ def network(folder: str, bits: int | None = None) -> dict[str, Any]:
     given = shared.read(folder)
     small = shared.torch_network(given)
     _quantize(small, bits or given.bits)
-    found = {f"weight/{name}": getattr(small, name).weight.dequantize().numpy() for name in given.layers}
+    found = {
+        f"weight/{name}": getattr(small, name).weight.dequantize().detach().numpy() for name in given.layers
+    }
     return {**shared.torch_logits(given, small), **found}
 
 
