@@ -23,6 +23,7 @@ extensions = [
     "extensions.names",
     "extensions.playgrounds",
     "extensions.links",
+    "extensions.images",
 ]
 
 root_doc = "index"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,23 @@ def test_nothing_moves_and_nothing_is_cut_off(reader, page):
             name = f"{page.replace('/', '-').removesuffix('.html')}-{width}-{theme}.png"
             opened.screenshot(path=Path(PICTURES) / name, full_page=True)
         look.context.close()
+
+
+@pytest.mark.parametrize("page", ["README.html", "notebooks/results.html", "notebooks/05_rivals.html"])
+def test_images_that_come_late_move_nothing(reader, page):
+    look = reader(390)
+
+    def late(route):
+        time.sleep(0.3)
+        route.continue_()
+
+    look.context.route("**/*.png", late)
+    opened = look.open(page)
+    assert opened.locator("img").count()
+    opened.wait_for_timeout(500)
+    assert opened.evaluate("window.shifted") < 0.01
+    ratios = "[...document.images].map((i) => i.naturalWidth / i.naturalHeight / (i.width / i.height))"
+    assert all(abs(ratio - 1) < 0.02 for ratio in opened.evaluate(ratios))
 
 
 @pytest.mark.parametrize("page", PAGES)
