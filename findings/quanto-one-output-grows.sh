@@ -20,7 +20,8 @@
 #
 # What to do: quantize such a layer to 8 bits, where it has one scale, or leave it out with exclude=.
 #
-# Exits non-zero as soon as the behaviour is another one. Needs Python 3.11 or newer and pip.
+# Exits non-zero as soon as the behaviour is another one. Needs Python 3.11 or newer and pip; where there is
+# a C++ compiler, the package first compiles an extension, some two minutes.
 set -euo pipefail
 
 folder=$(mktemp -d)
