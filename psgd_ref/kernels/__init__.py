@@ -119,7 +119,9 @@ def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
 
 def normalises(x: Any, w: Any, stride: tuple[int, int], padding: tuple[int, int]) -> bool:
     """Whether `conv2d` of these arrays reads x through a `Norm` in no more time than without it."""
-    if BACKEND != "tile" or x.dtype != _FLOAT32 or w.dtype != _FLOAT32:
+    if BACKEND != "tile" or not isinstance(x, ndarray) or x.ndim != 4:
+        return False
+    if x.dtype != _FLOAT32 or w.dtype != _FLOAT32:
         return False
     pays: bool = _MODULES["conv"].winograd.pays(x.shape[1:], w.shape, stride, padding)
     return pays

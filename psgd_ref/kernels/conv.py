@@ -141,10 +141,7 @@ def _sums(x, w, bias, y, room, checks, offsets, sizes, border, starts, weights, 
     clear(scratch)
     arguments = (x, panels, first, y, scratch, checks, offsets, sizes, border, starts, outputs, tile, row)
     for_each(sizes[0], sizes[0] * sizes[3] * len(products), _sums_image, arguments)
-    total = ZERO
-    for check in checks:
-        total += check
-    return total == ZERO
+    return all_finite(checks)
 
 
 @inner
@@ -185,7 +182,7 @@ def _sums_image(
     tall, block = tile_rows(tile), tile_columns(tile)
     image = scratch[worker * size : (worker + 1) * size]
     insert(x, n, height, width, image, (line, at))
-    # Zero times what is finite, and so zero as long as all of it is.
+    # Zero times what is finite, and so finite as long as all of it is.
     check, zeros = tile_full(row, ZERO), tile_full(tile, ZERO)
     for o in range(0, outputs, block):
         for index in range(len(spans)):

@@ -3,11 +3,12 @@
 A training step makes the same large arrays every time. Fresh memory costs a page fault every 4 KiB and
 is cold in the cache, so `empty` hands out pieces of slabs that it keeps. Slabs are long enough for pages of
 2 MiB, which NumPy asks for (Linux): an array that has gone cold is read several times as fast from them, so
-that weights, gradients and momentum lie here too. A piece is free again when no
-array on it is alive, which its reference count tells: nobody has to give it back. A request takes a free
-piece of its very size, if there is one. Else free pieces side by side become one: memory of many small arrays
-serves a large one, so that a backward pass, whose gradients grow as what was kept for it goes, needs little
-more than the forward pass left.
+that weights, gradients and momentum lie here too.
+
+A piece is free again when no array on it is alive, which its reference count tells: nobody has to give it
+back. A request takes a free piece of its very size, if there is one. Else free pieces side by side become
+one: memory of many small arrays serves a large one, so that a backward pass, whose gradients grow as what was
+kept for it goes, needs little more than the forward pass left.
 """
 
 import math
@@ -169,7 +170,6 @@ def _count_without_arrays() -> int:
 
 
 # The count of a piece without arrays; measured, because it differs between Python versions.
-_IDLE = 0
 _IDLE = _count_without_arrays()
 
 _pool = Pool()

@@ -41,7 +41,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, ZERO, flat, gradient_shape, height_width, sums_shape, up
+from psgd_ref.kernels.blocks import NONE, flat, gradient_shape, height_width, sums_shape, up
 from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
@@ -153,10 +153,7 @@ def _convolve(x, table, w, u, bias, plus, y, work, checks, cut, tile, vector):
     clear_borders(work, cut)
     arguments = (x, table, u, bias, plus, y, work, checks, cut, tile, vector)
     for_each(len(checks), y.size * cut.inputs, _convolve_stack, arguments)
-    total = ZERO
-    for check in checks:
-        total += check
-    return total == ZERO
+    return all_finite(checks)
 
 
 @kernel

@@ -76,8 +76,8 @@ class Layer:
             "use method='differences'"
         )
 
-    def reads(self, x: Remade) -> bool:
-        """Whether `forward` takes such an input as it is, and not only its `array()`."""
+    def reads(self, x: Array) -> bool:
+        """Whether `forward` also takes a batch norm of x that is still to be computed (`Remade.norm`)."""
         return False
 
     def kept_output(self, cache: Cache) -> Remade | None:

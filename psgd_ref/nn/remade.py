@@ -36,8 +36,8 @@ class Remade:
 
     @property
     def norm(self) -> kernels.Norm | None:
-        """What a convolution can read x through in place of y; None with a residual or without a ReLU."""
-        if self.residual is not None or not self.relu:
+        """What x can be read through in place of y; None where y is there, or has a residual or no ReLU."""
+        if self.y is not None or self.residual is not None or not self.relu:
             return None
         return kernels.Norm(self.gamma, self.beta, self.mean, self.var, self.eps)
 

@@ -255,6 +255,13 @@ def test_a_norm_that_the_next_layer_reads_through_changes_no_bit(monkeypatch):
         assert np.array_equal(one, other)
 
 
+@pytest.mark.parametrize("x", [[[1.0]], np.ones((2, 16), np.float32), np.ones((2, 4, 4, 16), int)])
+def test_a_norm_before_a_convolution_refuses_what_is_no_batch_of_images(x):
+    net = Model(Sequential([BatchNorm(16, relu=True), Conv2d(16, 16, 3, padding=1)])).net
+    with pytest.raises(ValueError, match="x must"):
+        net.forward(x, training=False)
+
+
 def shared():
     layer = Linear(2, 2)
     return Sequential([layer, ReLU(), layer])

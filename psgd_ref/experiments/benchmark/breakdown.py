@@ -9,12 +9,11 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from psgd_ref.experiments.benchmark import build
+from psgd_ref.experiments.benchmark import build, files
 from psgd_ref.experiments.benchmark.cases import RESNET
 from psgd_ref.experiments.benchmark.ours import build as build_case
 from psgd_ref.experiments.benchmark.speed import PEAKS
 from psgd_ref.experiments.benchmark.worker import turn
-from psgd_ref.interop.whole_file import write_json
 from psgd_ref.nn import BatchNorm, Conv2d, Layer
 from psgd_ref.nn.parameters import named_layers
 from psgd_ref.nn.remade import Remade
@@ -195,17 +194,11 @@ def _size(a: Any) -> int:
 
 def _rate(peak: str) -> float:
     step, amount = build_case(PEAKS[peak])
-    step()
     return amount / min(turn(step) for _ in range(3))
 
 
 def save(found: Breakdown, folder: Path) -> dict[str, Path]:
     """Write the picture and its numbers into the folder and return their paths."""
     from psgd_ref.figures.breakdown import draw
-    from psgd_ref.figures.style import save as save_figure
 
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers = folder / "step.json"
-    write_json(numbers, found.as_json())
-    picture, _ = save_figure(draw(found), folder / "step")
-    return {"numbers": numbers, "picture": picture}
+    return files.save(found, draw, folder / "step")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from psgd_ref.experiments.benchmark import files
 from psgd_ref.experiments.benchmark.worker import peak
 from psgd_ref.experiments.shared.workers import cores, processes
-from psgd_ref.interop.whole_file import write_json
 
 BASE = {"batch": 64, "width": 16, "depth": 20}
 AXES: dict[str, tuple[int, ...]] = {
@@ -148,13 +148,8 @@ def measure(axis: str, value: int) -> Point:
 def save(result: Result, folder: Path) -> dict[str, Path]:
     """Write the picture and its numbers into the folder and return their paths."""
     from psgd_ref.figures.growth import draw
-    from psgd_ref.figures.style import save as save_figure
 
-    folder.mkdir(parents=True, exist_ok=True)
-    numbers = folder / "growth.json"
-    write_json(numbers, result.as_json())
-    picture, _ = save_figure(draw(result), folder / "growth")
-    return {"numbers": numbers, "picture": picture}
+    return files.save(result, draw, folder / "growth")
 
 
 def _step(axis: str) -> Callable[[str, int | None], Any]:

@@ -60,7 +60,7 @@ class BatchNorm(Layer):
         gamma, beta = self.weight.value, self.bias.value
         if not training:
             floats("x", x)
-            mean, var = self.running_mean.astype(x.dtype), self.running_var.astype(x.dtype)
+            mean, var = self._running(x)
             return kernels.batch_norm_eval(x, gamma, beta, mean, var, self.eps, residual, self.relu), None
         running = self.running_mean, self.running_var, self.momentum
         y, mean, var = kernels.batch_norm_train(x, gamma, beta, *running, self.eps, residual, self.relu)
@@ -77,15 +77,19 @@ class BatchNorm(Layer):
         x, training
             As in `forward`.
         """
-        gamma, beta = self.weight.value, self.bias.value
-        mean, var = self.running_mean.astype(gamma.dtype), self.running_var.astype(gamma.dtype)
-        remade = Remade(x, gamma, beta, mean, var, self.eps, None, self.relu)
-        if not reader.reads(remade):
+        if not (self.relu and reader.reads(x)):
             return self.forward(x, training)
         if training:
             running = self.running_mean, self.running_var, self.momentum
-            remade.mean, remade.var = kernels.batch_norm_statistics(x, *running)
+            mean, var = kernels.batch_norm_statistics(x, *running)
+        else:
+            mean, var = self._running(x)
+        remade = Remade(x, self.weight.value, self.bias.value, mean, var, self.eps, None, self.relu)
         return remade, remade if training else None
+
+    def _running(self, x: Array) -> tuple[Array, Array]:
+        """The running mean and variance in the dtype of x."""
+        return self.running_mean.astype(x.dtype), self.running_var.astype(x.dtype)
 
     def kept_output(self, cache: Cache) -> Remade | None:
         remade: Remade = cache
@@ -101,13 +105,12 @@ class BatchNorm(Layer):
         return dx, dz
 
     def _backward(self, dy: Array, cache: Cache, need_dz: bool) -> tuple[Array, Array | None]:
-        into, gamma, y, beta = (self.weight.grad, self.bias.grad), self.weight.value, None, None
-        if self.relu and cache.y is None and cache.residual is None:
-            beta = cache.beta
-        elif self.relu:
-            y = cache.array()
+        into, norm = (self.weight.grad, self.bias.grad), cache.norm
+        # The sign of an output that is not there follows from x.
+        y = cache.array() if self.relu and norm is None else None
+        beta = None if norm is None else norm.beta
         dx, _, _, dz = kernels.batch_norm_backward(
-            dy, cache.x, y, gamma, cache.mean, cache.var, self.eps, self.relu, need_dz, into, beta
+            dy, cache.x, y, self.weight.value, cache.mean, cache.var, self.eps, self.relu, need_dz, into, beta
         )
         return dx, dz
 

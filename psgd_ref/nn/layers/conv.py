@@ -71,12 +71,11 @@ class Conv2d(Weighted):
         groups = f", groups={self.groups}" if self.groups > 1 else ""
         return f"Conv2d({self.inputs}, {self.weight.shape[3]}, {square(self.size)}{options}{bias}{groups})"
 
-    def reads(self, x: Remade) -> bool:
+    def reads(self, x: Array) -> bool:
         return (
-            x.norm is not None
-            and self.groups == 1
+            self.groups == 1
             and self.input_quantizer is None
-            and kernels.normalises(x.x, self.weight.value, self.stride, self.padding)
+            and kernels.normalises(x, self.weight.value, self.stride, self.padding)
         )
 
     def product(self, x: Kept, weight: Array, bias: Array | None) -> Array:
@@ -109,14 +108,12 @@ class Conv2d(Weighted):
                 dy, unpacked(x), weight, self.stride, self.padding, self.groups, need_dx, into
             )
             return dx if dx is None or plus is None else dx + plus, dw
-        images, norm = (x.x, x.norm) if isinstance(x, Remade) and self._through(x) else (unpacked(x), None)
+        norm, images = (x.norm, x.x) if isinstance(x, Remade) else (None, x)
+        if norm is None or not self.reads(images):
+            norm, images = None, unpacked(x)
         return kernels.conv2d_backward(
             dy, images, weight, self.stride, self.padding, need_dx, into, norm, plus
         )
-
-    def _through(self, x: Remade) -> bool:
-        """Whether to read x through its norm again: there is no array of it yet."""
-        return x.y is None and self.reads(x)
 
     def by_input(self, weight: Array) -> Array:
         if self.groups == 1:
