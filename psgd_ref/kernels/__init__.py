@@ -18,7 +18,7 @@ from numpy import ndarray  # looked up for every argument of every call
 
 from psgd_ref.kernels import ahead, checks, reference
 from psgd_ref.kernels.parts import Part, Parts
-from psgd_ref.kernels.reference import Norm
+from psgd_ref.kernels.reference import After, Norm, NormGradient
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -51,6 +51,16 @@ _FLOAT32 = np.dtype(np.float32)
 
 def _other_float(dtype: np.dtype[Any]) -> bool:
     return dtype.kind == "f" and dtype != _FLOAT32
+
+
+def _holds_other_floats(values: tuple[Any, ...]) -> bool:
+    for value in values:
+        if isinstance(value, ndarray):
+            if _other_float(value.dtype):
+                return True
+        elif isinstance(value, tuple) and _holds_other_floats(value):
+            return True
+    return False
 
 
 if BACKEND == "tile":
@@ -101,7 +111,10 @@ def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
             return oracle(*args, **kwargs)
         for value in (*args, *kwargs.values()) if kwargs else args:
             # Most arrays are float32, and comparing dtypes takes time: first whether it is the very same one.
-            if isinstance(value, ndarray) and value.dtype is not _FLOAT32 and _other_float(value.dtype):
+            if isinstance(value, ndarray):
+                if value.dtype is not _FLOAT32 and _other_float(value.dtype):
+                    return oracle(*args, **kwargs)
+            elif isinstance(value, tuple) and _holds_other_floats(value):
                 return oracle(*args, **kwargs)
         with launching():
             ahead.running(name, args)
@@ -118,7 +131,10 @@ def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
 
 
 def normalises(x: Any, w: Any, stride: tuple[int, int], padding: tuple[int, int]) -> bool:
-    """Whether `conv2d` of these arrays reads x through a `Norm` in no more time than without it."""
+    """Whether `conv2d` of these arrays reads x through a `Norm` in no more time than without it.
+
+    And whether `conv2d_backward` so reads dy through a `NormGradient`.
+    """
     if BACKEND != "tile" or not isinstance(x, ndarray) or x.ndim != 4:
         return False
     if x.dtype != _FLOAT32 or w.dtype != _FLOAT32:
@@ -131,6 +147,7 @@ avg_pool2d = _face(reference.avg_pool2d, "pool")
 avg_pool2d_backward = _face(reference.avg_pool2d_backward, "pool")
 batch_norm_backward = _face(reference.batch_norm_backward, "norm")
 batch_norm_eval = _face(reference.batch_norm_eval, "norm")
+batch_norm_gradient = _face(reference.batch_norm_gradient, "norm")
 batch_norm_statistics = _face(reference.batch_norm_statistics, "norm")
 batch_norm_train = _face(reference.batch_norm_train, "norm")
 channel_sum = _face(reference.channel_sum, "channels")
@@ -155,13 +172,16 @@ relu_backward = _face(reference.relu_backward, "activation")
 soft_round_backward = _face(reference.soft_round_backward, "fake_quantize")
 
 __all__ = [
+    "After",
     "Norm",
+    "NormGradient",
     "Part",
     "Parts",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm_backward",
     "batch_norm_eval",
+    "batch_norm_gradient",
     "batch_norm_statistics",
     "batch_norm_train",
     "channel_sum",

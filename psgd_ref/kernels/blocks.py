@@ -55,6 +55,13 @@ def gradient_shape(columns: int) -> Shape:
 
 
 @cache
+def square_shape(columns: int) -> Shape:
+    """As `gradient_shape`, for as many rows as there are channels: with 16 lanes a divisor of these."""
+    vectors = 1 if columns <= LANES else 2
+    return shape(16 // vectors, vectors, LANES) if LANES == 16 else gradient_shape(columns)
+
+
+@cache
 def loose_gradient_shape(columns: int) -> Shape:
     """Tile for the weight gradient whose rows lie anywhere: each takes a register for its address."""
     return shape(5, 1 if columns <= LANES else 2, LANES)

@@ -1,7 +1,7 @@
 """Images inside a border of zeros, in scratch memory: every padding and every edge becomes the same case."""
 
 from psgd_ref.kernels.blocks import ZERO
-from psgd_ref.kernels.compile import inner
+from psgd_ref.kernels.compile import body, inner
 from psgd_ref.kernels.tile import (
     tile_columns,
     tile_full,
@@ -9,6 +9,7 @@ from psgd_ref.kernels.tile import (
     tile_multiply_add,
     tile_store,
     tile_subtract,
+    tile_where_at_most,
     tile_where_less,
 )
 
@@ -40,7 +41,7 @@ def insert(x, n, height, width, image, border):
         copy(x[source : source + width], image[target : target + width])
 
 
-@inner
+@body
 def insert_normalised(x, n, height, width, image, border, table, vector):
     """As `insert`, max((x − m)·factor + shift, 0); m, factor and shift of the channels are rows of a table.
 
@@ -60,3 +61,26 @@ def insert_normalised(x, n, height, width, image, border, table, vector):
             for i in range(c, width, channels):
                 y = tile_multiply_add(tile_subtract(tile_load(vector, x, source + i, 0), m), f, b)
                 tile_store(tile_where_less(y, zero, zero, y), image, target + i, 0)
+
+
+@body
+def insert_passed(dy, x, n, height, width, image, border, table, gated, vector):
+    """As `insert`, dz·factor + (x − m)·slope + offset; dz = dy or, gated, where (x − m)·factor + shift > 0.
+
+    m, factor, slope, offset and shift of the channels are rows of a table. Channels come in whole vectors.
+    """
+    line, at = border
+    channels, zero = table.shape[1], tile_full(vector, ZERO)
+    for c in range(0, channels, tile_columns(vector)):
+        m, factor = tile_load(vector, table[0], c, 0), tile_load(vector, table[1], c, 0)
+        slope, offset = tile_load(vector, table[2], c, 0), tile_load(vector, table[3], c, 0)
+        shift = tile_load(vector, table[4], c, 0)
+        for h in range(height):
+            source, target = (n * height + h) * width, at + h * line
+            for i in range(c, width, channels):
+                moved = tile_subtract(tile_load(vector, x, source + i, 0), m)
+                dz = tile_load(vector, dy, source + i, 0)
+                if gated:
+                    dz = tile_where_at_most(tile_multiply_add(moved, factor, shift), zero, zero, dz)
+                dx = tile_multiply_add(dz, factor, tile_multiply_add(moved, slope, offset))
+                tile_store(dx, image, target + i, 0)

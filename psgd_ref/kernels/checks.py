@@ -12,7 +12,7 @@ from numpy import ndarray
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.parts import Parts
-from psgd_ref.kernels.reference import Norm
+from psgd_ref.kernels.reference import After, Norm, NormGradient
 from psgd_ref.kernels.shapes import (
     Pair,
     convolved,
@@ -29,15 +29,27 @@ from psgd_ref.kernels.shapes import (
 
 
 def conv2d(
-    x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, norm: Norm | None = None
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    norm: Norm | None = None,
+    after: After | None = None,
 ) -> None:
     floats("x", x, "NHWC")
     floats("weight", w, "HWIO")
-    outputs = convolved(x.shape, w.shape, stride, padding)[3]
+    shape = convolved(x.shape, w.shape, stride, padding)
     if bias is not None:
-        shaped("bias", bias, (outputs,))
+        shaped("bias", bias, shape[3:])
     if norm is not None:
-        _norm(x, norm)
+        _norm(norm, x.shape[3:])
+    if after is not None:
+        if not isinstance(after, After):
+            raise ValueError(f"after must be a kernels.After; got {type(after).__name__}")
+        _norm(after.norm, shape[3:])
+        if after.residual is not None:
+            shaped("residual", after.residual, shape)
 
 
 def conv2d_backward(
@@ -50,6 +62,7 @@ def conv2d_backward(
     into: Array | None = None,
     norm: Norm | None = None,
     plus: Array | None = None,
+    through: NormGradient | None = None,
 ) -> None:
     floats("x", x, "NHWC")
     floats("weight", w, "HWIO")
@@ -57,15 +70,25 @@ def conv2d_backward(
     if into is not None:
         written("into", into, w.shape)
     if norm is not None:
-        _norm(x, norm)
+        _norm(norm, x.shape[3:])
     if plus is not None:
         shaped("plus", plus, x.shape)
+    if through is not None:
+        _norm_gradient(dy, through)
 
 
-def _norm(x: Array, norm: Norm) -> None:
+def _norm(norm: Norm, vector: tuple[int, ...]) -> None:
     if not isinstance(norm, Norm):
         raise ValueError(f"norm must be a kernels.Norm; got {type(norm).__name__}")
-    batch_norm_eval(x, *norm, None, True)
+    for name in ("gamma", "beta", "mean", "var"):
+        shaped(name, getattr(norm, name), vector)
+
+
+def _norm_gradient(dy: Array, through: NormGradient) -> None:
+    if not isinstance(through, NormGradient):
+        raise ValueError(f"through must be a kernels.NormGradient; got {type(through).__name__}")
+    shaped("x of the norm", through.x, dy.shape)
+    shaped("terms", through.terms, (5, dy.shape[-1]))
 
 
 def grouped_conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, groups: int) -> None:
@@ -194,6 +217,9 @@ def batch_norm_backward(
     if into is not None:
         written("gradient of gamma", into[0], vector)
         written("gradient of beta", into[1], vector)
+
+
+batch_norm_gradient = batch_norm_backward
 
 
 def relu(x: Array) -> None:

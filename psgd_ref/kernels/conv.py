@@ -26,7 +26,7 @@ from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.channels import FLAT, WIDE
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
-from psgd_ref.kernels.norm import batch_norm_eval
+from psgd_ref.kernels.norm import batch_norm_eval, passed
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.plans import (
     BAND,
@@ -36,7 +36,7 @@ from psgd_ref.kernels.plans import (
     gradient_plan,
     input_plans,
 )
-from psgd_ref.kernels.reference import Norm, Pair
+from psgd_ref.kernels.reference import After, Norm, NormGradient, Pair
 from psgd_ref.kernels.tile import (
     tile_add,
     tile_columns,
@@ -53,16 +53,24 @@ from psgd_ref.kernels.tile import (
 
 
 def conv2d(
-    x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, norm: Norm | None = None
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    norm: Norm | None = None,
+    after: After | None = None,
 ) -> Array | None:
     """As `reference.conv2d`; None where a result is not finite."""
     if winograd.pays(x.shape[1:], w.shape, stride, padding):
-        return winograd.conv2d(x, w, bias, padding, norm)
+        return winograd.conv2d(x, w, bias, padding, norm, after)
     if norm is not None:
         x = batch_norm_eval(x, *norm, None, True)
     plan = forward_plan(x.shape, w.shape, stride, padding)
     y: Array = memory.empty(plan.result)
-    return y if _correlate(x, w, bias, y, plan) else None
+    if not _correlate(x, w, bias, y, plan):
+        return None
+    return y if after is None else batch_norm_eval(y, *after.norm, after.residual, after.relu)
 
 
 def conv2d_backward(
@@ -75,24 +83,21 @@ def conv2d_backward(
     into: Array | None = None,
     norm: Norm | None = None,
     plus: Array | None = None,
+    through: NormGradient | None = None,
 ) -> tuple[Array | None, Array] | None:
     """As `reference.conv2d_backward`; None where a result is not finite."""
     dw: Array = memory.empty(w.shape) if into is None else into
-    squares = winograd.pays(x.shape[1:], w.shape, stride, padding)
-    if squares:
-        finite = winograd.weights_gradient(dy, x, dw, padding, norm)
-    else:
-        if norm is not None:
-            x = batch_norm_eval(x, *norm, None, True)
-        finite = _weights_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding))
-    if not finite:
+    if winograd.pays(x.shape[1:], w.shape, stride, padding):
+        dx, finite = winograd.conv2d_backward(dy, x, w, dw, padding, need_dx, norm, plus, through)
+        return (dx, dw) if finite else None
+    if norm is not None:
+        x = batch_norm_eval(x, *norm, None, True)
+    if through is not None:
+        dy = passed(dy, through)
+    if not _weights_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding)):
         return None
     if not need_dx:
         return None, dw
-    if squares:
-        flipped = w[::-1, ::-1].swapaxes(2, 3)
-        dx = winograd.conv2d(dy, flipped, None, (2 - padding[0], 2 - padding[1]), plus=plus)
-        return None if dx is None else (dx, dw)
     dx = memory.empty(x.shape)
     plans = input_plans(x.shape, dy.shape, w.shape, stride, padding)
     if not all(_correlate(dy, w, None, dx, plan) for plan in plans):

@@ -1,8 +1,8 @@
 """Batch normalisation with the ReLU and the residual sum that follow it; float32, channels last.
 
 Two passes over the rows, forward and backward: sums for each channel (cut as `channels.py` says), then what
-follows from them, number by number. The variance is accurate: it is summed about the first row rather than
-about zero.
+follows from them, number by number; a convolution that reads the result can take the second pass over. The
+variance is accurate: it is summed about the first row rather than about zero.
 """
 
 import numpy as np
@@ -14,6 +14,7 @@ from psgd_ref.kernels.borders import clear, copy
 from psgd_ref.kernels.channels import FLAT, WIDE, channel_total, fold, repeat, room, thread_blocks
 from psgd_ref.kernels.compile import LANES, body, inner, kernel, strict
 from psgd_ref.kernels.parallel import for_each
+from psgd_ref.kernels.reference import NormGradient
 from psgd_ref.kernels.tile import (
     shape,
     tile_add,
@@ -31,6 +32,8 @@ from psgd_ref.kernels.tile import (
     tile_where_less,
 )
 
+# Rows of the terms of a `NormGradient`.
+_TERMS = 5
 # A tile for sums over some blocks at once, which read and write the sums once for all.
 _TALL = shape(4, 1, LANES)
 
@@ -85,6 +88,33 @@ def batch_norm_eval(
     return y
 
 
+def batch_norm_gradient(
+    dy: Array,
+    x: Array,
+    y: Array | None,
+    gamma: Array,
+    mean: Array,
+    var: Array,
+    eps: float,
+    relu: bool,
+    need_dz: bool = True,
+    into: tuple[Array, Array] | None = None,
+    beta: Array | None = None,
+) -> tuple[Array, NormGradient, Array, Array]:
+    """As `reference.batch_norm_gradient`; dz is made where it is wanted, or where only y has its sign."""
+    gated = relu and (y is not None or beta is not None)
+    dy = np.ascontiguousarray(dy)
+    dz = memory.empty(x.shape) if gated and (need_dz or y is not None) else None
+    dgamma, dbeta = (np.empty_like(gamma), np.empty_like(gamma)) if into is None else into
+    table = np.empty((_TERMS, len(gamma)), np.float32)
+    _gradient_sums(
+        flat(dy), flat(x), flat(y) if gated and y is not None else NONE, NONE if dz is None else flat(dz),
+        flat(gamma), flat(beta) if gated and beta is not None else NONE, flat(mean), flat(var), float(eps),
+        dgamma, dbeta, table, *room(x),
+    )  # fmt: skip
+    return dy if dz is None else dz, NormGradient(x, table, gated and dz is None), dgamma, dbeta
+
+
 def batch_norm_backward(
     dy: Array,
     x: Array,
@@ -99,18 +129,18 @@ def batch_norm_backward(
     beta: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """As `reference.batch_norm_backward`."""
-    gated = relu and (y is not None or beta is not None)
-    dx = memory.empty(x.shape)
-    dz = memory.empty(x.shape) if gated and need_dz else None
-    dgamma, dbeta = (np.empty_like(gamma), np.empty_like(gamma)) if into is None else into
-    _backward(
-        flat(dy), flat(x), flat(y) if gated and y is not None else NONE, NONE if dz is None else flat(dz),
-        flat(dx), flat(gamma), flat(beta) if gated and beta is not None else NONE, flat(mean), flat(var),
-        float(eps), dgamma, dbeta, *room(x),
-    )  # fmt: skip
-    if need_dz and not gated:
-        dz = np.ascontiguousarray(dy)
-    return dx, dgamma, dbeta, dz
+    given, through, dgamma, dbeta = batch_norm_gradient(
+        dy, x, y, gamma, mean, var, eps, relu, need_dz, into, beta
+    )
+    return passed(given, through), dgamma, dbeta, given if need_dz else None
+
+
+def passed(dy: Array, through: NormGradient) -> Array:
+    """through(dy)."""
+    x, terms, gated = through
+    dx: Array = memory.empty(x.shape)
+    _pass(flat(dy), flat(x), dx.reshape(-1), np.ascontiguousarray(terms), gated, *room(x)[1:])
+    return dx
 
 
 @kernel
@@ -167,30 +197,42 @@ def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes):
 
 
 @kernel
-def _backward(dy, x, y, dz, dx, gamma, beta, mean, var, eps, dgamma, dbeta, sums, work, sizes):
+def _gradient_sums(dy, x, y, dz, gamma, beta, mean, var, eps, dgamma, dbeta, table, sums, work, sizes):
+    """Σ dz and Σ dz·(x − m), and the table of what `_pass` multiplies with; dz is stored if there is room."""
     channels = len(gamma)
     count = x.size / channels
-    centre, factor, slope, offset = work[0], work[1], work[2], work[3]
+    centre, factor = work[0], work[1]
     # Without a y its sign is that of (x − m)·factor + shift.
-    shift = work[4] if beta.size > 0 else work[4, :0]
+    shift = work[2] if beta.size > 0 else work[2, :0]
     for c in range(channels):
         centre[c], factor[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps)
     copy(beta, shift[: len(beta)])
     for row in (centre, factor, shift):
         repeat(row, channels)
-    arguments = (dy, y, x, centre, factor, shift, sums, work, sizes)
+    arguments = (dy, y, x, dz, centre, factor, shift, sums, work, sizes)
     for_each(len(sums), x.size, _products, arguments)
     # dx = factor·(dz − mean(dz) − (x − m)·mean(dz·(x − m))/(v+ε)) = factor·dz + slope·(x − m) + offset
     for c in range(channels):
         total, product = channel_total(sums, 0, c), channel_total(sums, 1, c)
         std = np.sqrt(var[c] + eps)
         dbeta[c], dgamma[c] = total, product / std
-        slope[c] = -gamma[c] * product / (count * std * std * std)
-        offset[c] = -gamma[c] * total / (count * std)
-    for t in (2, 3):
+        table[0, c], table[1, c] = centre[c], factor[c]
+        table[2, c] = -gamma[c] * product / (count * std * std * std)
+        table[3, c] = -gamma[c] * total / (count * std)
+        table[4, c] = beta[c] if beta.size > 0 else ZERO
+
+
+@kernel
+def _pass(dy, x, dx, table, gated, work, sizes):
+    """dx = dz·factor + (x − m)·slope + offset, dz = dy or, gated, where (x − m)·factor + shift > 0."""
+    _, _, chunk = sizes
+    channels = table.shape[1]
+    for t in range(_TERMS):
+        copy(table[t], work[t, :channels])
         repeat(work[t], channels)
-    further = (dy, y, dz, x, dx, centre, factor, shift, slope, offset, sizes)
-    for_each(len(sums), x.size, _input_gradient, further)
+    shift = work[4] if gated else work[4, :0]
+    arguments = (dy, x, dx, work[0], work[1], work[2], work[3], shift, sizes)
+    for_each((x.size + chunk - 1) // chunk, x.size, _input_gradient, arguments)
 
 
 @body
@@ -225,8 +267,8 @@ def _add_moments(x, start, block, size, centre, first, second, tile):
 
 
 @body
-def _products(index, worker, dy, y, x, centre, factor, shift, sums, work, sizes):
-    """Σ dz and Σ dz·(x − centre) over the rows of one chunk."""
+def _products(index, worker, dy, y, x, dz, centre, factor, shift, sums, work, sizes):
+    """Σ dz and Σ dz·(x − centre) over the rows of one chunk; dz is stored if there is room."""
     first, second = thread_blocks(work, worker)
     channels, block, chunk = sizes
     begin, last = index * chunk, min(x.size, (index + 1) * chunk)
@@ -239,6 +281,8 @@ def _products(index, worker, dy, y, x, centre, factor, shift, sums, work, sizes)
             left = size - i
             moved = _moved(x, start + i, left, centre, i)
             gated = _gate(dy, y, start + i, left, moved, factor, shift, i)
+            if dz.size > 0:
+                tile_store_part(gated, dz, start + i, 0, left)
             tile_store_part(tile_add(tile_load(WIDE, first, i, 0), gated), first, i, 0, left)
             products = tile_multiply_add(gated, moved, tile_load(WIDE, second, i, 0))
             tile_store_part(products, second, i, 0, left)
@@ -283,8 +327,8 @@ def _normalise_chunk(index, worker, x, residual, y, centre, factor, shift, relu,
 
 
 @body
-def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, shift, slope, offset, sizes):
-    """dx = dz·factor + (x − centre)·slope + offset over one chunk; dz is stored too if there is room."""
+def _input_gradient(index, worker, dy, x, dx, centre, factor, slope, offset, shift, sizes):
+    """dx = dz·factor + (x − centre)·slope + offset over one chunk."""
     _, block, chunk = sizes
     last = min(x.size, (index + 1) * chunk)
     for start in range(index * chunk, last, block):
@@ -292,9 +336,7 @@ def _input_gradient(index, worker, dy, y, dz, x, dx, centre, factor, shift, slop
         for i in range(0, size, tile_columns(WIDE)):
             left = size - i
             moved = _moved(x, start + i, left, centre, i)
-            gated = _gate(dy, y, start + i, left, moved, factor, shift, i)
-            if dz.size > 0:
-                tile_store_part(gated, dz, start + i, 0, left)
+            gated = _gate(dy, x[:0], start + i, left, moved, factor, shift, i)
             out = tile_multiply_add(moved, tile_load(WIDE, slope, i, 0), tile_load(WIDE, offset, i, 0))
             out = tile_multiply_add(gated, tile_load(WIDE, factor, i, 0), out)
             tile_store_part(out, dx, start + i, 0, left)

@@ -47,8 +47,49 @@ class Norm(NamedTuple):
         return batch_norm_eval(x, *self, None, True)
 
 
+class After(NamedTuple):
+    """A batch norm with given statistics, through which a convolution's output passes.
+
+    y = γ (x − m)/√(v + ε) + β [+ residual], then max(y, 0) with `relu`; the norm has no ReLU of its own here.
+    """
+
+    norm: Norm
+    residual: Array | None
+    relu: bool
+
+    def __call__(self, x: Array) -> Array:
+        """y."""
+        return batch_norm_eval(x, *self.norm, self.residual, self.relu)
+
+
+class NormGradient(NamedTuple):
+    """What takes the gradient behind a batch norm (and its ReLU) to the one before it, number by number.
+
+    dx = dz·f + (x − m)·s + o; dz = dy, or with `gated` dy where (x − m)·f + b > 0. x is the norm's input;
+    m, f, s, o and b are the rows of `terms`, each with a number for every channel.
+    """
+
+    x: Array
+    terms: Array
+    gated: bool
+
+    def __call__(self, dy: Array) -> Array:
+        """dx."""
+        mean, factor, slope, offset, shift = self.terms
+        moved = self.x - mean
+        dz = relu_backward(dy, moved * factor + shift) if self.gated else dy
+        dx: Array = dz * factor + moved * slope + offset
+        return dx
+
+
 def conv2d(
-    x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, norm: Norm | None = None
+    x: Array,
+    w: Array,
+    bias: Array | None,
+    stride: Pair,
+    padding: Pair,
+    norm: Norm | None = None,
+    after: After | None = None,
 ) -> Array:
     """y[n,h,w,o] = b[o] + Σ_{i,j,c} x[n, h·s+i−p, w·s+j−p, c] · w[i,j,c,o], over the pixels that x has.
 
@@ -59,6 +100,8 @@ def conv2d(
     ----------
     norm
         What x passes through first; None for nothing.
+    after
+        What y passes through; None for nothing.
     """
     if norm is not None:
         x = norm(x)
@@ -66,7 +109,8 @@ def conv2d(
     y = np.zeros((x.shape[0], *size, w.shape[3]), np.result_type(x, w))
     for i, j, results, pixels in _meetings(x.shape, w.shape, y.shape, stride, padding):
         y[results] += x[pixels] @ w[i, j]
-    return y if bias is None else y + bias
+    y = y if bias is None else y + bias
+    return y if after is None else after(y)
 
 
 def conv2d_backward(
@@ -79,6 +123,7 @@ def conv2d_backward(
     into: Array | None = None,
     norm: Norm | None = None,
     plus: Array | None = None,
+    through: NormGradient | None = None,
 ) -> tuple[Array | None, Array]:
     """Gradients of `conv2d`: dw[i,j,c,o] = Σ x[…]·dy[…,o], and dx scatters dy·wᵀ back over each window.
 
@@ -92,6 +137,8 @@ def conv2d_backward(
         What x passed through first; dx is the gradient of what came out of it.
     plus
         Added to dx: the gradient of another use of x.
+    through
+        What dy is taken through first.
 
     Returns
     -------
@@ -99,6 +146,8 @@ def conv2d_backward(
     """
     if norm is not None:
         x = norm(x)
+    if through is not None:
+        dy = through(dy)
     dw = np.zeros(w.shape, np.result_type(dy, x)) if into is None else into
     dx = np.zeros(x.shape, np.result_type(dy, w)) if need_dx else None
     for i, j, results, pixels in _meetings(x.shape, w.shape, dy.shape, stride, padding):
@@ -266,6 +315,40 @@ def batch_norm_eval(
     if residual is not None:
         y = y + residual
     return np.asarray(np.maximum(y, 0) if relu else y)
+
+
+def batch_norm_gradient(
+    dy: Array,
+    x: Array,
+    y: Array | None,
+    gamma: Array,
+    mean: Array,
+    var: Array,
+    eps: float,
+    relu: bool,
+    need_dz: bool = True,
+    into: tuple[Array, Array] | None = None,
+    beta: Array | None = None,
+) -> tuple[Array, NormGradient, Array, Array]:
+    """As `batch_norm_backward`, but dx is left to whoever reads it: dx = through(given).
+
+    With f = γ/√(v+ε): s = −f mean(dz (x − m))/(v+ε), o = −f mean(dz), b = β.
+
+    Returns
+    -------
+    given, through, dγ, dβ
+        given is dz with `need_dz`; else it may be dy.
+    """
+    if beta is not None and y is None:
+        y = batch_norm_eval(x, gamma, beta, mean, var, eps, None, relu)
+    dz = relu_backward(dy, y) if relu and y is not None else dy
+    axes, count = tuple(range(x.ndim - 1)), x.size // x.shape[-1]
+    std = np.sqrt(var + eps)
+    dgamma = (dz * ((x - mean) / std)).sum(axes, out=None if into is None else into[0])
+    dbeta = dz.sum(axes, out=None if into is None else into[1])
+    factor, shift = gamma / std, np.zeros_like(gamma) if beta is None else beta
+    terms = mean, factor, -factor / std * dgamma / count, -factor * dbeta / count, shift
+    return dz, NormGradient(x, np.array(terms), False), dgamma, dbeta
 
 
 def batch_norm_backward(

@@ -25,7 +25,8 @@ and for the gradient of the weights, with the transforms transposed,
 
 The gradient of the input is a forward convolution with flipped weights. A few images at a time are copied
 into a scratch with a zero border, and of their squares a few at a time are transformed, multiplied and
-transformed back, all within the cache of one core.
+transformed back, all within the cache of one core. What a batch norm would do before or after is done on the
+way in and on the way out, so that its result is not written to memory and read again.
 
 Rounding errors are two to three times those of the plain sum; with the points ±1, ±2 that are often used
 they would be six times. What is not finite would spread over a square, so results that are not finite are
@@ -41,12 +42,12 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, flat, gradient_shape, height_width, sums_shape, up
-from psgd_ref.kernels.borders import clear, copy, insert
-from psgd_ref.kernels.compile import LANES, body, inner, kernel
+from psgd_ref.kernels.blocks import NONE, ZERO, flat, height_width, square_shape, sums_shape, up
+from psgd_ref.kernels.borders import clear, copy
+from psgd_ref.kernels.compile import LANES, body, kernel
 from psgd_ref.kernels.finite import all_finite
 from psgd_ref.kernels.parallel import THREADS, for_each
-from psgd_ref.kernels.reference import Norm, Pair
+from psgd_ref.kernels.reference import After, Norm, NormGradient, Pair
 from psgd_ref.kernels.squares import (
     NOTHING,
     OUTPUTS,
@@ -66,13 +67,17 @@ from psgd_ref.kernels.tile import (
     tile_rank1,
     tile_rows,
     tile_store,
+    tile_subtract,
     tile_total,
+    tile_where_less,
 )
 from psgd_ref.kernels.winograd_cut import (
     PARTS,
     SQUARES,
     clear_borders,
+    cut_gradients,
     cut_images,
+    insert_gradients,
     insert_images,
     place_of,
     places,
@@ -85,6 +90,7 @@ _PRODUCTS = 1 << 16
 # Numbers of the weights that a thread sums at a time.
 _SHARE = 1024
 _NO_TABLE = np.empty((3, 0), np.float32)
+_NO_TERMS = np.empty((5, 0), np.float32)
 
 
 @lru_cache(maxsize=1024)
@@ -107,11 +113,11 @@ def conv2d(
     bias: Array | None,
     padding: Pair,
     norm: Norm | None = None,
-    plus: Array | None = None,
+    after: After | None = None,
 ) -> Array | None:
-    """As `reference.conv2d` where `pays`, and `plus` added; None where a result is not finite."""
+    """As `reference.conv2d` where `pays`; None where a result is not finite."""
     outputs, tile = w.shape[3], sums_shape(w.shape[3])
-    cut, size = cut_images(x.shape, outputs, padding, up(outputs, height_width(tile)[1]), 0)
+    cut, size = cut_images(x.shape, outputs, padding, up(outputs, height_width(tile)[1]))
     y: Array = memory.empty((cut.images, cut.rows, cut.columns, outputs))
     first = np.zeros(cut.padded, np.float32)
     if bias is not None:
@@ -119,24 +125,54 @@ def conv2d(
     checks = np.empty(-(-cut.images // cut.stack), np.float32)
     finite = _convolve(
         flat(x), _table(norm), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first,
-        NONE if plus is None else flat(plus), y.reshape(-1), memory.empty((THREADS, size)), checks, cut,
-        tile, VECTOR,
+        _behind(after), y.reshape(-1), memory.empty((THREADS, size)), checks, cut, tile, VECTOR,
     )  # fmt: skip
     return y if finite else None
 
 
-def weights_gradient(dy: Array, x: Array, dw: Array, padding: Pair, norm: Norm | None = None) -> bool:
-    """The weights' part of `reference.conv2d_backward` where `pays`, into dw; whether it is finite."""
-    outputs, tile = dy.shape[3], gradient_shape(dy.shape[3])
-    tall, block = height_width(tile)
-    padded = up(outputs, block)
-    cut, size = cut_images(x.shape, outputs, padding, padded, up(x.shape[3], tall))
+def conv2d_backward(
+    dy: Array,
+    x: Array,
+    w: Array,
+    dw: Array,
+    padding: Pair,
+    need_dx: bool,
+    norm: Norm | None,
+    plus: Array | None,
+    through: NormGradient | None,
+) -> tuple[Array | None, bool]:
+    """As `reference.conv2d_backward` where `pays`, with dw put in place; dx, and whether all is finite.
+
+    Both gradients of some images are taken one after the other, so that dy, or what it is computed from, is
+    read once.
+    """
+    inputs, outputs = w.shape[2:]
+    tile, across = square_shape(outputs), sums_shape(inputs)
+    (tall, block), (_, other) = height_width(tile), height_width(across)
+    cut, back, size = cut_gradients(
+        x.shape, outputs, padding, (up(outputs, block), up(inputs, other)), up(inputs, tall)
+    )
     parts = min(cut.images, PARTS)
-    finite: bool = _weights(
-        flat(dy), flat(x), _table(norm), flat(dw), memory.empty((parts, dw.size)),
-        memory.empty((THREADS, size)), cut, tile, VECTOR,
+    checks = np.zeros(parts, np.float32)
+    dx = memory.empty(x.shape) if need_dx else None
+    flipped = flat(w[::-1, ::-1].swapaxes(2, 3)) if need_dx else NONE
+    behind = (NONE, _NO_TERMS, False)
+    if through is not None:
+        behind = (flat(through.x), np.ascontiguousarray(through.terms), through.gated)
+    finite: bool = _gradients(
+        flat(dy), behind, flat(x), _table(norm), flipped, memory.empty((PLACES * outputs * back.padded,)),
+        np.zeros(back.padded, np.float32), (_NO_TABLE, NONE if plus is None else flat(plus), False),
+        NONE if dx is None else dx.reshape(-1), flat(dw), memory.empty((parts, dw.size)),
+        memory.empty((THREADS, size)), checks, cut, back, tile, across, VECTOR,
     )  # fmt: skip
-    return finite
+    return dx, finite
+
+
+def _behind(after: After | None) -> tuple[Array, Array, bool]:
+    """What a result passes through: the table of its batch norm, what is added, whether a ReLU follows."""
+    if after is None:
+        return _NO_TABLE, NONE, False
+    return _table(after.norm), NONE if after.residual is None else flat(after.residual), after.relu
 
 
 def _table(norm: Norm | None) -> Array:
@@ -148,20 +184,27 @@ def _table(norm: Norm | None) -> Array:
 
 
 @kernel
-def _convolve(x, table, w, u, bias, plus, y, work, checks, cut, tile, vector):
+def _convolve(x, table, w, u, bias, behind, y, work, checks, cut, tile, vector):
     for_each(cut.inputs, 9 * w.size, _transform_weights, (w, u, work, cut, tile, vector))
     clear_borders(work, cut)
-    arguments = (x, table, u, bias, plus, y, work, checks, cut, tile, vector)
+    arguments = (x, table, u, bias, behind, y, work, checks, cut, tile, vector)
     for_each(len(checks), y.size * cut.inputs, _convolve_stack, arguments)
     return all_finite(checks)
 
 
 @kernel
-def _weights(dy, x, table, dw, parts, work, cut, tile, vector):
+def _gradients(
+    dy, through, x, table, w, u, zeros, beside, dx, dw, parts, work, checks, cut, back, tile, across, vector
+):
+    if dx.size > 0:
+        for_each(back.inputs, 9 * w.size, _transform_weights, (w, u, work, back, across, vector))
     clear_borders(work, cut)
-    for_each(len(parts), dy.size * cut.inputs, _weights_part, (dy, x, table, parts, work, cut, tile, vector))
+    arguments = (
+        dy, through, x, table, u, zeros, beside, dx, parts, work, checks, cut, back, tile, across, vector
+    )  # fmt: skip
+    for_each(len(parts), dy.size * cut.inputs, _gradients_part, arguments)
     for_each((dw.size + _SHARE - 1) // _SHARE, parts.size, _sum_parts, (parts, dw))
-    return all_finite(dw)
+    return all_finite(dw) and all_finite(checks)
 
 
 @body
@@ -179,12 +222,20 @@ def _transform_weights(c, worker, w, u, work, cut, tile, vector):
 
 
 @body
-def _convolve_stack(index, worker, x, table, u, bias, plus, y, work, checks, cut, tile, vector):
+def _convolve_stack(index, worker, x, table, u, bias, behind, y, work, checks, cut, tile, vector):
     """The convolution of a stack of images."""
-    image, v, m, room = places(work[worker], cut)
-    tall, block = tile_rows(tile), tile_columns(tile)
     first, last = index * cut.stack, min(cut.images, (index + 1) * cut.stack)
-    insert_images(x, table, first, last, image, cut, vector)
+    insert_images(x, table, first, last, work[worker], cut, vector)
+    checks[index] = _convolve_squares(
+        first, last, work[worker], work[worker], u, bias, behind, y, cut, tile, vector
+    )
+
+
+@body
+def _convolve_squares(first, last, image, work, u, bias, behind, y, cut, tile, vector):
+    """The convolution of images inside their borders; 0, or NaN where a result is not finite."""
+    v, m, room = places(work, cut)
+    tall, block = tile_rows(tile), tile_columns(tile)
     total = (last - first) * cut.down * cut.right
     # Stays zero as long as all that is multiplied by zero and added to it is finite.
     check = tile_load(vector, NOTHING, 0, 0)
@@ -200,62 +251,66 @@ def _convolve_stack(index, worker, x, table, u, bias, plus, y, work, checks, cut
                         source = place * cut.v_plane + s * cut.inputs + c
                         products = tile_rank1(products, v, source, cut.inputs, u, weights + c * block)
                     tile_store(products, m, place * cut.m_plane + s * cut.padded + o, cut.padded)
-        for s in range(count):
-            check = _transform_outputs(m, s, first, start, bias, plus, y, check, room, cut, vector)
-    checks[index] = tile_total(check)
+        check = _transform_outputs(m, first, start, count, bias, behind, y, check, room, cut, vector)
+    return tile_total(check)
 
 
-@inner
-def _transform_outputs(m, s, first, start, bias, plus, y, check, room, cut, vector):
-    """The pixels of one square: y = Aᵀ M A + b [+ plus]."""
+@body
+def _transform_outputs(m, first, start, count, bias, behind, y, check, room, cut, vector):
+    """The pixels of `count` squares: y = Aᵀ M A + b, through a batch norm, + what is added, and a ReLU."""
+    table, plus, relu = behind
     lanes, zero = tile_columns(vector), tile_load(vector, NOTHING, 0, 0)
-    n, i, j = place_of(start + s, cut)
-    high, wide = min(OUTPUTS, cut.rows - OUTPUTS * i), min(OUTPUTS, cut.columns - OUTPUTS * j)
-    corner = ((first + n) * cut.rows + OUTPUTS * i) * cut.columns + OUTPUTS * j
     for o in range(0, cut.outputs, lanes):
-        transform_output(m, s * cut.padded + o, cut.m_plane, room, vector)
         offset = tile_load(vector, bias, o, 0)
-        for row in range(high):
-            target = (corner + row * cut.columns) * cut.outputs + o
-            for column in range(wide):
-                pixel = tile_load(vector, room, (row * OUTPUTS + column) * lanes, 0)
-                pixel = tile_add(pixel, offset)
-                if plus.size > 0:
-                    pixel = tile_add(pixel, tile_load(vector, plus, target + column * cut.outputs, 0))
-                check = tile_multiply_add(pixel, zero, check)
-                tile_store(pixel, y, target + column * cut.outputs, 0)
+        mean, factor, shift = zero, zero, zero
+        if table.size > 0:
+            mean, factor = tile_load(vector, table[0], o, 0), tile_load(vector, table[1], o, 0)
+            shift = tile_load(vector, table[2], o, 0)
+        for s in range(count):
+            n, i, j = place_of(start + s, cut)
+            high, wide = min(OUTPUTS, cut.rows - OUTPUTS * i), min(OUTPUTS, cut.columns - OUTPUTS * j)
+            corner = ((first + n) * cut.rows + OUTPUTS * i) * cut.columns + OUTPUTS * j
+            transform_output(m, s * cut.padded + o, cut.m_plane, room, vector)
+            for row in range(high):
+                target = (corner + row * cut.columns) * cut.outputs + o
+                for column in range(wide):
+                    pixel = tile_load(vector, room, (row * OUTPUTS + column) * lanes, 0)
+                    pixel = tile_add(pixel, offset)
+                    if table.size > 0:
+                        pixel = tile_multiply_add(tile_subtract(pixel, mean), factor, shift)
+                    if plus.size > 0:
+                        pixel = tile_add(pixel, tile_load(vector, plus, target + column * cut.outputs, 0))
+                    check = tile_multiply_add(pixel, zero, check)
+                    if relu:
+                        pixel = tile_where_less(pixel, zero, zero, pixel)
+                    tile_store(pixel, y, target + column * cut.outputs, 0)
     return check
 
 
 @body
-def _weights_part(part, worker, dy, x, table, parts, work, cut, tile, vector):
-    """The gradient of some images: parts[part] = Gᵀ (Σ_s V[ξ, s, c] · D[ξ, s, o]) G."""
-    image, v, d, room = places(work[worker], cut)
-    gradient, sums = image[cut.stack * cut.size :], work[worker, cut.sums :]
-    tall, block, lanes = tile_rows(tile), tile_columns(tile), tile_columns(vector)
+def _gradients_part(
+    part, worker, dy, through, x, table, u, zeros, beside, dx, parts, work, checks, cut, back, tile, across,
+    vector,
+):  # fmt: skip
+    """The gradients of some images: parts[part] = Gᵀ (Σ_s V[ξ, s, c] · D[ξ, s, o]) G, and dx."""
+    image, sums = work[worker], work[worker, cut.sums :]
+    gradient = image[cut.stack * cut.size :]
+    v, d, room = places(image, cut)
+    tall, block = tile_rows(tile), tile_columns(tile)
     rows = (cut.inputs + tall - 1) // tall * tall
     plane = rows * cut.padded
-    line = OUTPUTS * cut.right * cut.outputs
     clear(sums[: PLACES * plane])
+    check = ZERO
     end = cut.images * (part + 1) // len(parts)
     for first in range(cut.images * part // len(parts), end, cut.stack):
         last = min(end, first + cut.stack)
         insert_images(x, table, first, last, image, cut, vector)
-        for n in range(last - first):
-            to = gradient[n * OUTPUTS * cut.down * line :]
-            insert(dy, first + n, cut.rows, cut.columns * cut.outputs, to, (line, 0))
+        insert_gradients(dy, first, last, gradient, through, back, vector)
         total = (last - first) * cut.down * cut.right
         for start in range(0, total, SQUARES):
             count = min(SQUARES, total - start)
             _transform_inputs(image, start, count, cut, room, v, vector)
-            for s in range(count):
-                n, i, j = place_of(start + s, cut)
-                source = (n * cut.down + i) * OUTPUTS * line + OUTPUTS * j * cut.outputs
-                for o in range(0, cut.outputs, lanes):
-                    to = s * cut.padded + o
-                    transform_gradient(
-                        gradient, source + o, line, cut.outputs, room, d, to, cut.m_plane, vector
-                    )
+            _transform_gradients(gradient, start, count, cut, back, room, d, vector)
             for place in range(PLACES):
                 for c in range(0, rows, tall):
                     for o in range(0, cut.padded, block):
@@ -266,11 +321,12 @@ def _weights_part(part, worker, dy, x, table, parts, work, cut, tile, vector):
                             factor = place * cut.m_plane + s * cut.padded + o
                             products = tile_rank1(products, v, source, 1, d, factor)
                         tile_store(products, sums, target, cut.padded)
-    tap = cut.inputs * cut.outputs
-    for c in range(cut.inputs):
-        for o in range(0, cut.outputs, lanes):
-            at, to = c * cut.padded + o, c * cut.outputs + o
-            transform_sums(sums, at, plane, room, parts[part], to, 3 * tap, tap, vector)
+        if dx.size > 0:
+            check += _convolve_squares(
+                first, last, gradient, image, u, zeros, beside, dx, back, across, vector
+            )
+    checks[part] = check
+    _transform_all_sums(sums, plane, room, parts[part], cut, vector)
 
 
 @body
@@ -284,7 +340,7 @@ def _sum_parts(index, worker, parts, dw):
             total[i] += more[i]
 
 
-@inner
+@body
 def _transform_inputs(image, start, count, cut, room, v, vector):
     """V of `count` squares of a stack, all channels: v[ξ plane + s inputs + c]."""
     for s in range(count):
@@ -293,3 +349,24 @@ def _transform_inputs(image, start, count, cut, room, v, vector):
         for c in range(0, cut.inputs, tile_columns(vector)):
             to = s * cut.inputs + c
             transform_input(image, source + c, cut.line, cut.inputs, room, v, to, cut.v_plane, vector)
+
+
+@body
+def _transform_gradients(gradient, start, count, cut, back, room, d, vector):
+    """D of `count` squares of a stack, all channels: d[ξ plane + s padded + o]."""
+    for s in range(count):
+        n, i, j = place_of(start + s, cut)
+        source = n * back.size + back.at + OUTPUTS * (i * back.line + j * cut.outputs)
+        for o in range(0, cut.outputs, tile_columns(vector)):
+            to = s * cut.padded + o
+            transform_gradient(gradient, source + o, back.line, cut.outputs, room, d, to, cut.m_plane, vector)
+
+
+@body
+def _transform_all_sums(sums, plane, room, dw, cut, vector):
+    """dW = Gᵀ dU G of all channels."""
+    tap = cut.inputs * cut.outputs
+    for c in range(cut.inputs):
+        for o in range(0, cut.outputs, tile_columns(vector)):
+            at, to = c * cut.padded + o, c * cut.outputs + o
+            transform_sums(sums, at, plane, room, dw, to, 3 * tap, tap, vector)

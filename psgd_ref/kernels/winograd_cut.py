@@ -4,7 +4,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from psgd_ref.kernels.blocks import height_width, sums_shape, up
-from psgd_ref.kernels.borders import clear, insert, insert_normalised
+from psgd_ref.kernels.borders import clear, insert, insert_normalised, insert_passed
 from psgd_ref.kernels.compile import LANES, inner
 from psgd_ref.kernels.parallel import THREADS
 from psgd_ref.kernels.reference import Pair
@@ -53,32 +53,83 @@ class Cut(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def cut_images(
-    x_shape: tuple[int, ...], outputs: int, padding: Pair, padded: int, tall: int
-) -> tuple[Cut, int]:
-    """The cut, and the numbers that each thread needs; tall : rows of dU with filling, 0 without dU."""
+def cut_images(x_shape: tuple[int, ...], outputs: int, padding: Pair, padded: int) -> tuple[Cut, int]:
+    """How a convolution cuts its images, and the numbers that each thread needs."""
+    images, height, width, _ = x_shape
+    squares = _squares(height, padding[0]) * _squares(width, padding[1])
+    geometry = _geometry(x_shape, padding, (0, 0))
+    return _placed(x_shape, outputs, padding, padded, _best_stack(images, squares), geometry, ())
+
+
+@lru_cache(maxsize=1024)
+def cut_gradients(
+    x_shape: tuple[int, ...], outputs: int, padding: Pair, padded: Pair, tall: int
+) -> tuple[Cut, Cut, int]:
+    """How the gradients cut x and dy, and the numbers that each thread needs.
+
+    The bordered images of dy come behind those of x. The gradient of the weights reads both; that of the
+    input is a convolution of dy, by squares of its own.
+
+    Parameters
+    ----------
+    padded : (int, int)
+        Outputs in whole tiles of the one, and inputs in whole tiles of the other.
+    tall : int
+        Inputs in whole tiles: rows of dU with filling.
+    """
     images, height, width, inputs = x_shape
-    rows, columns = height + 2 * padding[0] - 2, width + 2 * padding[1] - 2
-    down, right = -(-rows // OUTPUTS), -(-columns // OUTPUTS)
-    if tall:
-        stack = max(1, min(-(-images // min(max(images, 1), PARTS)), SQUARES // (down * right)))
-    else:
-        stack = _best_stack(images, down * right)
-    line = (OUTPUTS * right + 2) * inputs
-    size = (OUTPUTS * down + 2) * line
-    line_dy = OUTPUTS * right * outputs
+    down, right = _squares(height, padding[0]), _squares(width, padding[1])
+    stack = max(1, min(-(-images // PARTS), SQUARES // (down * right)))
+    border = (2 - padding[0], 2 - padding[1])
+    dy_shape = (images, height - 2 * border[0] + 2, width - 2 * border[1] + 2, outputs)
+    forward = _geometry(x_shape, padding, (0, 0))
+    # The squares of dy begin at its first pixel, and must lie inside its border, too.
+    backward = _geometry(dy_shape, border, (border[0] + OUTPUTS * down, border[1] + OUTPUTS * right))
+    both = (forward[0] + backward[0], max(inputs, outputs), max(padded))
+    cut, size = _placed(x_shape, outputs, padding, padded[0], stack, forward, both)
+    back, _ = _placed(dy_shape, inputs, border, padded[1], stack, backward, both)
+    return cut, back, up(size + PLACES * tall * padded[0], GAP)
+
+
+def _squares(side: int, padding: int) -> int:
+    """Squares along one side of the result."""
+    return -(-(side + 2 * padding - 2) // OUTPUTS)
+
+
+def _geometry(shape: tuple[int, ...], padding: Pair, least: Pair) -> tuple[int, int]:
+    """Numbers in a bordered image and in its line; `least` : the fewest lines and columns."""
+    _, height, width, channels = shape
+    lines = max(OUTPUTS * _squares(height, padding[0]) + 2, least[0])
+    line = max(OUTPUTS * _squares(width, padding[1]) + 2, least[1]) * channels
+    return lines * line, line
+
+
+def _placed(
+    shape: tuple[int, ...],
+    outputs: int,
+    padding: Pair,
+    padded: int,
+    stack: int,
+    geometry: tuple[int, int],
+    room: tuple[int, ...],
+) -> tuple[Cut, int]:
+    """The cut, and the numbers up to its sums.
+
+    room : numbers of bordered images, channels of V and of M for which there is room; by default its own
+    """
+    (images, height, width, inputs), (size, line) = shape, geometry
+    bordered, most, widest = room or (size, inputs, padded)
     # The last tile of rows may read on beyond the squares.
-    v_plane, m_plane = SQUARES * inputs + GAP, SQUARES * padded + GAP
-    bordered = stack * (size + (OUTPUTS * down * line_dy if tall else 0))
-    v = up(bordered, LANES)
-    m = v + PLACES * v_plane + GAP
-    room = m + PLACES * m_plane + GAP
-    sums = room + ROOM
+    v = up(stack * bordered, LANES)
+    m = v + PLACES * (SQUARES * most + GAP) + GAP
+    last = m + PLACES * (SQUARES * widest + GAP) + GAP
     cut = Cut(
-        images, height, width * inputs, down, right, rows, columns, inputs, outputs, padded,
-        stack, size, line, padding[0] * line + padding[1] * inputs, v_plane, m_plane, v, m, room, sums,
+        images, height, width * inputs, _squares(height, padding[0]), _squares(width, padding[1]),
+        height + 2 * padding[0] - 2, width + 2 * padding[1] - 2, inputs, outputs, padded,
+        stack, size, line, padding[0] * line + padding[1] * inputs,
+        SQUARES * inputs + GAP, SQUARES * padded + GAP, v, m, last, last + ROOM,
     )  # fmt: skip
-    return cut, up(sums + PLACES * tall * padded, GAP)
+    return cut, up(last + ROOM, GAP)
 
 
 def _best_stack(images: int, squares: int) -> int:
@@ -94,8 +145,8 @@ def _best_stack(images: int, squares: int) -> int:
 
 @inner
 def places(work, cut):
-    """A thread's bordered images, V, M and room."""
-    return work, work[cut.v :], work[cut.m :], work[cut.room :]
+    """A thread's V, M and room."""
+    return work[cut.v :], work[cut.m :], work[cut.room :]
 
 
 @inner
@@ -114,6 +165,18 @@ def insert_images(x, table, first, last, image, cut, vector):
             insert_normalised(x, n, cut.height, cut.width, to, border, table, vector)
         else:
             insert(x, n, cut.height, cut.width, to, border)
+
+
+@inner
+def insert_gradients(dy, first, last, image, through, cut, vector):
+    """As `insert_images`, dy through the batch norm's gradient of `through` if that has terms."""
+    x, table, gated = through
+    for n in range(first, last):
+        to, border = image[(n - first) * cut.size :], (cut.line, cut.at)
+        if table.size > 0:
+            insert_passed(dy, x, n, cut.height, cut.width, to, border, table, gated, vector)
+        else:
+            insert(dy, n, cut.height, cut.width, to, border)
 
 
 @inner

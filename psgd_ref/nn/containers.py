@@ -1,12 +1,12 @@
 """Layers made of layers: in sequence, and with a shortcut around them."""
 
 from collections.abc import Iterable, Mapping
-from itertools import zip_longest
 from typing import Any
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.nn.layer import Cache, Layer, Shape
 from psgd_ref.nn.layers.batch_norm import BatchNorm, LinearisedBatchNorm
+from psgd_ref.nn.layers.conv import Conv2d
 from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.remade import Remade
 from psgd_ref.nn.weighted import Weighted
@@ -47,23 +47,16 @@ class Sequential(Layer):
     def __repr__(self) -> str:
         return f"Sequential({', '.join(f'{name}={layer!r}' for name, layer in self.layers.items())})"
 
-    def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        caches: list[Cache] = []
-        # What the next layer is given: not an array where a batch norm leaves its output to it.
-        given: Any = x
-        kept = None
+    def forward(self, x: Array, training: bool) -> tuple[Any, Cache]:
+        return _forward(list(self.layers.values()), x, training)
+
+    def forward_through(self, x: Array, norm: BatchNorm, residual: Array) -> Array:
+        """The output in evaluation, passed through a batch norm with a residual sum."""
         layers = list(self.layers.values())
-        for layer, after in zip_longest(layers, layers[1:]):
-            if isinstance(layer, BatchNorm) and after is not None:
-                given, cache = layer.forward_into(after, given, training)
-            else:
-                given, cache = layer.forward(given, training)
-            if training:
-                if kept is not None:
-                    layer.keep_input(cache, kept)
-                kept = layer.kept_output(cache)
-                caches.append(cache)
-        return given, caches if training else None
+        if not layers or not isinstance(layers[-1], Conv2d):
+            return norm.forward(self.forward(x, False)[0], False, residual)[0]
+        given, _ = _forward(layers[:-1], x, False, layers[-1])
+        return layers[-1].forward_through(given, norm.after(residual))
 
     def kept_output(self, cache: Cache) -> Remade | None:
         return list(self.layers.values())[-1].kept_output(cache[-1]) if self.layers else None
@@ -72,23 +65,50 @@ class Sequential(Layer):
         for layer in list(self.layers.values())[:1]:
             layer.keep_input(cache[0], kept)
 
+    def reads_gradient(self, cache: Cache) -> bool:
+        return bool(self.layers) and list(self.layers.values())[-1].reads_gradient(cache[-1])
+
     def backward(
-        self, dy: Array, cache: Cache, need_dx: bool = True, plus: Array | None = None
+        self, dy: Any, cache: Cache, need_dx: bool = True, plus: Array | None = None
     ) -> Array | None:
         """As `Layer.backward`; plus : the gradient of another use of x, added to ∂L/∂x."""
         layers = list(self.layers.values())
         # Without need_dx no layer before the first trainable one needs its gradient.
         first = 0 if need_dx else _first_trainable(layers)
-        gradient: Array | None = dy
+        # Not an array where a batch norm leaves the gradient of its input to the layer before.
+        gradient = dy
         for i in reversed(range(first, len(layers))):
             assert gradient is not None
             layer = layers[i]
             if i == 0 and plus is not None and isinstance(layer, Weighted):
                 return layer.backward(gradient, cache.pop(), True, plus)
-            gradient = layer.backward(gradient, cache.pop(), need_dx or i > first)
+            own = cache.pop()
+            if isinstance(layer, BatchNorm) and i > first:
+                gradient = layer.backward_into(layers[i - 1], cache[-1], gradient, own)
+            else:
+                gradient = layer.backward(gradient, own, need_dx or i > first)
         if plus is not None and gradient is not None:
             gradient = gradient + plus
         return gradient if need_dx else None
+
+
+def _forward(layers: list[Layer], x: Array, training: bool, reader: Layer | None = None) -> tuple[Any, Cache]:
+    """What layers one after the other give, and their caches; `reader` : the layer after the last."""
+    caches: list[Cache] = []
+    # What the next layer is given: not an array where a batch norm leaves its output to it.
+    given: Any = x
+    kept = None
+    for layer, after in zip(layers, [*layers, reader][1:], strict=True):
+        if isinstance(layer, BatchNorm) and after is not None:
+            given, cache = layer.forward_into(after, given, training)
+        else:
+            given, cache = layer.forward(given, training)
+        if training:
+            if kept is not None:
+                layer.keep_input(cache, kept)
+            kept = layer.kept_output(cache)
+            caches.append(cache)
+    return given, caches if training else None
 
 
 def _named(layers: Any) -> dict[str, Layer]:
@@ -180,12 +200,14 @@ class Residual(Layer):
         return f"Residual(body={self.body!r}, {self.norm_name}={self.norm!r}{shortcut})"
 
     def forward(self, x: Array, training: bool) -> tuple[Array, Cache]:
-        main, body = self.body.forward(x, training)
         side, shortcut = (x, None) if self.shortcut is None else self.shortcut.forward(x, training)
+        if not training:
+            return self.body.forward_through(x, self.norm, side), None
+        main, body = self.body.forward(x, training)
         y, norm = self.norm.forward(main, training, residual=side)
-        if training and self.shortcut is not None:
+        if self.shortcut is not None:
             norm.residual = self.shortcut.kept_output(shortcut) or side
-        return y, [shortcut, body, norm] if training else None
+        return y, [shortcut, body, norm]
 
     def kept_output(self, cache: Cache) -> Remade | None:
         return self.norm.kept_output(cache[-1])
@@ -199,8 +221,8 @@ class Residual(Layer):
             self.shortcut.keep_input(shortcut, kept)
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        main, side = self.norm.backward_sum(dy, cache.pop())
-        body = cache.pop()
+        norm, body = cache.pop(), cache.pop()
+        main, side = self.norm.backward_sum(dy, norm, self.body, body)
         through = side if self.shortcut is None else self.shortcut.backward(side, cache.pop())
         return self.body.backward(main, body, plus=through)
 

@@ -80,6 +80,10 @@ class Layer:
         """Whether `forward` also takes a batch norm of x that is still to be computed (`Remade.norm`)."""
         return False
 
+    def reads_gradient(self, cache: Cache) -> bool:
+        """Whether `backward` also takes a gradient that is still to be computed (`RemadeGradient`)."""
+        return False
+
     def kept_output(self, cache: Cache) -> Remade | None:
         """What the backward pass can recompute the output from; None if it cannot."""
         return None

@@ -1,4 +1,4 @@
-"""A batch norm's output, stored as what it is computed from."""
+"""A batch norm's output, and the gradient of its input, stored as what they are computed from."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -49,6 +49,24 @@ class Remade:
                 self.x, self.gamma, self.beta, self.mean, self.var, self.eps, residual, self.relu
             )
         return self.y
+
+
+@dataclass
+class RemadeGradient:
+    """The gradient of a batch norm's input, stored as what it is computed from.
+
+    The convolution before the norm computes it as it reads it, so that it is never stored.
+
+    Parameters
+    ----------
+    given
+        The gradient behind the norm.
+    through
+        What takes it to the norm's input.
+    """
+
+    given: Array
+    through: kernels.NormGradient
 
 
 # What a layer keeps of an array: itself, or what recomputes it.

@@ -99,10 +99,14 @@ class Weighted(Layer):
         return _Linearised(self)
 
     def forward(self, x: Kept, training: bool) -> tuple[Array, Cache]:
+        x, weight, bias, caches = self.operands(x, training)
+        return self.product(x, weight, bias), [x, weight, *caches] if training else None
+
+    def operands(self, x: Kept, training: bool) -> tuple[Kept, Array, Array | None, tuple[Cache, Cache]]:
+        """x and the weight, each through its quantizer, the bias, and the quantizers' caches."""
         x, x_cache = _forward(self.input_quantizer, x, training)
         weight, weight_cache = _forward(self.weight_quantizer, self.weight.value, training)
-        y = self.product(x, weight, None if self.bias is None else self.bias.value)
-        return y, [x, weight, x_cache, weight_cache] if training else None
+        return x, weight, None if self.bias is None else self.bias.value, (x_cache, weight_cache)
 
     def keep_input(self, cache: Cache, kept: Remade) -> None:
         if self.input_quantizer is None:

@@ -9,11 +9,15 @@ from psgd_ref import kernels
 from psgd_ref.kernels import BACKEND, reference
 
 pytestmark = pytest.mark.skipif(BACKEND != "tile", reason="the kernels are their own oracles")
+if BACKEND == "tile":
+    from psgd_ref.kernels import norm
 FEW = settings(max_examples=25, deadline=None)
 CHANNELS = st.sampled_from([1, 2, 3, 5, 8, 16, 17, 33, 64])
 INPUTS = st.one_of(CHANNELS, st.sampled_from([257, 600]))
 SEEDS = st.integers(0, 2**32 - 1)
-FLOAT32_NAMES = [name for name in kernels.__all__ if name not in ("Norm", "Part", "Parts")]
+FLOAT32_NAMES = [
+    name for name in kernels.__all__ if name not in ("After", "Norm", "NormGradient", "Part", "Parts")
+]
 
 
 def draw(rng, *shape):
@@ -23,8 +27,8 @@ def draw(rng, *shape):
 
 
 def double(value):
-    if isinstance(value, kernels.Norm):
-        return kernels.Norm(*map(double, value))
+    if isinstance(value, kernels.After | kernels.Norm | kernels.NormGradient):
+        return type(value)(*map(double, value))
     return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
@@ -129,6 +133,56 @@ def test_convolution_through_a_batch_norm(window, inputs, outputs, seed):
 
 
 @FEW
+@given(windows(), CHANNELS, CHANNELS, st.booleans(), st.booleans(), SEEDS)
+def test_convolution_and_the_batch_norm_after_it(window, inputs, outputs, with_residual, relu, seed):
+    image, size, stride, padding = window
+    rng = np.random.default_rng(seed)
+    x, w = draw(rng, 3, *image, inputs), draw(rng, *size, inputs, outputs)
+    y = kernels.conv2d(x, w, None, stride, padding)
+    residual = draw(rng, *y.shape) if with_residual else None
+    after = kernels.After(draw_norm(rng, y), residual, relu)
+    (passed,) = agree("conv2d", x, w, None, stride, padding, None, after, rtol=1e-4)
+    assert np.array_equal(passed, kernels.batch_norm_eval(y, *after.norm, residual, relu))
+
+
+def draw_gradient(rng, y, gated):
+    """What takes a gradient of y through a batch norm that gave y."""
+    return kernels.NormGradient(draw(rng, *y.shape), draw(rng, 5, y.shape[-1]), gated)
+
+
+@FEW
+@given(windows(), CHANNELS, CHANNELS, st.booleans(), SEEDS)
+def test_gradient_of_a_convolution_through_that_of_a_batch_norm(window, inputs, outputs, gated, seed):
+    image, size, stride, padding = window
+    rng = np.random.default_rng(seed)
+    x, w = draw(rng, 3, *image, inputs), draw(rng, *size, inputs, outputs)
+    y = kernels.conv2d(x, w, None, stride, padding)
+    through, dy = draw_gradient(rng, y, gated), draw(rng, *y.shape)
+    dx, dw = agree("conv2d_backward", dy, x, w, stride, padding, True, None, None, None, through, rtol=1e-4)
+    passed = norm.passed(dy, through)
+    exact = double(through)(double(dy))
+    np.testing.assert_allclose(passed, exact, rtol=1e-5, atol=1e-5 * np.abs(exact).max())
+    alone, same = kernels.conv2d_backward(passed, x, w, stride, padding)
+    assert np.array_equal(dx, alone)
+    assert np.array_equal(dw, same)
+
+
+@pytest.mark.parametrize("channels", [3, 16])
+def test_what_is_read_through_in_float64_is_left_to_the_oracle(channels):
+    rng = np.random.default_rng(0)
+    x, w = draw(rng, 3, 16, 16, channels), draw(rng, 3, 3, channels, channels)
+    norm, through, pad = draw_norm(rng, x), draw_gradient(rng, x, True), ((1, 1), (1, 1))
+    oracle = reference.conv2d(x, w, None, *pad, double(norm))
+    np.testing.assert_array_equal(kernels.conv2d(x, w, None, *pad, double(norm)), oracle)
+    for wide in (double(through), through._replace(terms=double(through.terms))):
+        results = kernels.conv2d_backward(x, x, w, *pad, through=wide)
+        for result, oracle in zip(
+            results, reference.conv2d_backward(x, x, w, *pad, through=wide), strict=True
+        ):
+            np.testing.assert_array_equal(result, oracle)
+
+
+@FEW
 @given(st.sampled_from([1, 2, 5, 31, 100, 193, 300]), INPUTS, CHANNELS, st.booleans(), SEEDS)
 def test_linear(rows, inputs, outputs, with_bias, seed):
     rng = np.random.default_rng(seed)
@@ -179,10 +233,26 @@ def test_batch_norm(rows, channels, with_residual, relu, seed):
             strict=True,
         ):
             assert np.array_equal(one, other)
+        _left_to_the_reader((dy, x, None, *backward[3:]), beta)
+    _left_to_the_reader(backward, None)
     again = running.copy()
     assert np.array_equal(agree("batch_norm_statistics", x, *again, 0.1, rtol=1e-4), (mean, var))
     assert np.array_equal(again, moved)
     agree("channel_sum", x)
+
+
+def _left_to_the_reader(backward, beta):
+    """`batch_norm_gradient` has what `batch_norm_backward` gives, to the bit, before dx is computed."""
+    for need_dz in (True, False):
+        dx, dgamma, dbeta, dz = kernels.batch_norm_backward(*backward, need_dz, None, beta)
+        given, through, *others = kernels.batch_norm_gradient(*backward, need_dz, None, beta)
+        assert np.array_equal(norm.passed(given, through), dx)
+        assert np.array_equal(others, (dgamma, dbeta))
+        assert dz is None or np.array_equal(given, dz)
+    wide = [double(a) for a in backward]
+    given, through, *_ = reference.batch_norm_gradient(*wide, True, None, double(beta))
+    dx = reference.batch_norm_backward(*wide, True, None, double(beta))[0]
+    np.testing.assert_allclose(through(given), dx, rtol=1e-9, atol=1e-9 * np.abs(dx).max())
 
 
 def test_variance_of_values_far_from_zero():

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from psgd_ref import kernels
 from psgd_ref.kernels import BACKEND, reference
-from tests.kernels.test_oracles import FEW, SEEDS, agree, draw, draw_norm
+from tests.kernels.test_oracles import FEW, SEEDS, agree, draw, draw_gradient, draw_norm
 
 pytestmark = pytest.mark.skipif(BACKEND != "tile", reason="about the compiled kernels")
 if BACKEND == "tile":
     from psgd_ref.kernels import winograd
     from psgd_ref.kernels.compile import LANES
+    from psgd_ref.kernels.norm import passed
 
 PAIRS = st.tuples(st.integers(0, 2), st.integers(0, 2))
 SIDES = st.integers(4, 11)
@@ -42,8 +43,8 @@ def test_any_size_and_padding(height, width, padding, vectors, images, with_bias
         (y,) = agree("conv2d", x, w, draw(rng, outputs) if with_bias else None, STRIDE, padding)
         dy = draw(rng, *y.shape)
         agree("conv2d_backward", dy, x, w, STRIDE, padding)
-        # The output, the input's gradient and the scratch of all three came from here.
-        assert used.empty.call_count == 8
+        # The output, the input's gradient and the scratch of both calls came from here.
+        assert used.empty.call_count == 7
     norm, plus = draw_norm(rng, x), draw(rng, *x.shape)
     with always():
         normalised = kernels.batch_norm_eval(x, *norm, None, True)
@@ -51,10 +52,27 @@ def test_any_size_and_padding(height, width, padding, vectors, images, with_bias
             kernels.conv2d(x, w, None, STRIDE, padding, norm),
             kernels.conv2d(normalised, w, None, STRIDE, padding),
         )
+        for relu, residual in ((True, dy), (False, None)):
+            after = kernels.After(draw_norm(rng, y), residual, relu)
+            assert np.array_equal(
+                kernels.conv2d(x, w, None, STRIDE, padding, norm, after),
+                kernels.batch_norm_eval(
+                    kernels.conv2d(x, w, None, STRIDE, padding, norm), *after.norm, residual, relu
+                ),
+            )
         dx, dw = kernels.conv2d_backward(dy, x, w, STRIDE, padding, True, None, norm, plus)
         alone, same = kernels.conv2d_backward(dy, normalised, w, STRIDE, padding)
         assert np.array_equal(dx, alone + plus)
         assert np.array_equal(dw, same)
+        for gated in (True, False):
+            through = draw_gradient(rng, dy, gated)
+            arguments = (dy, x, w, STRIDE, padding, True, None, None, None)
+            results = kernels.conv2d_backward(*arguments, through)
+            alone = kernels.conv2d_backward(passed(dy, through), *arguments[1:])
+            assert all(map(np.array_equal, results, alone))
+            nothing, dw = kernels.conv2d_backward(*arguments[:5], False, None, None, None, through)
+            assert nothing is None
+            assert np.array_equal(dw, alone[1])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, np.float32(3e38)])

@@ -57,6 +57,7 @@ X, W, V = a(2, 5, 6, 3), a(3, 2, 3, 4), a(3)
 GROUPED = a(3, 2, 1, 6)
 Y = F.conv2d(X, W, padding=1)
 ROWS, MATRIX = a(7, 3), a(3, 4)
+CLASSES = ("After", "Norm", "NormGradient", "Part", "Parts")
 POOL, WINDOW = a(2, 3, 4, 3), ((2, 2), (2, 2), (1, 1))
 WINNER = kernels.max_pool2d(X, *WINDOW)[1]
 LABELS = np.arange(7) % 3
@@ -88,6 +89,10 @@ CALLS = {
         **dict(zip(("size", "stride", "padding"), WINDOW, strict=True)),
     },
     kernels.batch_norm_backward: {
+        "dy": a(*X.shape), "x": X, "y": a(*X.shape), "gamma": V, "mean": a(3), "var": a(3), "eps": 1e-5,
+        "relu": True, "into": None, "beta": a(3),
+    },
+    kernels.batch_norm_gradient: {
         "dy": a(*X.shape), "x": X, "y": a(*X.shape), "gamma": V, "mean": a(3), "var": a(3), "eps": 1e-5,
         "relu": True, "into": None, "beta": a(3),
     },
@@ -150,7 +155,7 @@ def is_array(parameter):
 def test_no_function_and_no_array_argument_is_forgotten():
     public = [f for name, f in vars(F).items() if inspect.isfunction(f) and f.__module__ == F.__name__]
     public = [f for f in public if not f.__name__.startswith("_")]
-    public += [getattr(kernels, name) for name in kernels.__all__ if name not in ("Norm", "Part", "Parts")]
+    public += [getattr(kernels, name) for name in kernels.__all__ if name not in CLASSES]
     assert set(public) == set(CALLS)
     for function in public:
         arrays = {p.name for p in inspect.signature(function).parameters.values() if is_array(p)}
@@ -159,7 +164,7 @@ def test_no_function_and_no_array_argument_is_forgotten():
 
 def test_checks_oracles_and_compiled_kernels_have_the_same_arguments():
     for name in kernels.__all__:
-        if name not in ("Norm", "Part", "Parts"):
+        if name not in CLASSES:
             signatures = [inspect.signature(getattr(module, name)) for module in (checks, reference)]
             if kernels.BACKEND == "tile":
                 compiled = inspect.getclosurevars(getattr(kernels, name)).nonlocals["compiled"]
@@ -205,7 +210,7 @@ def own(arguments):
 
 
 def flat(result):
-    return result if isinstance(result, tuple) else (result,)
+    return [part for each in result for part in flat(each)] if isinstance(result, tuple) else [result]
 
 
 @pytest.mark.parametrize(("call", "name"), EACH)
@@ -251,6 +256,23 @@ def test_what_was_found_once():
         F.batch_norm_backward(X, X, a(5))
     with pytest.raises(ValueError, match=r"gamma must have the shape \(3,\); got \(0,\)"):
         F.batch_norm_backward(X, X, a(0))
+    through = kernels.NormGradient(Y, np.ones((5, 4), np.float32), True)
+    after = kernels.After(kernels.Norm(*np.ones((4, 4), np.float32), 1e-5), Y, True)
+    for wrong, message in (
+        (tuple(after), "after must be a kernels.After; got tuple"),
+        (after._replace(norm=None), "norm must be a kernels.Norm; got NoneType"),
+        (after._replace(norm=after.norm._replace(var=a(3))), r"var must have the shape \(4,\); got \(3,\)"),
+        (after._replace(residual=Y[:1]), r"residual must have the shape \(2, 5, 7, 4\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kernels.conv2d(X, W, None, (1, 1), (1, 1), after=wrong)
+    for wrong, message in (
+        ((Y, *through[1:]), "through must be a kernels.NormGradient; got tuple"),
+        (through._replace(x=Y[:1]), r"x of the norm must have the shape \(2, 5, 7, 4\)"),
+        (through._replace(terms=a(5, 3)), r"terms must have the shape \(5, 4\); got \(5, 3\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kernels.conv2d_backward(Y, X, W, (1, 1), (1, 1), through=wrong)
     for dtype in (np.float32, np.float64):
         assert F.max_pool2d(np.zeros((0, 4, 4, 2), dtype), 2).shape == (0, 2, 2, 2)
 

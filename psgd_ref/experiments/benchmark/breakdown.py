@@ -25,7 +25,13 @@ RECOMPUTATION = "recomputation"
 # Layer, direction and kind of a part.
 Key = tuple[str, str, str]
 # Methods of a layer by the pass that they belong to.
-_METHODS = {"forward": FORWARD, "forward_into": FORWARD, "backward": BACKWARD, "backward_sum": BACKWARD}
+_METHODS = {
+    "forward": FORWARD,
+    "forward_into": FORWARD,
+    "backward": BACKWARD,
+    "backward_into": BACKWARD,
+    "backward_sum": BACKWARD,
+}
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,7 @@ class _Watch:
         self.seconds: dict[Key, float] = defaultdict(float)
         self.forward: dict[str, tuple[float, float]] = {}
         self.recomputing = 0.0
+        self.inside = False
 
     def over(self, name: str, layer: Layer) -> None:
         """Watch a layer. Puts timed methods in place of its own."""
@@ -174,8 +181,11 @@ class _Watch:
         kind = "convolution" if isinstance(layer, Conv2d) else "batch norm"
 
         def call(*args: Any, **options: Any) -> Any:
-            self.recomputing, start = 0.0, perf_counter()
+            if self.inside:  # one method of the layer calls another
+                return method(*args, **options)
+            self.inside, self.recomputing, start = True, 0.0, perf_counter()
             result = method(*args, **options)
+            self.inside = False
             self.seconds[name, direction, kind] += perf_counter() - start - self.recomputing
             if self.recomputing > 0:
                 self.seconds[name, direction, RECOMPUTATION] += self.recomputing

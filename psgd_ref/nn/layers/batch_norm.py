@@ -1,5 +1,7 @@
 """Batch normalisation, with the residual sum and the ReLU that often follow it."""
 
+from typing import Any
+
 import numpy as np
 
 from psgd_ref import kernels
@@ -8,7 +10,7 @@ from psgd_ref.kernels.shapes import floats
 from psgd_ref.nn.layer import Cache, Layer
 from psgd_ref.nn.linearised import Linearised, Views
 from psgd_ref.nn.parameters import Parameter, ones, zeros
-from psgd_ref.nn.remade import Remade
+from psgd_ref.nn.remade import Remade, RemadeGradient
 
 # From this many numbers on, recomputing an output is worth the memory that it saves.
 _LARGE = 1 << 18
@@ -87,6 +89,12 @@ class BatchNorm(Layer):
         remade = Remade(x, self.weight.value, self.bias.value, mean, var, self.eps, None, self.relu)
         return remade, remade if training else None
 
+    def after(self, residual: Array) -> kernels.After:
+        """What a convolution's output passes through in evaluation, the residual sum included."""
+        mean, var = self._running(floats("x", residual))
+        norm = kernels.Norm(self.weight.value, self.bias.value, mean, var, self.eps)
+        return kernels.After(norm, residual, self.relu)
+
     def _running(self, x: Array) -> tuple[Array, Array]:
         """The running mean and variance in the dtype of x."""
         return self.running_mean.astype(x.dtype), self.running_var.astype(x.dtype)
@@ -96,23 +104,44 @@ class BatchNorm(Layer):
         return remade
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        return self._backward(dy, cache, False)[0]
+        return kernels.batch_norm_backward(*self._gradients(dy, cache, False))[0]
 
-    def backward_sum(self, dy: Array, cache: Cache) -> tuple[Array, Array]:
-        """∂L/∂x and ∂L/∂residual."""
-        dx, dz = self._backward(dy, cache, True)
+    def backward_into(self, reader: Layer, reader_cache: Cache, dy: Array, cache: Cache) -> Any:
+        """As `backward`; the gradient is left to the layer before to compute, if that reads it so.
+
+        Parameters
+        ----------
+        reader, reader_cache
+            The layer before, and what it kept.
+        dy, cache
+            As in `backward`.
+        """
+        if not reader.reads_gradient(reader_cache):
+            return self.backward(dy, cache)
+        return RemadeGradient(*kernels.batch_norm_gradient(*self._gradients(dy, cache, False))[:2])
+
+    def backward_sum(
+        self, dy: Array, cache: Cache, reader: Layer | None = None, reader_cache: Cache = None
+    ) -> tuple[Any, Array]:
+        """∂L/∂x, left to `reader` to compute as in `backward_into`, and ∂L/∂residual."""
+        arguments = self._gradients(dy, cache, True)
+        if reader is not None and reader.reads_gradient(reader_cache):
+            given, through, *_ = kernels.batch_norm_gradient(*arguments)
+            return RemadeGradient(given, through), given
+        dx, _, _, dz = kernels.batch_norm_backward(*arguments)
         assert dz is not None
         return dx, dz
 
-    def _backward(self, dy: Array, cache: Cache, need_dz: bool) -> tuple[Array, Array | None]:
-        into, norm = (self.weight.grad, self.bias.grad), cache.norm
+    def _gradients(self, dy: Array, cache: Cache, need_dz: bool) -> tuple[Any, ...]:
+        """The arguments of the kernels of the backward pass."""
+        norm = cache.norm
         # The sign of an output that is not there follows from x.
         y = cache.array() if self.relu and norm is None else None
         beta = None if norm is None else norm.beta
-        dx, _, _, dz = kernels.batch_norm_backward(
-            dy, cache.x, y, self.weight.value, cache.mean, cache.var, self.eps, self.relu, need_dz, into, beta
-        )
-        return dx, dz
+        return (
+            dy, cache.x, y, self.weight.value, cache.mean, cache.var, self.eps, self.relu, need_dz,
+            (self.weight.grad, self.bias.grad), beta,
+        )  # fmt: skip
 
 
 class LinearisedBatchNorm(Linearised):

@@ -7,10 +7,10 @@ import numpy as np
 from psgd_ref import kernels
 from psgd_ref.core.arguments import Array, flag, whole_number
 from psgd_ref.kernels.shapes import pair
-from psgd_ref.nn.layer import Shape
+from psgd_ref.nn.layer import Cache, Shape
 from psgd_ref.nn.layers.windows import border, shown, slid, square
 from psgd_ref.nn.parameters import Parameter, he_normal, zeros
-from psgd_ref.nn.remade import Kept, Remade, unpacked
+from psgd_ref.nn.remade import Kept, Remade, RemadeGradient, unpacked
 from psgd_ref.nn.weighted import Weighted
 
 
@@ -78,6 +78,26 @@ class Conv2d(Weighted):
             and kernels.normalises(x, self.weight.value, self.stride, self.padding)
         )
 
+    def reads_gradient(self, cache: Cache) -> bool:
+        x, weight = cache[:2]
+        images = x.x if isinstance(x, Remade) else x
+        return (
+            self.groups == 1
+            and self.bias is None
+            and not any(self.surplus)
+            and kernels.normalises(images, weight, self.stride, self.padding)
+        )
+
+    def forward_through(self, x: Kept, after: kernels.After) -> Array:
+        """The output in evaluation, passed through the batch norm that comes after."""
+        x, weight, bias, _ = self.operands(x, False)
+        if self.groups > 1 or any(self.surplus):
+            return kernels.batch_norm_eval(
+                self.product(x, weight, bias), *after.norm, after.residual, after.relu
+            )
+        norm, images = (x.norm, x.x) if isinstance(x, Remade) else (None, x)
+        return kernels.conv2d(images, weight, bias, self.stride, self.padding, norm, after)
+
     def product(self, x: Kept, weight: Array, bias: Array | None) -> Array:
         if isinstance(x, Remade):
             y = kernels.conv2d(x.x, weight, bias, self.stride, self.padding, x.norm)
@@ -90,7 +110,7 @@ class Conv2d(Weighted):
 
     def product_backward(
         self,
-        dy: Array,
+        dy: Array | RemadeGradient,
         x: Kept,
         weight: Array,
         need_dx: bool,
@@ -98,6 +118,7 @@ class Conv2d(Weighted):
         bias_into: Array | None = None,
         plus: Array | None = None,
     ) -> tuple[Array | None, Array]:
+        dy, through = (dy.given, dy.through) if isinstance(dy, RemadeGradient) else (dy, None)
         if bias_into is not None:
             kernels.channel_sum(dy, bias_into)
         if any(self.surplus):
@@ -112,7 +133,7 @@ class Conv2d(Weighted):
         if norm is None or not self.reads(images):
             norm, images = None, unpacked(x)
         return kernels.conv2d_backward(
-            dy, images, weight, self.stride, self.padding, need_dx, into, norm, plus
+            dy, images, weight, self.stride, self.padding, need_dx, into, norm, plus, through
         )
 
     def by_input(self, weight: Array) -> Array:
