@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from psgd_ref.experiments.store.arrays import ArrayStore
 
 NAMES = ("fig1", "fig2", "fig3", "fig4", "landscape", "clustering", "all")
-TABLES = TABLE, SMALL_TABLE = "table-cifar10", "table-cifar16"
+TABLES = TABLE, *BRANCHES = "table-cifar10", "table-cifar16", "table-resnet20"
 
 
 def add(commands: Any) -> None:
@@ -27,14 +27,17 @@ def add(commands: Any) -> None:
         "ResNet-20 (2 seeds; 30 epochs to a model, of which the first half is shared); at about three "
         "minutes for an epoch on one core of an AMD EPYC (Zen 3), six hours on two. It first times a step "
         "and prints its estimate for this computer; killed and called again it resumes. table-cifar16, with "
-        "images of half the size, 5 seeds and eleven methods, whose options are chosen on validation images, "
-        "takes some two core hours and resumes likewise.",
+        "images of half the size, 5 seeds and every method, whose options are chosen on validation images, "
+        "takes some two core hours and resumes likewise; table-resnet20, its main rows at full size, with 2 "
+        "seeds and the options chosen at half of it, takes some four.",
     )
     reproduce.add_argument("figures", nargs="+", metavar="FIGURE", help=", ".join((*NAMES, *TABLES)))
     reproduce.add_argument(
         "--out", type=Path, default=Path("out/figures"), help="folder (default: %(default)s)"
     )
-    reproduce.add_argument("--seeds", type=count, default=None, help=f"runs of each (default: 5, {TABLE} 2)")
+    reproduce.add_argument(
+        "--seeds", type=count, default=None, help=f"runs of each (default: 5, {TABLE} and {BRANCHES[1]} 2)"
+    )
     reproduce.add_argument("--seed", type=seed, default=0, help="the first run's seed (default: %(default)s)")
     reproduce.add_argument(
         "--epochs", type=count, default=None, help="of each run (default: the demonstration's, the table 30)"
@@ -91,8 +94,8 @@ def _reproduce(options: argparse.Namespace) -> int:
     # A folder that cannot be made is found out before minutes of work, not after.
     options.out.mkdir(parents=True, exist_ok=True)
     store = ArrayStore(options.cache or default_folder(), options.workers)
-    if options.figures == [SMALL_TABLE]:
-        return _small_table(options, store)
+    if options.figures[0] in BRANCHES:
+        return _branches(options, store)
     if options.folder is not None:
         if options.figures != ["landscape"]:
             raise ValueError(f"--run goes with landscape alone; got {' '.join(options.figures)}")
@@ -110,19 +113,23 @@ def _reproduce(options: argparse.Namespace) -> int:
     return 0
 
 
-def _small_table(options: argparse.Namespace, store: "ArrayStore") -> int:
+def _branches(options: argparse.Namespace, store: "ArrayStore") -> int:
     from psgd_ref.data import check, fetch
-    from psgd_ref.experiments.reproduction.cifar16.files import save
-    from psgd_ref.experiments.reproduction.cifar16.study import run
-    from psgd_ref.experiments.reproduction.cifar16.text import text
+    from psgd_ref.experiments.reproduction.branches.files import save
+    from psgd_ref.experiments.reproduction.branches.recipe import SIZES
+    from psgd_ref.experiments.reproduction.branches.study import run
+    from psgd_ref.experiments.reproduction.branches.text import text
 
-    if (options.seeds or 5) < 2:
-        raise ValueError(f"{SMALL_TABLE} compares over seeds, at least 2; got --seeds {options.seeds}")
+    (name,) = options.figures
+    size = SIZES[name.removeprefix("table-")]
+    number = options.seeds or size.seeds
+    if number < 2:
+        raise ValueError(f"{name} compares over seeds, at least 2; got --seeds {number}")
     fetch("cifar10", options.data_dir)
-    seeds = tuple(range(options.seed, options.seed + (options.seeds or 5)))
-    result = run(seeds, store, options.data_dir)
+    seeds = tuple(range(options.seed, options.seed + number))
+    result = run(size, seeds, store, options.data_dir)
     words = text(result, not check("cifar10", options.data_dir).own)
-    paths = save(result, options.out / "cifar16", words)
+    paths = save(result, options.out / size.name, words)
     if options.json:
         print(json.dumps(result.as_json(), ensure_ascii=False))
     else:

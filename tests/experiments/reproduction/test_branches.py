@@ -1,18 +1,20 @@
-"""The table `cifar16`: nothing is chosen on test images, and words and picture follow the numbers."""
+"""Methods from one trunk: nothing is chosen on test images, and words and picture follow the numbers."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from psgd_ref.data import Dataset, Split
-from psgd_ref.experiments.reproduction.cifar16 import files, recipe, runs, study, text
+from psgd_ref.experiments.reproduction.branches import files, recipe, runs, study, text
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import AS_TRAINED, NORMS, REESTIMATED
 from psgd_ref.experiments.store.arrays import ArrayStore
 
 RNG = np.random.default_rng(0)
+ROOT = Path(__file__).parents[3]
 SEEDS = (0, 1, 2)
 
 
@@ -25,7 +27,7 @@ def trials():
     ]
 
 
-def invented():
+def invented(size=recipe.SMALL, seeds=SEEDS):
     found = trials()
     outcomes = [
         (
@@ -34,9 +36,9 @@ def invented():
                 {(norm, p): 0.5 + 0.1 * RNG.random() for norm in NORMS for p in runs.PRECISIONS}, 0.3
             ),
         )
-        for job in study.table_jobs(found, SEEDS)
+        for job in study.table_jobs(size, found, seeds)
     ]
-    return study.Result(SEEDS, found, outcomes)
+    return study.Result(size, seeds, found, outcomes)
 
 
 def test_every_method_has_as_many_trials():
@@ -54,7 +56,7 @@ def test_the_search_sees_validation_images_of_other_seeds_and_the_table_test_ima
             outcome = runs.Outcome({(n, p): RNG.random() for n in NORMS for p in runs.PRECISIONS}, 0.0)
             return [outcome.as_arrays() for _ in jobs]
 
-    result = study.run(SEEDS, Store(), None)
+    result = study.run(recipe.SMALL, SEEDS, Store(), None)
     branches = [job for job in seen if isinstance(job, runs.Branch)]
     searched = [job for job in branches if job.split == "validation"]
     assert {job.seed for job in searched}.isdisjoint(SEEDS)
@@ -67,7 +69,7 @@ def test_the_search_sees_validation_images_of_other_seeds_and_the_table_test_ima
         own = [t for t in result.trials if (t.method, t.bits, t.options) == (name, bits, chosen)]
         assert own[0].validation == max(values)
     rounded = [job for job in branches if job.method == recipe.ADAROUND.name and job.split == "test"]
-    sgd = {bits: result.chosen(recipe.SGD_ROW, bits).get("lr") for bits in study.BITS}
+    sgd = {bits: result.chosen(recipe.SGD_ROW, bits).get("lr") for bits in recipe.SMALL.bits}
     assert all(job.options.get("lr") == sgd[job.bits] for job in rounded)
 
 
@@ -81,21 +83,41 @@ def test_differences_are_paired_and_their_interval_is_student_s():
     assert text.difference(other - 0.1, other).loses
 
 
-def test_words_numbers_and_picture_come_out_of_the_record(tmp_path):
-    result = invented()
+@pytest.mark.parametrize(("size", "seeds"), [(recipe.SMALL, SEEDS), (recipe.LARGE, (0, 1))])
+def test_words_numbers_and_picture_come_out_of_the_record(tmp_path, size, seeds):
+    result = invented(size, seeds)
     again = study.Result.read(json.loads(json.dumps(result.as_json())))
     words = text.text(result, published=True)
     assert text.text(again, published=True) == words
     paths = files.save(result, tmp_path, words)
     assert all(path.stat().st_size > 0 for path in paths.values())
-    row = text.lines(result, 2)[4]
+    row = text.lines(result, 2)[3]
     mean = 100 * np.mean([o.accuracy[REESTIMATED, Precision(2)] for o in row.outcomes])
     line = next(each for each in words.splitlines() if each.startswith(f"| {row.method.name} |"))
     assert f"{mean:.1f} ±" in line
-    assert len(text.family_lines(result)) == 8
+    assert ("search" in paths) == ("### Decay to the grid by its strength" in words) == size.searches
 
 
-def tiny(folder):
+def test_the_larger_size_takes_the_options_of_the_committed_search():
+    seen = []
+
+    class Store:
+        def all(self, function, jobs, title, given):
+            seen.extend(jobs)
+            if function is runs.trunk:
+                return [{} for _ in jobs]
+            outcome = runs.Outcome({(n, p): RNG.random() for n in NORMS for p in runs.PRECISIONS}, 0.0)
+            return [outcome.as_arrays() for _ in jobs]
+
+    result = study.run(recipe.LARGE, (0, 1), Store(), None)
+    assert {job.size for job in seen} == {"resnet20"}
+    assert {job.seed for job in seen} == {0, 1}
+    assert {job.split for job in seen if isinstance(job, runs.Branch)} == {"test"}
+    stored = study.Result.read(json.loads((ROOT / "notebooks/cifar16/table.json").read_text("utf-8")))
+    assert result.trials == stored.trials
+
+
+def tiny(name, folder):
     rng = np.random.default_rng(0)
     parts = [
         Split(rng.integers(0, 256, (size, 16, 16, 3), dtype=np.uint8), np.arange(size) % 10)

@@ -1,4 +1,4 @@
-"""One run of the table `cifar16`: a trunk, or one method from its weights, measured."""
+"""One run of a table: a trunk, or one method from its weights, measured."""
 
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -17,7 +17,7 @@ from psgd_ref.compress import (
     remove_fake_quantizers,
 )
 from psgd_ref.data import Dataset, load
-from psgd_ref.experiments.reproduction.cifar16 import recipe
+from psgd_ref.experiments.reproduction.branches import recipe
 from psgd_ref.experiments.reproduction.training import put_back, weights
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import NORMS, REESTIMATED
@@ -33,9 +33,10 @@ SEEN = 1024
 
 @dataclass(frozen=True)
 class Trunk:
-    """The model of SGD that a seed's methods begin with."""
+    """The model of SGD that a seed's methods begin with, at a size of `recipe.SIZES`."""
 
     seed: int
+    size: str = recipe.SMALL.name
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Branch:
         Of the trunk and the branch.
     split : str
         "validation" or "test".
+    size : str
+        Of `recipe.SIZES`.
     """
 
     method: str
@@ -61,6 +64,7 @@ class Branch:
     options: dict[str, Any]
     seed: int
     split: str
+    size: str = recipe.SMALL.name
 
 
 @dataclass(frozen=True)
@@ -94,15 +98,17 @@ class Outcome:
 
 def trunk(job: Trunk, data_folder: Path | None) -> Arrays:
     """Weights and statistics of a trunk."""
-    return weights(recipe.train_trunk(_data(data_folder), job.seed))
+    size = recipe.SIZES[job.size]
+    return weights(recipe.train_trunk(size, _data(size.data, data_folder), job.seed))
 
 
 def branch(job: Branch, data_folder: Path | None, store: ArrayStore) -> Arrays:
     """What one method gives, 0 everywhere if it diverged; `store` holds the trunks."""
-    data, method = _data(data_folder), recipe.BY_NAME[job.method]
-    model = put_back(recipe.network(data, job.seed), store.known(trunk, Trunk(job.seed)))
+    size, method = recipe.SIZES[job.size], recipe.BY_NAME[job.method]
+    data = _data(size.data, data_folder)
+    model = put_back(size.begin(data, job.seed), store.known(trunk, Trunk(job.seed, job.size)))
     try:
-        recipe.train_branch(model, data, method, job.bits, job.options, job.seed)
+        recipe.train_branch(size, model, data, method, job.bits, job.options, job.seed)
     except DivergenceError:
         lost = {(norm, precision): 0.0 for norm in NORMS for precision in PRECISIONS}
         return Outcome(lost, float("nan")).as_arrays()
@@ -142,8 +148,8 @@ def _accuracy(model: Model, data: Dataset, split: str, norm: str) -> float:
 
 
 @cache
-def _data(folder: Path | None) -> Dataset:
-    return load(recipe.DATA, folder)
+def _data(name: str, folder: Path | None) -> Dataset:
+    return load(name, folder)
 
 
 def as_json(job: Branch, outcome: Outcome) -> dict[str, Any]:

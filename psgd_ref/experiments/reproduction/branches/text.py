@@ -1,4 +1,4 @@
-"""The table `cifar16` in Markdown, and what it says in sentences that follow from its numbers."""
+"""A table in Markdown, and what it says in sentences that follow from its numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ import numpy as np
 from scipy import stats
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.experiments.reproduction.cifar16 import recipe
-from psgd_ref.experiments.reproduction.cifar16.recipe import FAMILY, Method, Options
-from psgd_ref.experiments.reproduction.cifar16.runs import Branch, Outcome
-from psgd_ref.experiments.reproduction.cifar16.study import BITS, Result, double_rate, family_options
+from psgd_ref.experiments.reproduction.branches import recipe
+from psgd_ref.experiments.reproduction.branches.recipe import FAMILY, Method, Options
+from psgd_ref.experiments.reproduction.branches.runs import Branch, Outcome
+from psgd_ref.experiments.reproduction.branches.study import Result, double_rate, family_options
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 from psgd_ref.experiments.shared.tables import cell, markdown
 
 CONFIDENCE = 0.95
-BASELINE = "SGD"
+WIDTHS = (FULL, Precision(4), Precision(3), Precision(2))
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,10 @@ class Difference:
 
 
 def difference(one: Sequence[float], other: Sequence[float]) -> Difference:
-    """Of paired accuracies (0 … 1), with Student's interval at 95 %; at least two pairs."""
+    """Of two or more paired accuracies (0 … 1), with Student's interval at 95 %; of two their range."""
     gaps = 100 * (np.array(one) - np.array(other))
+    if len(gaps) < 3:
+        return Difference(float(gaps.mean()), float(gaps.min()), float(gaps.max()))
     half = stats.t.ppf((1 + CONFIDENCE) / 2, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
     return Difference(float(gaps.mean()), float(gaps.mean() - half), float(gaps.mean() + half))
 
@@ -76,13 +78,13 @@ class Line:
 def line(result: Result, method: Method, bits: int, options: Options) -> Line:
     """The runs of a method with these options for a width."""
     width = bits if method.bits else 0
-    jobs = [Branch(method.name, width, options, seed, "test") for seed in result.seeds]
+    jobs = [Branch(method.name, width, options, seed, "test", result.size.name) for seed in result.seeds]
     return Line(method, bits, options, [result.outcome(job) for job in jobs])
 
 
 def lines(result: Result, bits: int) -> list[Line]:
     """Every method at a width, with what it chose."""
-    rows = [line(result, method, bits, result.chosen(method, bits)) for method in recipe.methods(bits)]
+    rows = [line(result, method, bits, result.chosen(method, bits)) for method in result.size.rows[bits]]
     return [rows[0], line(result, recipe.DOUBLE, bits, double_rate(result.trials, bits)), *rows[1:]]
 
 
@@ -97,23 +99,26 @@ def text(result: Result, published: bool) -> str:
         Whether the data are the published archive (`psgd_ref.data.check`).
     """
     copy = "the published archive" if published else "a copy in the archive's format, whose pixels may differ"
+    size = result.size
+    spread = "95 % interval" if len(result.seeds) > 2 else "range"
+    where = "a trunk that is not in the table" if size.searches else f"images of table {recipe.SMALL.name}"
     head = (
-        f"CIFAR-10 at 16 × 16 pixels, 12,000 training images, `convnet(widths={recipe.WIDTHS})`, "
-        f"{len(result.seeds)} seeds: {recipe.TRUNK_EPOCHS} epochs of SGD, then "
+        f"{size.words}, {len(result.seeds)} seeds: {recipe.TRUNK_EPOCHS} epochs of SGD, then "
         f"{recipe.BRANCH_EPOCHS} of each method from the same weights. Test accuracy in per cent, "
         "mean ± standard deviation over seeds, on the grid of least squared error (LSQ at its own "
         "width: its own grid), first and last layer at 8 bits below W4, batch norms re-estimated on "
         "5,000 training images with the crops and flips of training; “as trained”: with the "
         "statistics of training. Error: (w − w̄)² in units of Δ²/12, that of weights spread evenly. "
-        "Differences: paired by seed, with their 95 % interval. Options: the best of four on "
-        "validation images, for every method, on a trunk that is not in the table; W4 takes those "
-        f"of W3. `psgd-ref reproduce table-cifar16`. Data: {copy}."
+        f"Differences: paired by seed, with their {spread}. Options: the best of four on "
+        f"validation images, for every method, on {where}; W4 takes those "
+        f"of W3. `psgd-ref reproduce table-{size.name}`. Data: {copy}."
     )
     parts = [head]
-    for bits in reversed(BITS):
+    for bits in reversed(size.bits):
         parts += [f"### Trained for W{bits}", table(result, bits)]
-    parts += ["### Decay to the grid by its strength, W2", strengths(result)]
-    parts += ["### Where the gradient is taken × scale × pull, W2", family(result)]
+    if size.family:
+        parts += ["### Decay to the grid by its strength, W2", strengths(result)]
+        parts += ["### Where the gradient is taken × scale × pull, W2", family(result)]
     return "\n\n".join([*parts, "### What it says", *sentences(result)])
 
 
@@ -121,7 +126,7 @@ def table(result: Result, bits: int) -> str:
     """A line for each method at one width."""
     rows = lines(result, bits)
     baseline, lsq = rows[0], next(row for row in rows if row.method is recipe.LSQ_ROW)
-    others = [Precision(b) for b in BITS]
+    others = WIDTHS[1:]
     heads = [
         "method",
         "options",
@@ -199,19 +204,21 @@ def family(result: Result) -> str:
 
 def sentences(result: Result) -> list[str]:
     """The questions that the table answers, each with its numbers."""
-    return [*(_gains(result, bits) for bits in reversed(BITS)), _parts(result), _lsq(result)]
+    gains = [_gains(result, bits) for bits in reversed(result.size.bits)]
+    return [*gains, *([_parts(result)] if result.size.family else []), _lsq(result), _one_model(result)]
 
 
 def _gains(result: Result, bits: int) -> str:
     """Who gains over the calibrated baseline at a width, and by how much."""
     baseline, *rows = lines(result, bits)
     lost = difference(baseline.at(FULL), baseline.own)
+    spread = "interval" if len(result.seeds) > 2 else "range"
     found = {row.method.name: difference(row.own, baseline.own) for row in rows}
     gain = ", ".join(f"{name} {d}" for name, d in found.items() if d.gains) or "none"
     lose = ", ".join(f"{name} {d}" for name, d in found.items() if d.loses) or "none"
     return (
         f"**W{bits}.** SGD on the MSE grid, batch norms re-estimated, loses {lost.mean:.1f} points to "
-        f"rounding. Above it, the interval clear of 0: {gain}. Below it: {lose}."
+        f"rounding. Above it, the {spread} clear of 0: {gain}. Below it: {lose}."
     )
 
 
@@ -264,7 +271,7 @@ def _parts(result: Result) -> str:
 def _lsq(result: Result) -> str:
     """LSQ at its own width and at others, against the best PSGD there."""
     parts = []
-    for trained in (2, 3):
+    for trained in _compared(result):
         rows = [row for row in lines(result, trained) if not row.method.rounds]
         lsq = next(row for row in rows if row.method is recipe.LSQ_ROW)
         psgd = [row for row in rows if row.method in recipe.PSGD_ROWS]
@@ -273,6 +280,24 @@ def _lsq(result: Result) -> str:
             gap = difference(best.at(Precision(bits)), lsq.at(Precision(bits)))
             parts.append(f"trained for W{trained}, at W{bits}: {best.method.name} {gap} points against LSQ")
     return f"**Against LSQ**, the PSGD that is best there on test images: {'; '.join(parts)}."
+
+
+def _one_model(result: Result) -> str:
+    """One model for all widths, the gradient at w̄ and then decay, against LSQ and pulls without scale."""
+    parts = []
+    for trained in _compared(result):
+        rows = {row.method.name: row for row in lines(result, trained)}
+        ours, lsq = rows[recipe.THEN_DECAY.name], rows[recipe.LSQ_ROW.name]
+        gaps = ", ".join(f"{w.label} {difference(ours.at(w), lsq.at(w))}" for w in WIDTHS)
+        rivals = [row for row in rows.values() if row.method.kind == recipe.PULL_KIND]
+        others = ", ".join(f"{row.method.name} {difference(ours.own, row.own)}" for row in rivals)
+        parts.append(f"trained for W{trained}, against LSQ: {gaps}; at W{trained} against {others}")
+    return f"**{recipe.THEN_DECAY.name}**, one model for all widths: {'; '.join(parts)}."
+
+
+def _compared(result: Result) -> list[int]:
+    """The widths at which all methods are compared, narrowest first."""
+    return [bits for bits in reversed(result.size.bits) if bits < 4]
 
 
 def _cell(values: Sequence[float]) -> str:

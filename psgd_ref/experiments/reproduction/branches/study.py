@@ -1,4 +1,4 @@
-"""The table `cifar16`: a search on validation images, then every method with what it chose on test images."""
+"""A search on validation images at the smaller size, then every method with what it chose on test images."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -8,18 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.reproduction.cifar16 import recipe
-from psgd_ref.experiments.reproduction.cifar16.recipe import FAMILY, Method, Options
-from psgd_ref.experiments.reproduction.cifar16.runs import Branch, Outcome, Trunk, as_json, branch, trunk
+from psgd_ref.experiments.reproduction.branches import recipe
+from psgd_ref.experiments.reproduction.branches.recipe import FAMILY, Method, Options, Size
+from psgd_ref.experiments.reproduction.branches.runs import Branch, Outcome, Trunk, as_json, branch, trunk
 from psgd_ref.experiments.shared.precision import Precision
 from psgd_ref.experiments.shared.rows import REESTIMATED
+from psgd_ref.experiments.shared.search_record import read_record
 from psgd_ref.experiments.store.arrays import ArrayStore
 
 # The search has trunks of its own, so that nothing of the table was looked at before.
 SEARCH_SEEDS = (1000,)
-BITS = (4, 3, 2)
 # At 4 bits there is nothing to choose between: the options of 3 bits are used.
 SEARCHED = (3, 2)
+RULE = (
+    "Each method takes the candidate with the highest validation accuracy at the width it is trained for, "
+    "on the grid of least squared error (LSQ: its own) with batch norms re-estimated; W4 takes that of W3. "
+    "A run that diverges counts as 0."
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Trial:
 class Result:
     """What the search tried, and every run of the table with what it gave."""
 
+    size: Size
     seeds: tuple[int, ...]
     trials: list[Trial]
     runs: list[tuple[Branch, Outcome]]
@@ -55,6 +61,7 @@ class Result:
     def as_json(self) -> dict[str, Any]:
         """The same as plain values."""
         return {
+            "size": self.size.name,
             "seeds": list(self.seeds),
             "trials": [asdict(trial) for trial in self.trials],
             "runs": [as_json(job, outcome) for job, outcome in self.runs],
@@ -73,16 +80,31 @@ class Result:
             }
             error = values.pop("error")
             runs.append((Branch(**values), Outcome(accuracy, float("nan") if error is None else error)))
-        return Result(tuple(record["seeds"]), [Trial(**trial) for trial in record["trials"]], runs)
+        size, trials = recipe.SIZES[record["size"]], read_trials(record)
+        return Result(size, tuple(record["seeds"]), trials, runs)
+
+    def search_record(self) -> dict[str, Any]:
+        """What the search tried, by which rule, as the other size reads it."""
+        found = self.as_json()
+        return {"rule": RULE, "seeds": list(SEARCH_SEEDS), "trials": found["trials"]}
 
 
-def run(seeds: Sequence[int], store: ArrayStore, data_folder: Path | None) -> Result:
-    """Search, then train and measure what is not in the store yet; killed and called again it goes on."""
-    store.all(trunk, [Trunk(seed) for seed in (*SEARCH_SEEDS, *seeds)], "trunks", (data_folder,))
-    trials = _search(store, data_folder)
-    jobs = list(table_jobs(trials, seeds))
+def run(size: Size, seeds: Sequence[int], store: ArrayStore, data_folder: Path | None) -> Result:
+    """Search where the size does, then train and measure what is not in the store yet.
+
+    Killed and called again it resumes.
+    """
+    begun = (*SEARCH_SEEDS, *seeds) if size.searches else seeds
+    store.all(trunk, [Trunk(seed, size.name) for seed in begun], "trunks", (data_folder,))
+    trials = _search(store, data_folder) if size.searches else read_trials(read_record(__package__ or ""))
+    jobs = list(table_jobs(size, trials, seeds))
     found = [Outcome.read(arrays) for arrays in store.all(branch, jobs, "table", (data_folder, store))]
-    return Result(tuple(seeds), trials, list(zip(jobs, found, strict=True)))
+    return Result(size, tuple(seeds), trials, list(zip(jobs, found, strict=True)))
+
+
+def read_trials(record: dict[str, Any]) -> list[Trial]:
+    """Those of a record."""
+    return [Trial(**trial) for trial in record["trials"]]
 
 
 def _search(store: ArrayStore, data_folder: Path | None) -> list[Trial]:
@@ -114,23 +136,24 @@ def chosen(trials: Sequence[Trial], method: Method, bits: int) -> Options:
     return max(own, key=lambda trial: trial.validation).options
 
 
-def table_jobs(trials: Sequence[Trial], seeds: Sequence[int]) -> Iterator[Branch]:
+def table_jobs(size: Size, trials: Sequence[Trial], seeds: Sequence[int]) -> Iterator[Branch]:
     """Every run of the table, each once."""
     wanted: dict[str, Branch] = {}
 
     def add(method: Method, bits: int, options: Options) -> None:
         for seed in seeds:
-            job = Branch(method.name, _width(method, bits), options, seed, "test")
+            job = Branch(method.name, _width(method, bits), options, seed, "test", size.name)
             wanted.setdefault(str(job), job)
 
-    for bits in BITS:
-        for method in recipe.methods(bits):
+    for bits, methods in size.rows.items():
+        for method in methods:
             add(method, bits, chosen(trials, method, bits))
         add(recipe.DOUBLE, bits, double_rate(trials, bits))
-    for options in recipe.DECAY.candidates:
-        add(recipe.DECAY, 2, options)
-    for member in FAMILY:
-        add(member.method, 2, family_options(trials, member))
+    if size.family:
+        for options in recipe.DECAY.candidates:
+            add(recipe.DECAY, 2, options)
+        for member in FAMILY:
+            add(member.method, 2, family_options(trials, member))
     yield from wanted.values()
 
 
