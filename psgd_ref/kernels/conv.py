@@ -20,7 +20,7 @@ So results that are not finite are left to the oracle, for which padding is abse
 import numpy as np
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.kernels import memory, winograd
+from psgd_ref.kernels import memory, winograd, winograd_backward
 from psgd_ref.kernels.blocks import NONE, ZERO, flat, row_shape
 from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.channels import FLAT, WIDE
@@ -88,7 +88,7 @@ def conv2d_backward(
     """As `reference.conv2d_backward`; None where a result is not finite."""
     dw: Array = memory.empty(w.shape) if into is None else into
     if winograd.pays(x.shape[1:], w.shape, stride, padding):
-        dx, finite = winograd.conv2d_backward(dy, x, w, dw, padding, need_dx, norm, plus, through)
+        dx, finite = winograd_backward.conv2d_backward(dy, x, w, dw, padding, need_dx, norm, plus, through)
         return (dx, dw) if finite else None
     if norm is not None:
         x = batch_norm_eval(x, *norm, None, True)

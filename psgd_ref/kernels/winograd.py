@@ -42,21 +42,19 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, ZERO, flat, height_width, square_shape, sums_shape, up
-from psgd_ref.kernels.borders import clear, copy
+from psgd_ref.kernels.blocks import NONE, flat, height_width, sums_shape, up
+from psgd_ref.kernels.borders import clear
 from psgd_ref.kernels.compile import LANES, body, kernel
 from psgd_ref.kernels.finite import all_finite
 from psgd_ref.kernels.parallel import THREADS, for_each
-from psgd_ref.kernels.reference import After, Norm, NormGradient, Pair
+from psgd_ref.kernels.reference import After, Norm, Pair
 from psgd_ref.kernels.squares import (
     NOTHING,
     OUTPUTS,
     PLACES,
     VECTOR,
-    transform_gradient,
     transform_input,
     transform_output,
-    transform_sums,
     transform_weights,
 )
 from psgd_ref.kernels.tile import (
@@ -72,12 +70,9 @@ from psgd_ref.kernels.tile import (
     tile_where_less,
 )
 from psgd_ref.kernels.winograd_cut import (
-    PARTS,
     SQUARES,
     clear_borders,
-    cut_gradients,
     cut_images,
-    insert_gradients,
     insert_images,
     place_of,
     places,
@@ -87,10 +82,8 @@ from psgd_ref.kernels.winograd_cut import (
 # pixels) of an image from which they outweigh U.
 CHANNELS = 16
 _PRODUCTS = 1 << 16
-# Numbers of the weights that a thread sums at a time.
-_SHARE = 1024
-_NO_TABLE = np.empty((3, 0), np.float32)
-_NO_TERMS = np.empty((5, 0), np.float32)
+# In place of the table of a batch norm that is not there.
+NO_TABLE = np.empty((3, 0), np.float32)
 
 
 @lru_cache(maxsize=1024)
@@ -124,91 +117,38 @@ def conv2d(
         first[:outputs] = bias
     checks = np.empty(-(-cut.images // cut.stack), np.float32)
     finite = _convolve(
-        flat(x), _table(norm), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first,
+        flat(x), norm_table(norm), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first,
         _behind(after), y.reshape(-1), memory.empty((THREADS, size)), checks, cut, tile, VECTOR,
     )  # fmt: skip
     return y if finite else None
 
 
-def conv2d_backward(
-    dy: Array,
-    x: Array,
-    w: Array,
-    dw: Array,
-    padding: Pair,
-    need_dx: bool,
-    norm: Norm | None,
-    plus: Array | None,
-    through: NormGradient | None,
-) -> tuple[Array | None, bool]:
-    """As `reference.conv2d_backward` where `pays`, with dw put in place; dx, and whether all is finite.
-
-    Both gradients of some images are taken one after the other, so that dy, or what it is computed from, is
-    read once.
-    """
-    inputs, outputs = w.shape[2:]
-    tile, across = square_shape(outputs), sums_shape(inputs)
-    (tall, block), (_, other) = height_width(tile), height_width(across)
-    cut, back, size = cut_gradients(
-        x.shape, outputs, padding, (up(outputs, block), up(inputs, other)), up(inputs, tall)
-    )
-    parts = min(cut.images, PARTS)
-    checks = np.zeros(parts, np.float32)
-    dx = memory.empty(x.shape) if need_dx else None
-    flipped = flat(w[::-1, ::-1].swapaxes(2, 3)) if need_dx else NONE
-    behind = (NONE, _NO_TERMS, False)
-    if through is not None:
-        behind = (flat(through.x), np.ascontiguousarray(through.terms), through.gated)
-    finite: bool = _gradients(
-        flat(dy), behind, flat(x), _table(norm), flipped, memory.empty((PLACES * outputs * back.padded,)),
-        np.zeros(back.padded, np.float32), (_NO_TABLE, NONE if plus is None else flat(plus), False),
-        NONE if dx is None else dx.reshape(-1), flat(dw), memory.empty((parts, dw.size)),
-        memory.empty((THREADS, size)), checks, cut, back, tile, across, VECTOR,
-    )  # fmt: skip
-    return dx, finite
-
-
 def _behind(after: After | None) -> tuple[Array, Array, bool]:
     """What a result passes through: the table of its batch norm, what is added, whether a ReLU follows."""
     if after is None:
-        return _NO_TABLE, NONE, False
-    return _table(after.norm), NONE if after.residual is None else flat(after.residual), after.relu
+        return NO_TABLE, NONE, False
+    return norm_table(after.norm), NONE if after.residual is None else flat(after.residual), after.relu
 
 
-def _table(norm: Norm | None) -> Array:
+def norm_table(norm: Norm | None) -> Array:
     """Mean, factor and shift of every channel, as `norm.py` rounds them; without a norm no channels."""
     if norm is None:
-        return _NO_TABLE
+        return NO_TABLE
     factor = norm.gamma / np.sqrt(norm.var + np.float64(norm.eps))
     return np.array((norm.mean, factor, norm.beta), np.float32)
 
 
 @kernel
 def _convolve(x, table, w, u, bias, behind, y, work, checks, cut, tile, vector):
-    for_each(cut.inputs, 9 * w.size, _transform_weights, (w, u, work, cut, tile, vector))
+    for_each(cut.inputs, 9 * w.size, transform_channel, (w, u, work, cut, tile, vector))
     clear_borders(work, cut)
     arguments = (x, table, u, bias, behind, y, work, checks, cut, tile, vector)
     for_each(len(checks), y.size * cut.inputs, _convolve_stack, arguments)
     return all_finite(checks)
 
 
-@kernel
-def _gradients(
-    dy, through, x, table, w, u, zeros, beside, dx, dw, parts, work, checks, cut, back, tile, across, vector
-):
-    if dx.size > 0:
-        for_each(back.inputs, 9 * w.size, _transform_weights, (w, u, work, back, across, vector))
-    clear_borders(work, cut)
-    arguments = (
-        dy, through, x, table, u, zeros, beside, dx, parts, work, checks, cut, back, tile, across, vector
-    )  # fmt: skip
-    for_each(len(parts), dy.size * cut.inputs, _gradients_part, arguments)
-    for_each((dw.size + _SHARE - 1) // _SHARE, parts.size, _sum_parts, (parts, dw))
-    return all_finite(dw) and all_finite(checks)
-
-
 @body
-def _transform_weights(c, worker, w, u, work, cut, tile, vector):
+def transform_channel(c, worker, w, u, work, cut, tile, vector):
     """U = G g Gᵀ for one input channel, in the order (o // block, ξ, c, o % block) in which tiles read it."""
     block, lanes, room = tile_columns(tile), tile_columns(vector), work[worker, cut.room :]
     plane, right, down = cut.inputs * block, cut.inputs * cut.outputs, 3 * cut.inputs * cut.outputs
@@ -226,13 +166,13 @@ def _convolve_stack(index, worker, x, table, u, bias, behind, y, work, checks, c
     """The convolution of a stack of images."""
     first, last = index * cut.stack, min(cut.images, (index + 1) * cut.stack)
     insert_images(x, table, first, last, work[worker], cut, vector)
-    checks[index] = _convolve_squares(
+    checks[index] = convolve_squares(
         first, last, work[worker], work[worker], u, bias, behind, y, cut, tile, vector
     )
 
 
 @body
-def _convolve_squares(first, last, image, work, u, bias, behind, y, cut, tile, vector):
+def convolve_squares(first, last, image, work, u, bias, behind, y, cut, tile, vector):
     """The convolution of images inside their borders; 0, or NaN where a result is not finite."""
     v, m, room = places(work, cut)
     tall, block = tile_rows(tile), tile_columns(tile)
@@ -241,7 +181,7 @@ def _convolve_squares(first, last, image, work, u, bias, behind, y, cut, tile, v
     check = tile_load(vector, NOTHING, 0, 0)
     for start in range(0, total, SQUARES):
         count = min(SQUARES, total - start)
-        _transform_inputs(image, start, count, cut, room, v, vector)
+        transform_inputs(image, start, count, cut, room, v, vector)
         for place in range(PLACES):
             for o in range(0, cut.padded, block):
                 weights = (o * PLACES + place * block) * cut.inputs
@@ -288,60 +228,7 @@ def _transform_outputs(m, first, start, count, bias, behind, y, check, room, cut
 
 
 @body
-def _gradients_part(
-    part, worker, dy, through, x, table, u, zeros, beside, dx, parts, work, checks, cut, back, tile, across,
-    vector,
-):  # fmt: skip
-    """The gradients of some images: parts[part] = Gᵀ (Σ_s V[ξ, s, c] · D[ξ, s, o]) G, and dx."""
-    image, sums = work[worker], work[worker, cut.sums :]
-    gradient = image[cut.stack * cut.size :]
-    v, d, room = places(image, cut)
-    tall, block = tile_rows(tile), tile_columns(tile)
-    rows = (cut.inputs + tall - 1) // tall * tall
-    plane = rows * cut.padded
-    clear(sums[: PLACES * plane])
-    check = ZERO
-    end = cut.images * (part + 1) // len(parts)
-    for first in range(cut.images * part // len(parts), end, cut.stack):
-        last = min(end, first + cut.stack)
-        insert_images(x, table, first, last, image, cut, vector)
-        insert_gradients(dy, first, last, gradient, through, back, vector)
-        total = (last - first) * cut.down * cut.right
-        for start in range(0, total, SQUARES):
-            count = min(SQUARES, total - start)
-            _transform_inputs(image, start, count, cut, room, v, vector)
-            _transform_gradients(gradient, start, count, cut, back, room, d, vector)
-            for place in range(PLACES):
-                for c in range(0, rows, tall):
-                    for o in range(0, cut.padded, block):
-                        target = place * plane + c * cut.padded + o
-                        products = tile_load(tile, sums, target, cut.padded)
-                        for s in range(count):
-                            source = place * cut.v_plane + s * cut.inputs + c
-                            factor = place * cut.m_plane + s * cut.padded + o
-                            products = tile_rank1(products, v, source, 1, d, factor)
-                        tile_store(products, sums, target, cut.padded)
-        if dx.size > 0:
-            check += _convolve_squares(
-                first, last, gradient, image, u, zeros, beside, dx, back, across, vector
-            )
-    checks[part] = check
-    _transform_all_sums(sums, plane, room, parts[part], cut, vector)
-
-
-@body
-def _sum_parts(index, worker, parts, dw):
-    """dg = Σ parts, in order, for some of the numbers."""
-    total = dw[index * _SHARE : (index + 1) * _SHARE]
-    copy(parts[0, index * _SHARE : index * _SHARE + total.size], total)
-    for part in range(1, len(parts)):
-        more = parts[part, index * _SHARE : index * _SHARE + total.size]
-        for i in range(total.size):
-            total[i] += more[i]
-
-
-@body
-def _transform_inputs(image, start, count, cut, room, v, vector):
+def transform_inputs(image, start, count, cut, room, v, vector):
     """V of `count` squares of a stack, all channels: v[ξ plane + s inputs + c]."""
     for s in range(count):
         n, i, j = place_of(start + s, cut)
@@ -349,24 +236,3 @@ def _transform_inputs(image, start, count, cut, room, v, vector):
         for c in range(0, cut.inputs, tile_columns(vector)):
             to = s * cut.inputs + c
             transform_input(image, source + c, cut.line, cut.inputs, room, v, to, cut.v_plane, vector)
-
-
-@body
-def _transform_gradients(gradient, start, count, cut, back, room, d, vector):
-    """D of `count` squares of a stack, all channels: d[ξ plane + s padded + o]."""
-    for s in range(count):
-        n, i, j = place_of(start + s, cut)
-        source = n * back.size + back.at + OUTPUTS * (i * back.line + j * cut.outputs)
-        for o in range(0, cut.outputs, tile_columns(vector)):
-            to = s * cut.padded + o
-            transform_gradient(gradient, source + o, back.line, cut.outputs, room, d, to, cut.m_plane, vector)
-
-
-@body
-def _transform_all_sums(sums, plane, room, dw, cut, vector):
-    """dW = Gᵀ dU G of all channels."""
-    tap = cut.inputs * cut.outputs
-    for c in range(cut.inputs):
-        for o in range(0, cut.outputs, tile_columns(vector)):
-            at, to = c * cut.padded + o, c * cut.outputs + o
-            transform_sums(sums, at, plane, room, dw, to, 3 * tap, tap, vector)

@@ -14,7 +14,7 @@ from tests.kernels.test_oracles import FEW, SEEDS, agree, draw, draw_gradient, d
 
 pytestmark = pytest.mark.skipif(BACKEND != "tile", reason="about the compiled kernels")
 if BACKEND == "tile":
-    from psgd_ref.kernels import winograd
+    from psgd_ref.kernels import memory, winograd
     from psgd_ref.kernels.compile import LANES
     from psgd_ref.kernels.norm import passed
 
@@ -38,13 +38,13 @@ def test_any_size_and_padding(height, width, padding, vectors, images, with_bias
     inputs, outputs = vectors * LANES, (5 - vectors) * LANES
     rng = np.random.default_rng(seed)
     x, w = draw(rng, images, height, width, inputs), draw(rng, 3, 3, inputs, outputs)
-    with always(), mock.patch.object(winograd, "memory", wraps=winograd.memory) as used:
+    with always(), mock.patch.object(memory, "empty", wraps=memory.empty) as used:
         # The tolerances are those of the plain sum.
         (y,) = agree("conv2d", x, w, draw(rng, outputs) if with_bias else None, STRIDE, padding)
         dy = draw(rng, *y.shape)
         agree("conv2d_backward", dy, x, w, STRIDE, padding)
-        # The output, the input's gradient and the scratch of both calls came from here.
-        assert used.empty.call_count == 7
+        # The output, the gradients and the scratch of both calls came from here.
+        assert used.call_count == 8
     norm, plus = draw_norm(rng, x), draw(rng, *x.shape)
     with always():
         normalised = kernels.batch_norm_eval(x, *norm, None, True)
