@@ -141,7 +141,7 @@ def norm_table(norm: Norm | None) -> Array:
 @kernel
 def _convolve(x, table, w, u, bias, behind, y, work, checks, cut, tile, vector):
     for_each(cut.inputs, 9 * w.size, transform_channel, (w, u, work, cut, tile, vector))
-    clear_borders(work, cut)
+    clear_borders(work, 0, cut)
     arguments = (x, table, u, bias, behind, y, work, checks, cut, tile, vector)
     for_each(len(checks), y.size * cut.inputs, _convolve_stack, arguments)
     return all_finite(checks)

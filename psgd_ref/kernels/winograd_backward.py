@@ -85,7 +85,8 @@ def _gradients(
 ):
     if dx.size > 0:
         for_each(back.inputs, 9 * w.size, transform_channel, (w, u, work, back, across, vector))
-    clear_borders(work, cut)
+    clear_borders(work, 0, cut)
+    clear_borders(work, cut.stack * cut.size, back)
     arguments = (
         dy, through, x, table, u, zeros, beside, dx, parts, work, checks, cut, back, tile, across, vector
     )  # fmt: skip

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from psgd_ref.kernels.blocks import height_width, sums_shape, up
 from psgd_ref.kernels.borders import clear, insert, insert_normalised, insert_passed
-from psgd_ref.kernels.compile import LANES, inner
+from psgd_ref.kernels.compile import LANES, body, inner
 from psgd_ref.kernels.parallel import THREADS
 from psgd_ref.kernels.reference import Pair
 from psgd_ref.kernels.squares import OUTPUTS, PLACES, ROOM
@@ -149,11 +149,16 @@ def places(work, cut):
     return work[cut.v :], work[cut.m :], work[cut.room :]
 
 
-@inner
-def clear_borders(work, cut):
-    """What lies around the images stays zero from here on."""
+@body
+def clear_borders(work, start, cut):
+    """What lies around every thread's bordered images, the first at `start`, stays zero from here on."""
     for worker in range(len(work)):
-        clear(work[worker, : cut.v])
+        for n in range(cut.stack):
+            image = work[worker, start + n * cut.size : start + (n + 1) * cut.size]
+            clear(image[: cut.at])
+            for h in range(cut.height):
+                clear(image[cut.at + h * cut.line + cut.width : cut.at + (h + 1) * cut.line])
+            clear(image[cut.at + cut.height * cut.line :])
 
 
 @inner
