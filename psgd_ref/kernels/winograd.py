@@ -52,6 +52,7 @@ from psgd_ref.kernels.squares import (
     NOTHING,
     OUTPUTS,
     PLACES,
+    ROOM,
     VECTOR,
     transform_input,
     transform_output,
@@ -140,7 +141,7 @@ def norm_table(norm: Norm | None) -> Array:
 
 @kernel
 def _convolve(x, table, w, u, bias, behind, y, work, checks, cut, tile, vector):
-    for_each(cut.inputs, 9 * w.size, transform_channel, (w, u, work, cut, tile, vector))
+    for_each(cut.inputs, 9 * w.size, transform_channel, (w, False, u, work, cut, tile, vector))
     clear_borders(work, 0, cut)
     arguments = (x, table, u, bias, behind, y, work, checks, cut, tile, vector)
     for_each(len(checks), y.size * cut.inputs, _convolve_stack, arguments)
@@ -148,13 +149,23 @@ def _convolve(x, table, w, u, bias, behind, y, work, checks, cut, tile, vector):
 
 
 @body
-def transform_channel(c, worker, w, u, work, cut, tile, vector):
-    """U = G g Gᵀ for one input channel, in the order (o // block, ξ, c, o % block) in which tiles read it."""
+def transform_channel(c, worker, w, flipped, u, work, cut, tile, vector):
+    """U = G g Gᵀ for one input channel, in the order (o // block, ξ, c, o % block) in which tiles read it.
+
+    flipped : whether g[i, j, c, o] is w[2 − i, 2 − j, o, c]; else it is w[i, j, c, o]
+    """
     block, lanes, room = tile_columns(tile), tile_columns(vector), work[worker, cut.room :]
     plane, right, down = cut.inputs * block, cut.inputs * cut.outputs, 3 * cut.inputs * cut.outputs
+    kernels = room[ROOM // 2 :]  # the transform needs the first half
     for o in range(0, cut.padded, lanes):
         to = o // block * PLACES * plane + c * block + o % block
-        if o < cut.outputs:
+        if o < cut.outputs and flipped:
+            for tap in range(9):
+                source = ((8 - tap) * cut.outputs + o) * cut.inputs + c
+                for i in range(lanes):
+                    kernels[tap * lanes + i] = w[source + i * cut.inputs]
+            transform_weights(kernels, 0, 3 * lanes, lanes, room, u, to, plane, vector)
+        elif o < cut.outputs:
             transform_weights(w, c * cut.outputs + o, down, right, room, u, to, plane, vector)
         else:
             for place in range(PLACES):

@@ -66,12 +66,11 @@ def conv2d_backward(
     parts = min(cut.images, PARTS)
     checks = np.zeros(parts, np.float32)
     dx = memory.empty(x.shape) if need_dx else None
-    flipped = flat(w[::-1, ::-1].swapaxes(2, 3)) if need_dx else NONE
     behind = (NONE, _NO_TERMS, False)
     if through is not None:
         behind = (flat(through.x), np.ascontiguousarray(through.terms), through.gated)
     finite: bool = _gradients(
-        flat(dy), behind, flat(x), norm_table(norm), flipped, memory.empty((PLACES * outputs * back.padded,)),
+        flat(dy), behind, flat(x), norm_table(norm), flat(w), memory.empty((PLACES * outputs * back.padded,)),
         np.zeros(back.padded, np.float32), (NO_TABLE, NONE if plus is None else flat(plus), False),
         NONE if dx is None else dx.reshape(-1), flat(dw), memory.empty((parts, dw.size)),
         memory.empty((THREADS, size)), checks, cut, back, tile, across, VECTOR,
@@ -84,7 +83,7 @@ def _gradients(
     dy, through, x, table, w, u, zeros, beside, dx, dw, parts, work, checks, cut, back, tile, across, vector
 ):
     if dx.size > 0:
-        for_each(back.inputs, 9 * w.size, transform_channel, (w, u, work, back, across, vector))
+        for_each(back.inputs, 9 * w.size, transform_channel, (w, True, u, work, back, across, vector))
     clear_borders(work, 0, cut)
     clear_borders(work, cut.stack * cut.size, back)
     arguments = (
