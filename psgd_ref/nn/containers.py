@@ -221,8 +221,9 @@ class Residual(Layer):
             self.shortcut.keep_input(shortcut, kept)
 
     def backward(self, dy: Array, cache: Cache, need_dx: bool = True) -> Array | None:
-        norm, body = cache.pop(), cache.pop()
-        main, side = self.norm.backward_sum(dy, norm, self.body, body)
+        # No name for what the norm kept: it must be gone before the body needs memory.
+        main, side = self.norm.backward_sum(dy, cache.pop(), self.body, cache[-1])
+        body = cache.pop()
         through = side if self.shortcut is None else self.shortcut.backward(side, cache.pop())
         return self.body.backward(main, body, plus=through)
 

@@ -1,13 +1,16 @@
 """Layers against formulas for one number at a time, their gradients against differences, their words."""
 
 import math
+import weakref
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from psgd_ref import kernels
 from psgd_ref.kernels import BACKEND
+from psgd_ref.models import resnet
 from psgd_ref.nn import (
     GELU,
     BatchNorm,
@@ -297,3 +300,23 @@ def shared():
 def test_bad_arguments_get_one_clear_error(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_a_block_s_norm_kept_is_gone_before_its_body_needs_memory(monkeypatch):
+    kept, alive = [], []
+
+    def backward_sum(self, dy, cache, *rest, method=BatchNorm.backward_sum):
+        kept.append(weakref.ref(cache))
+        return method(self, dy, cache, *rest)
+
+    def backward(*arguments, kernel=kernels.conv2d_backward):
+        alive.append(kept[-1]() is not None)
+        return kernel(*arguments)
+
+    monkeypatch.setattr(BatchNorm, "backward_sum", backward_sum)
+    monkeypatch.setattr(kernels, "conv2d_backward", backward)
+    model = resnet(8)
+    model.loss_and_grad(np.ones((2, 32, 32, 3), np.float32), np.zeros(2, int))
+    assert len(kept) == 3
+    assert alive
+    assert not any(alive)
