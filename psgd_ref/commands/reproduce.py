@@ -116,7 +116,7 @@ def _reproduce(options: argparse.Namespace) -> int:
 def _branches(options: argparse.Namespace, store: "ArrayStore") -> int:
     from psgd_ref.data import check, fetch
     from psgd_ref.experiments.reproduction.branches.files import save
-    from psgd_ref.experiments.reproduction.branches.recipe import SIZES
+    from psgd_ref.experiments.reproduction.branches.sizes import SIZES
     from psgd_ref.experiments.reproduction.branches.study import run
     from psgd_ref.experiments.reproduction.branches.text import text
 

@@ -80,11 +80,15 @@ def _compiled() -> dict[str, Any]:
         linear,
         loss,
         norm,
+        norm_backward,
         pool,
         update,
     )
 
-    modules = activation, channels, conv, fake_quantize, grouped, linear, loss, norm, pool, update
+    modules = (
+        *(activation, channels, conv, fake_quantize, grouped, linear, loss, norm, norm_backward),
+        *(pool, update),
+    )
     return {module.__name__.rpartition(".")[2]: module for module in modules}
 
 
@@ -145,9 +149,9 @@ def normalises(x: Any, w: Any, stride: tuple[int, int], padding: tuple[int, int]
 
 avg_pool2d = _face(reference.avg_pool2d, "pool")
 avg_pool2d_backward = _face(reference.avg_pool2d_backward, "pool")
-batch_norm_backward = _face(reference.batch_norm_backward, "norm")
+batch_norm_backward = _face(reference.batch_norm_backward, "norm_backward")
 batch_norm_eval = _face(reference.batch_norm_eval, "norm")
-batch_norm_gradient = _face(reference.batch_norm_gradient, "norm")
+batch_norm_gradient = _face(reference.batch_norm_gradient, "norm_backward")
 batch_norm_statistics = _face(reference.batch_norm_statistics, "norm")
 batch_norm_train = _face(reference.batch_norm_train, "norm")
 channel_sum = _face(reference.channel_sum, "channels")

@@ -26,6 +26,7 @@ from psgd_ref.kernels.shapes import (
     some_rows,
     written,
 )
+from psgd_ref.kernels.through import check_after, check_norm, check_norm_gradient
 
 
 def conv2d(
@@ -43,52 +44,27 @@ def conv2d(
     if bias is not None:
         shaped("bias", bias, shape[3:])
     if norm is not None:
-        _norm(norm, x.shape[3:])
+        check_norm(norm, x.shape[3:])
     if after is not None:
-        if not isinstance(after, After):
-            raise ValueError(f"after must be a kernels.After; got {type(after).__name__}")
-        _norm(after.norm, shape[3:])
-        if after.residual is not None:
-            shaped("residual", after.residual, shape)
+        check_after(after, shape)
 
 
 def conv2d_backward(
-    dy: Array,
-    x: Array,
-    w: Array,
-    stride: Pair,
-    padding: Pair,
-    need_dx: bool = True,
-    into: Array | None = None,
-    norm: Norm | None = None,
-    plus: Array | None = None,
+    dy: Array, x: Array, w: Array, stride: Pair, padding: Pair, need_dx: bool = True,
+    into: Array | None = None, norm: Norm | None = None, plus: Array | None = None,
     through: NormGradient | None = None,
-) -> None:
+) -> None:  # fmt: skip
     floats("x", x, "NHWC")
     floats("weight", w, "HWIO")
     shaped("dy", dy, convolved(x.shape, w.shape, stride, padding))
     if into is not None:
         written("into", into, w.shape)
     if norm is not None:
-        _norm(norm, x.shape[3:])
+        check_norm(norm, x.shape[3:])
     if plus is not None:
         shaped("plus", plus, x.shape)
     if through is not None:
-        _norm_gradient(dy, through)
-
-
-def _norm(norm: Norm, vector: tuple[int, ...]) -> None:
-    if not isinstance(norm, Norm):
-        raise ValueError(f"norm must be a kernels.Norm; got {type(norm).__name__}")
-    for name in ("gamma", "beta", "mean", "var"):
-        shaped(name, getattr(norm, name), vector)
-
-
-def _norm_gradient(dy: Array, through: NormGradient) -> None:
-    if not isinstance(through, NormGradient):
-        raise ValueError(f"through must be a kernels.NormGradient; got {type(through).__name__}")
-    shaped("x of the norm", through.x, dy.shape)
-    shaped("terms", through.terms, (5, dy.shape[-1]))
+        check_norm_gradient(dy, through)
 
 
 def grouped_conv2d(x: Array, w: Array, bias: Array | None, stride: Pair, padding: Pair, groups: int) -> None:
@@ -149,16 +125,9 @@ def channel_sum(dy: Array, into: Array | None = None) -> None:
 
 
 def batch_norm_train(
-    x: Array,
-    gamma: Array,
-    beta: Array,
-    running_mean: Array,
-    running_var: Array,
-    momentum: float,
-    eps: float,
-    residual: Array | None,
-    relu: bool,
-) -> None:
+    x: Array, gamma: Array, beta: Array, running_mean: Array, running_var: Array, momentum: float, eps: float,
+    residual: Array | None, relu: bool,
+) -> None:  # fmt: skip
     batch_norm_eval(x, gamma, beta, running_mean, running_var, eps, residual, relu)
     some_rows(x)
     written("running_mean", running_mean, gamma.shape)

@@ -26,7 +26,8 @@ from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.channels import FLAT, WIDE
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
-from psgd_ref.kernels.norm import batch_norm_eval, passed
+from psgd_ref.kernels.norm import batch_norm_eval
+from psgd_ref.kernels.norm_backward import passed
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.plans import (
     BAND,

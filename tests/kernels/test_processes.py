@@ -80,11 +80,11 @@ np.testing.assert_allclose(y, reference.conv2d(X, W, None, (2, 1), (1, 1)), atol
 oracle = reference.conv2d_backward(Y, X, W, (2, 1), (1, 1))
 for one, other in zip(conv.conv2d_backward(y, x, w, (2, 1), (1, 1)), oracle):
     np.testing.assert_allclose(one, other, atol=1e-3)
-from psgd_ref.kernels import norm, pool
+from psgd_ref.kernels import norm, norm_backward, pool
 gamma, mean, var = np.ones(3, "f"), x.mean((0, 1, 2)), x.var((0, 1, 2))
 for module, name, args in (
     (norm, "batch_norm_eval", (x, gamma, gamma, mean, var, 1e-5, x, True)),
-    (norm, "batch_norm_backward", (x, x, x, gamma, mean, var, 1e-5, True)),
+    (norm_backward, "batch_norm_backward", (x, x, x, gamma, mean, var, 1e-5, True)),
     (pool, "max_pool2d", (x, (2, 2), (2, 2), (0, 0))),
 ):
     wide = [a.astype(float) if isinstance(a, np.ndarray) else a for a in args]

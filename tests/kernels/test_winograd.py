@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(BACKEND != "tile", reason="about the compiled ke
 if BACKEND == "tile":
     from psgd_ref.kernels import memory, winograd
     from psgd_ref.kernels.compile import LANES
-    from psgd_ref.kernels.norm import passed
+    from psgd_ref.kernels.norm_backward import passed
 
 PAIRS = st.tuples(st.integers(0, 2), st.integers(0, 2))
 SIDES = st.integers(4, 11)

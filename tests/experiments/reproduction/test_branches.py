@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from psgd_ref.data import Dataset, Split
-from psgd_ref.experiments.reproduction.branches import files, recipe, runs, study, text
+from psgd_ref.experiments.reproduction.branches import files, paired, recipe, runs, sizes, study, text
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import AS_TRAINED, NORMS, REESTIMATED
 from psgd_ref.experiments.store.arrays import ArrayStore
@@ -27,7 +27,7 @@ def trials():
     ]
 
 
-def invented(size=recipe.SMALL, seeds=SEEDS):
+def invented(size=sizes.SMALL, seeds=SEEDS):
     found = trials()
     outcomes = [
         (
@@ -56,7 +56,7 @@ def test_the_search_sees_validation_images_of_other_seeds_and_the_table_test_ima
             outcome = runs.Outcome({(n, p): RNG.random() for n in NORMS for p in runs.PRECISIONS}, 0.0)
             return [outcome.as_arrays() for _ in jobs]
 
-    result = study.run(recipe.SMALL, SEEDS, Store(), None)
+    result = study.run(sizes.SMALL, SEEDS, Store(), None)
     branches = [job for job in seen if isinstance(job, runs.Branch)]
     searched = [job for job in branches if job.split == "validation"]
     assert {job.seed for job in searched}.isdisjoint(SEEDS)
@@ -69,21 +69,21 @@ def test_the_search_sees_validation_images_of_other_seeds_and_the_table_test_ima
         own = [t for t in result.trials if (t.method, t.bits, t.options) == (name, bits, chosen)]
         assert own[0].validation == max(values)
     rounded = [job for job in branches if job.method == recipe.ADAROUND.name and job.split == "test"]
-    sgd = {bits: result.chosen(recipe.SGD_ROW, bits).get("lr") for bits in recipe.SMALL.bits}
+    sgd = {bits: result.chosen(recipe.SGD_ROW, bits).get("lr") for bits in sizes.SMALL.bits}
     assert all(job.options.get("lr") == sgd[job.bits] for job in rounded)
 
 
 def test_differences_are_paired_and_their_interval_is_student_s():
     one, other = RNG.random(5), RNG.random(5)
-    found = text.difference(one, other)
+    found = paired.difference(one, other)
     want = stats.ttest_rel(100 * one, 100 * other).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((want.low, want.high))
     assert found.mean == pytest.approx(100 * (one.mean() - other.mean()))
-    assert text.difference(other + 0.1, other).gains
-    assert text.difference(other - 0.1, other).loses
+    assert paired.difference(other + 0.1, other).gains
+    assert paired.difference(other - 0.1, other).loses
 
 
-@pytest.mark.parametrize(("size", "seeds"), [(recipe.SMALL, SEEDS), (recipe.LARGE, (0, 1))])
+@pytest.mark.parametrize(("size", "seeds"), [(sizes.SMALL, SEEDS), (sizes.LARGE, (0, 1))])
 def test_words_numbers_and_picture_come_out_of_the_record(tmp_path, size, seeds):
     result = invented(size, seeds)
     again = study.Result.read(json.loads(json.dumps(result.as_json())))
@@ -109,7 +109,7 @@ def test_the_larger_size_takes_the_options_of_the_committed_search():
             outcome = runs.Outcome({(n, p): RNG.random() for n in NORMS for p in runs.PRECISIONS}, 0.0)
             return [outcome.as_arrays() for _ in jobs]
 
-    result = study.run(recipe.LARGE, (0, 1), Store(), None)
+    result = study.run(sizes.LARGE, (0, 1), Store(), None)
     assert {job.size for job in seen} == {"resnet20"}
     assert {job.seed for job in seen} == {0, 1}
     assert {job.split for job in seen if isinstance(job, runs.Branch)} == {"test"}

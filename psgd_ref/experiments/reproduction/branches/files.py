@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from psgd_ref.experiments.reproduction.branches import recipe
+from psgd_ref.experiments.reproduction.branches.paired import difference
 from psgd_ref.experiments.reproduction.branches.study import Result
-from psgd_ref.experiments.reproduction.branches.text import WIDTHS, additions, difference, lines
+from psgd_ref.experiments.reproduction.branches.text import WIDTHS, additions, lines
 from psgd_ref.experiments.shared.search_record import save_record
 from psgd_ref.interop.whole_file import write_json, write_text
 

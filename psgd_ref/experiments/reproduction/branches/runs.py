@@ -17,7 +17,7 @@ from psgd_ref.compress import (
     remove_fake_quantizers,
 )
 from psgd_ref.data import Dataset, load
-from psgd_ref.experiments.reproduction.branches import recipe
+from psgd_ref.experiments.reproduction.branches import recipe, sizes
 from psgd_ref.experiments.reproduction.training import put_back, weights
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import NORMS, REESTIMATED
@@ -33,10 +33,10 @@ SEEN = 1024
 
 @dataclass(frozen=True)
 class Trunk:
-    """The model of SGD that a seed's methods begin with, at a size of `recipe.SIZES`."""
+    """The model of SGD that a seed's methods begin with, at a size of `sizes.SIZES`."""
 
     seed: int
-    size: str = recipe.SMALL.name
+    size: str = sizes.SMALL.name
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Branch:
     split : str
         "validation" or "test".
     size : str
-        Of `recipe.SIZES`.
+        Of `sizes.SIZES`.
     """
 
     method: str
@@ -64,7 +64,7 @@ class Branch:
     options: dict[str, Any]
     seed: int
     split: str
-    size: str = recipe.SMALL.name
+    size: str = sizes.SMALL.name
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,17 @@ class Outcome:
 
 def trunk(job: Trunk, data_folder: Path | None) -> Arrays:
     """Weights and statistics of a trunk."""
-    size = recipe.SIZES[job.size]
-    return weights(recipe.train_trunk(size, _data(size.data, data_folder), job.seed))
+    size = sizes.SIZES[job.size]
+    return weights(sizes.train_trunk(size, _data(size.data, data_folder), job.seed))
 
 
 def branch(job: Branch, data_folder: Path | None, store: ArrayStore) -> Arrays:
     """What one method gives, 0 everywhere if it diverged; `store` holds the trunks."""
-    size, method = recipe.SIZES[job.size], recipe.BY_NAME[job.method]
+    size, method = sizes.SIZES[job.size], recipe.BY_NAME[job.method]
     data = _data(size.data, data_folder)
     model = put_back(size.begin(data, job.seed), store.known(trunk, Trunk(job.seed, job.size)))
     try:
-        recipe.train_branch(size, model, data, method, job.bits, job.options, job.seed)
+        sizes.train_branch(size, model, data, method, job.bits, job.options, job.seed)
     except DivergenceError:
         lost = {(norm, precision): 0.0 for norm in NORMS for precision in PRECISIONS}
         return Outcome(lost, float("nan")).as_arrays()

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from psgd_ref.experiments.reproduction.branches import recipe
-from psgd_ref.experiments.reproduction.branches.recipe import FAMILY, Method, Options, Size
+from psgd_ref.experiments.reproduction.branches import recipe, sizes
+from psgd_ref.experiments.reproduction.branches.recipe import FAMILY, Method, Options
 from psgd_ref.experiments.reproduction.branches.runs import Branch, Outcome, Trunk, as_json, branch, trunk
+from psgd_ref.experiments.reproduction.branches.sizes import Size
 from psgd_ref.experiments.shared.precision import Precision
 from psgd_ref.experiments.shared.rows import REESTIMATED
 from psgd_ref.experiments.shared.search_record import read_record
@@ -80,7 +81,7 @@ class Result:
             }
             error = values.pop("error")
             runs.append((Branch(**values), Outcome(accuracy, float("nan") if error is None else error)))
-        size, trials = recipe.SIZES[record["size"]], read_trials(record)
+        size, trials = sizes.SIZES[record["size"]], read_trials(record)
         return Result(size, tuple(record["seeds"]), trials, runs)
 
     def search_record(self) -> dict[str, Any]:
@@ -130,7 +131,13 @@ def _search(store: ArrayStore, data_folder: Path | None) -> list[Trial]:
 
 
 def chosen(trials: Sequence[Trial], method: Method, bits: int) -> Options:
-    """The options of the best trial at a width; the first of equals."""
+    """The options of the best trial at a width, the first of equals; of `DOUBLE` twice the rate of SGD.
+
+    PSGD's mean scale is 2 where weights are spread evenly.
+    """
+    if method is recipe.DOUBLE:
+        sgd = chosen(trials, recipe.SGD_ROW, bits)
+        return {**sgd, "lr": 2 * sgd.get("lr", recipe.RATE)}
     bits = min(bits, max(SEARCHED))
     own = [trial for trial in trials if (trial.method, trial.bits) == (method.name, bits)]
     return max(own, key=lambda trial: trial.validation).options
@@ -148,19 +155,12 @@ def table_jobs(size: Size, trials: Sequence[Trial], seeds: Sequence[int]) -> Ite
     for bits, methods in size.rows.items():
         for method in methods:
             add(method, bits, chosen(trials, method, bits))
-        add(recipe.DOUBLE, bits, double_rate(trials, bits))
     if size.family:
         for options in recipe.DECAY.candidates:
             add(recipe.DECAY, 2, options)
         for member in FAMILY:
             add(member.method, 2, family_options(trials, member))
     yield from wanted.values()
-
-
-def double_rate(trials: Sequence[Trial], bits: int) -> Options:
-    """SGD at twice the rate that it chose: PSGD's mean scale is 2 where weights are spread evenly."""
-    sgd = chosen(trials, recipe.SGD_ROW, bits)
-    return {**sgd, "lr": 2 * sgd.get("lr", recipe.RATE)}
 
 
 def family_options(trials: Sequence[Trial], member: recipe.Family) -> Options:

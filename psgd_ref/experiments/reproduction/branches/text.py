@@ -4,50 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from psgd_ref.core.arguments import Array
-from psgd_ref.experiments.reproduction.branches import recipe
+from psgd_ref.experiments.reproduction.branches import recipe, sizes
+from psgd_ref.experiments.reproduction.branches.paired import Difference, difference
 from psgd_ref.experiments.reproduction.branches.recipe import FAMILY, Method, Options
 from psgd_ref.experiments.reproduction.branches.runs import Branch, Outcome
-from psgd_ref.experiments.reproduction.branches.study import Result, double_rate, family_options
+from psgd_ref.experiments.reproduction.branches.study import Result, family_options
 from psgd_ref.experiments.shared.precision import FULL, Precision
 from psgd_ref.experiments.shared.rows import AS_TRAINED, REESTIMATED
 from psgd_ref.experiments.shared.tables import cell, markdown
 
-CONFIDENCE = 0.95
 WIDTHS = (FULL, Precision(4), Precision(3), Precision(2))
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A method against another from the same trunks: mean difference and its interval, in points."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:+.1f} [{self.low:+.1f}, {self.high:+.1f}]"
-
-    @property
-    def gains(self) -> bool:
-        """Whether the interval lies above 0."""
-        return self.low > 0
-
-    @property
-    def loses(self) -> bool:
-        """Whether it lies below 0."""
-        return self.high < 0
-
-
-def difference(one: Sequence[float], other: Sequence[float]) -> Difference:
-    """Of two or more paired accuracies (0 … 1), with Student's interval at 95 %; of two their range."""
-    gaps = 100 * (np.array(one) - np.array(other))
-    if len(gaps) < 3:
-        return Difference(float(gaps.mean()), float(gaps.min()), float(gaps.max()))
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, len(gaps) - 1) * gaps.std(ddof=1) / np.sqrt(len(gaps))
-    return Difference(float(gaps.mean()), float(gaps.mean() - half), float(gaps.mean() + half))
 
 
 @dataclass(frozen=True)
@@ -84,8 +52,7 @@ def line(result: Result, method: Method, bits: int, options: Options) -> Line:
 
 def lines(result: Result, bits: int) -> list[Line]:
     """Every method at a width, with what it chose."""
-    rows = [line(result, method, bits, result.chosen(method, bits)) for method in result.size.rows[bits]]
-    return [rows[0], line(result, recipe.DOUBLE, bits, double_rate(result.trials, bits)), *rows[1:]]
+    return [line(result, method, bits, result.chosen(method, bits)) for method in result.size.rows[bits]]
 
 
 def text(result: Result, published: bool) -> str:
@@ -101,7 +68,7 @@ def text(result: Result, published: bool) -> str:
     copy = "the published archive" if published else "a copy in the archive's format, whose pixels may differ"
     size = result.size
     spread = "95 % interval" if len(result.seeds) > 2 else "range"
-    where = "a trunk that is not in the table" if size.searches else f"images of table {recipe.SMALL.name}"
+    where = "a trunk that is not in the table" if size.searches else f"images of table {sizes.SMALL.name}"
     head = (
         f"{size.words}, {len(result.seeds)} seeds: {recipe.TRUNK_EPOCHS} epochs of SGD, then "
         f"{recipe.BRANCH_EPOCHS} of each method from the same weights. Test accuracy in per cent, "
