@@ -258,7 +258,8 @@ def _one_model(result: Result) -> str:
         gaps = ", ".join(f"{w.label} {difference(ours.at(w), lsq.at(w))}" for w in WIDTHS)
         rivals = [row for row in rows.values() if row.method.kind == recipe.PULL_KIND]
         others = ", ".join(f"{row.method.name} {difference(ours.own, row.own)}" for row in rivals)
-        parts.append(f"trained for W{trained}, against LSQ: {gaps}; at W{trained} against {others}")
+        own = f"; at W{trained} against {others}" if rivals else ""
+        parts.append(f"trained for W{trained}, against LSQ: {gaps}{own}")
     return f"**{recipe.THEN_DECAY.name}**, one model for all widths: {'; '.join(parts)}."
 
 
