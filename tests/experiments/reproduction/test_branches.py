@@ -27,6 +27,20 @@ def trials():
     ]
 
 
+class Watched:
+    """In place of the store: every outcome by chance, and the jobs that were asked for."""
+
+    def __init__(self):
+        self.seen = []
+
+    def all(self, function, jobs, title, given):
+        self.seen.extend(jobs)
+        if function is runs.trunk:
+            return [{} for _ in jobs]
+        outcome = runs.Outcome({(n, p): RNG.random() for n in NORMS for p in runs.PRECISIONS}, 0.0)
+        return [outcome.as_arrays() for _ in jobs]
+
+
 def invented(size=sizes.SMALL, seeds=SEEDS):
     found = trials()
     outcomes = [
@@ -46,18 +60,9 @@ def test_every_method_has_as_many_trials():
 
 
 def test_the_search_sees_validation_images_of_other_seeds_and_the_table_test_images(monkeypatch):
-    seen = []
-
-    class Store:
-        def all(self, function, jobs, title, given):
-            seen.extend(jobs)
-            if function is runs.trunk:
-                return [{} for _ in jobs]
-            outcome = runs.Outcome({(n, p): RNG.random() for n in NORMS for p in runs.PRECISIONS}, 0.0)
-            return [outcome.as_arrays() for _ in jobs]
-
-    result = study.run(sizes.SMALL, SEEDS, Store(), None)
-    branches = [job for job in seen if isinstance(job, runs.Branch)]
+    store = Watched()
+    result = study.run(sizes.SMALL, SEEDS, store, None)
+    branches = [job for job in store.seen if isinstance(job, runs.Branch)]
     searched = [job for job in branches if job.split == "validation"]
     assert {job.seed for job in searched}.isdisjoint(SEEDS)
     assert {job.seed for job in branches if job.split == "test"} == set(SEEDS)
@@ -99,20 +104,11 @@ def test_words_numbers_and_picture_come_out_of_the_record(tmp_path, size, seeds)
 
 
 def test_the_larger_size_takes_the_options_of_the_committed_search():
-    seen = []
-
-    class Store:
-        def all(self, function, jobs, title, given):
-            seen.extend(jobs)
-            if function is runs.trunk:
-                return [{} for _ in jobs]
-            outcome = runs.Outcome({(n, p): RNG.random() for n in NORMS for p in runs.PRECISIONS}, 0.0)
-            return [outcome.as_arrays() for _ in jobs]
-
-    result = study.run(sizes.LARGE, (0, 1), Store(), None)
-    assert {job.size for job in seen} == {"resnet20"}
-    assert {job.seed for job in seen} == {0, 1}
-    assert {job.split for job in seen if isinstance(job, runs.Branch)} == {"test"}
+    store = Watched()
+    result = study.run(sizes.LARGE, (0, 1), store, None)
+    assert {job.size for job in store.seen} == {"resnet20"}
+    assert {job.seed for job in store.seen} == {0, 1}
+    assert {job.split for job in store.seen if isinstance(job, runs.Branch)} == {"test"}
     stored = study.Result.read(json.loads((ROOT / "notebooks/cifar16/table.json").read_text("utf-8")))
     assert result.trials == stored.trials
 
