@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 LOCK = "running.sqlite"
@@ -13,7 +13,7 @@ def alone(folder: Path, refusal: str) -> Iterator[None]:
     """Hold the folder against every other process that asks for the same. Creates it.
 
     The lock is SQLite's on a file in the folder: it ends with its process, however that ends, and holds
-    where computers share the folder.
+    where computers share the folder. A folder that was created and in which nothing was left is gone after.
 
     Raises
     ------
@@ -22,6 +22,7 @@ def alone(folder: Path, refusal: str) -> Iterator[None]:
     OSError
         When the folder cannot be used.
     """
+    created = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
     try:
@@ -35,4 +36,13 @@ def alone(folder: Path, refusal: str) -> Iterator[None]:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 raise ValueError(refusal) from None
             raise OSError(f"{path} cannot be used: {error}") from None
-        yield
+        try:
+            yield
+        finally:
+            # While it is held: whoever opens it now is refused. (Windows keeps a file that is open.)
+            with suppress(OSError):
+                left = list(folder.iterdir())
+                if created and all(entry.name.startswith(LOCK) for entry in left):
+                    for entry in left:
+                        entry.unlink()
+                    folder.rmdir()

@@ -167,12 +167,18 @@ def test_resuming_where_nothing_is_to_resume_is_refused_and_leaves_nothing(capsy
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("word", ["--model=lenet", "--data=signals.npz", "--start=none.safetensors"])
+def test_a_refused_run_leaves_no_folder(word, capsys, tmp_path):
+    assert run(capsys, "train", word, "--out", tmp_path / "run")[0] == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_second_run_in_the_folder_is_refused_and_the_first_left_as_it_is(capsys, tmp_path):
     with alone(tmp_path / "run", ""):
         status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run")
+        assert all(path.name.startswith(LOCK) for path in (tmp_path / "run").iterdir())
     assert status == 2
     assert f"another run is under way in {tmp_path / 'run'}" in error
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [LOCK]
     assert run(capsys, "train", *QUICK, "--out", tmp_path / "run")[0] == 0
 
 

@@ -26,6 +26,23 @@ def test_a_killed_process_gives_the_folder_back(tmp_path):
         pass
 
 
+def test_a_folder_that_was_made_is_gone_where_nothing_was_left_in_it(tmp_path):
+    with pytest.raises(KeyError), alone(tmp_path / "run", "taken"):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_folder_that_was_there_or_holds_something_stays(earlier, tmp_path):
+    folder = tmp_path / "run"
+    if earlier:
+        folder.mkdir()
+    with alone(folder, "taken"):
+        if not earlier:
+            (folder / "kept").touch()
+    assert folder.is_dir()
+
+
 def test_a_lock_that_cannot_be_made_is_an_error_of_its_own(tmp_path):
     (tmp_path / LOCK).mkdir()
     with pytest.raises(OSError, match=f"{LOCK} cannot be used"), alone(tmp_path, "taken"):

@@ -80,12 +80,12 @@ def train(
     record = folder / CONFIGURATION
     if record.exists() and not resume:
         raise ValueError(f"{folder} holds a run already; go on with --resume or choose another folder")
-    folder.mkdir(parents=True, exist_ok=True)
     data = load(configuration.data, data_folder)
     if own_place(configuration.data) is not None:
         say(f"{data!r} from {configuration.data}")
     model = model_of(configuration, data)
     plan = phases(configuration, -(-len(data.train) // configuration.batch_size))
+    folder.mkdir(parents=True, exist_ok=True)
     progress = _restored(configuration, folder, model, say)
     if progress is None:
         progress = _first(configuration, data, model, plan[0])
