@@ -109,6 +109,8 @@ def _growth(options: argparse.Namespace) -> int:
 def _where(options: argparse.Namespace) -> int:
     from psgd_ref.experiments.benchmark import breakdown
 
+    if options.list or options.only:
+        raise ValueError("--where measures one network, and has no cases to list or to choose from")
     options.where.mkdir(parents=True, exist_ok=True)
     found = breakdown.measure()
     return _report(found, breakdown.save(found, options.where), options.json)

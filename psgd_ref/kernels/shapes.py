@@ -139,6 +139,3 @@ def pooled(x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) ->
     window, step, border = pair("size", size, 1), pair("stride", stride, 1), pair("padding", padding, 0)
     pool_padding(window, border)
     return x_shape[0], *window_output(x_shape, window, step, border), x_shape[3]
-
-
-# The checks, under the kernels' names and with their arguments.

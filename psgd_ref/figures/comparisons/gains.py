@@ -20,7 +20,7 @@ LOOKS: tuple[dict[str, Any], ...] = (
 
 def draw(
     gains: Sequence[tuple[str, str, float, float, float]],
-    curves: Sequence[tuple[str, Sequence[Sequence[float]]]],
+    curves: Sequence[tuple[str, int, Sequence[Sequence[float]]]],
     widths: Sequence[str],
 ) -> Figure:
     """Points gained at 2 bits with 95 % intervals, and accuracy of some of these models at every width.
@@ -29,8 +29,8 @@ def draw(
     ----------
     gains : sequence of (name, kind of `KINDS`, mean, low, high)
         Against SGD's model, in points.
-    curves : sequence of (name, accuracies by width and seed)
-        0 … 1; as many as there are `LOOKS` at most.
+    curves : sequence of (name, place of its look in `LOOKS`, accuracies by width and seed)
+        0 … 1; a model has the same look in every picture.
     widths : sequence of str
         Names of the curves' widths.
     """
@@ -49,10 +49,10 @@ def draw(
         for kind in dict.fromkeys(kind for _, kind, *_ in order):
             left.plot([], [], "o", color=KINDS[kind], label=kind, markersize=4)
         one.legend(loc="outside lower center", ncols=2)
-        for (name, accuracies), look in zip(curves, LOOKS, strict=False):
+        for name, place, accuracies in curves:
             values = 100 * np.array(accuracies)
             mean, spread = values.mean(axis=1), values.std(axis=1, ddof=1)
-            right.errorbar(range(len(widths)), mean, spread, capsize=2, label=name, **look)
+            right.errorbar(range(len(widths)), mean, spread, capsize=2, label=name, **LOOKS[place])
         right.set_xticks(range(len(widths)), list(widths))
         right.set_ylabel("test accuracy in %")
         right.grid(axis="y")

@@ -57,3 +57,10 @@ def test_command_measures_draws_and_prints(found, tmp_path, monkeypatch, capsys)
     assert (tmp_path / "new" / "step.png").stat().st_size > 1_000
     assert main(["bench", "--where", str(tmp_path)]) == 0
     assert "| convolution, backward |" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--list"], ["--only", "train"]])
+def test_cases_of_one_network_are_refused(words, tmp_path, capsys):
+    assert main(["bench", "--where", str(tmp_path / "new"), *words]) == 2
+    assert "no cases to list or to choose from" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

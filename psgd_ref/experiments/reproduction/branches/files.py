@@ -40,7 +40,7 @@ def gains_picture(result: Result) -> "Figure":
     found = [(row, difference(row.own, baseline.own)) for row in rows]
     gains = [(row.method.name, row.method.kind, d.mean, d.low, d.high) for row, d in found]
     curves = [
-        (row.method.name, [row.at(precision) for precision in WIDTHS])
+        (row.method.name, CURVES.index(row.method), [row.at(precision) for precision in WIDTHS])
         for row in (baseline, *rows)
         if row.method in CURVES
     ]
