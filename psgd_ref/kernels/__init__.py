@@ -10,7 +10,7 @@ More than fifteen files in one folder, so that every kernel is beside `reference
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -49,18 +49,27 @@ BACKEND = _backend()
 _FLOAT32 = np.dtype(np.float32)
 
 
-def _other_float(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind == "f" and dtype != _FLOAT32
+# Arguments of these types hold no arrays.
+_PLAIN = frozenset((type(None), bool, int, float, str))
 
 
-def _holds_other_floats(values: tuple[Any, ...]) -> bool:
+def _other_floats(values: Iterable[Any]) -> bool:
+    """Whether there are floats but float32 among arguments, also inside tuples."""
     for value in values:
-        if isinstance(value, ndarray):
-            if _other_float(value.dtype):
+        kind = type(value)
+        if kind is ndarray:
+            # Most arrays are float32, and comparing dtypes takes time: first whether it is the very same one.
+            if value.dtype is not _FLOAT32 and value.dtype.kind == "f" and value.dtype != _FLOAT32:
                 return True
-        elif isinstance(value, tuple) and _holds_other_floats(value):
+        elif kind not in _PLAIN and _inside(value):
             return True
     return False
+
+
+def _inside(value: Any) -> bool:
+    if isinstance(value, ndarray):
+        return _other_floats((value.view(ndarray),))
+    return isinstance(value, tuple) and _other_floats(value)
 
 
 if BACKEND == "tile":
@@ -113,13 +122,8 @@ def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
         check(*args, **kwargs)
         if compiled is None:
             return oracle(*args, **kwargs)
-        for value in (*args, *kwargs.values()) if kwargs else args:
-            # Most arrays are float32, and comparing dtypes takes time: first whether it is the very same one.
-            if isinstance(value, ndarray):
-                if value.dtype is not _FLOAT32 and _other_float(value.dtype):
-                    return oracle(*args, **kwargs)
-            elif isinstance(value, tuple) and _holds_other_floats(value):
-                return oracle(*args, **kwargs)
+        if _other_floats((*args, *kwargs.values()) if kwargs else args):
+            return oracle(*args, **kwargs)
         with launching():
             ahead.running(name, args)
             try:

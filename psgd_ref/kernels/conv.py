@@ -114,7 +114,7 @@ def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> 
     Returns whether all of them are finite.
     """
     finite: bool = _sums(
-        flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), memory.empty(plan.room),
+        flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), *memory.scratch(plan.room),
         np.empty(plan.images[0], np.float32), (plan.reads, plan.writes, plan.products, plan.spans),
         plan.images, plan.border, plan.starts, plan.weights, plan.taps, plan.tile, row_shape(plan.taps[3]),
     )  # fmt: skip
@@ -128,7 +128,7 @@ def _weights_gradient(dy: Array, x: Array, dw: Array, cut: GradientPlan) -> bool
     """
     plan = cut.forward
     finite: bool = _weights(
-        flat(dy), flat(x), flat(dw), memory.empty(cut.room), plan.reads, cut.tiles, cut.steps, plan.images,
+        flat(dy), flat(x), flat(dw), *memory.scratch(cut.room), plan.reads, cut.tiles, cut.steps, plan.images,
         plan.border, cut.sizes, cut.scratch, cut.tile,
     )  # fmt: skip
     return finite

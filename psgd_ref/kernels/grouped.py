@@ -37,8 +37,7 @@ def grouped_conv2d_backward(
     """As `reference.grouped_conv2d_backward`."""
     dw: Array = memory.empty(w.shape) if into is None else into
     window = w.shape[:2], stride, padding
-    room = memory.empty(w.shape).reshape(-1)
-    _weights(flat(dy), flat(x), flat(dw), room, x.shape, dy.shape, window, groups)
+    _weights(flat(dy), flat(x), flat(dw), *memory.scratch(w.size), x.shape, dy.shape, window, groups)
     if not need_dx:
         return None, dw
     dx: Array = memory.empty(x.shape)

@@ -27,6 +27,8 @@ import numpy.typing as npt
 _ALIGNMENT = 64
 # Of fewer numbers the C library hands out memory that it kept, and NumPy's own allocation is faster.
 _FEW = 1 << 15
+# Numbers on a cache line, and how many are kept as scratch, 8 MiB.
+_LINE, _KEPT = _ALIGNMENT // 4, 1 << 21
 # A slab of which nothing was asked for in so many requests is let go when a new one must be made.
 _PATIENCE = 1 << 12
 # Bytes of the first slab; each further one is as large as all before. (Untouched, it takes no memory.) So
@@ -174,6 +176,38 @@ _IDLE = _count_without_arrays()
 
 _pool = Pool()
 empty, zeros = _pool.empty, _pool.zeros
+
+
+class _Scratch(threading.local):
+    """One line of numbers for each Python thread."""
+
+    line: npt.NDArray[np.float32] = np.empty(0, np.float32)
+
+
+_own = _Scratch()
+
+
+def scratch(*counts: int) -> list[npt.NDArray[np.float32]]:
+    """Lines of float32 for the length of one kernel call, of arbitrary content, each on a cache line.
+
+    They are the same memory every time, warm in the cache: the next call in this thread takes it over. What
+    is too much to keep comes from `empty`.
+
+    Parameters
+    ----------
+    counts
+        How many numbers each line has.
+    """
+    starts, total = [], 0
+    for count in counts:
+        starts.append(total)
+        total += -(-count // _LINE) * _LINE
+    line = _own.line
+    if line.size < total:
+        line = empty((max(total, _FEW),))
+        if total <= _KEPT:
+            _own.line = line
+    return [line[start : start + count] for start, count in zip(starts, counts, strict=True)]
 
 
 def created_bytes() -> int:

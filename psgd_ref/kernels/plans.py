@@ -71,7 +71,7 @@ class Plan:
     weights: tuple[int, int, int, int, int]
     taps: tuple[int, int, int, int]
     tile: Shape
-    room: tuple[int]
+    room: int
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ def _plan(
         weights,
         taps,
         tile,
-        ((1 + rows * run) * up(outputs, block) + THREADS * border[0],),
+        (1 + rows * run) * up(outputs, block) + THREADS * border[0],
     )
 
 
@@ -232,7 +232,7 @@ class GradientPlan:
     steps: Indices | None
     sizes: tuple[int, int, int, int, int]
     scratch: Pair
-    room: tuple[int]
+    room: int
     tile: Shape
 
 
@@ -268,7 +268,7 @@ def gradient_plan(
         steps,
         (parts, length, stack, outputs, padded),
         scratch,
-        (parts * length + THREADS * sum(scratch),),
+        parts * length + THREADS * sum(scratch),
         tile,
     )
 

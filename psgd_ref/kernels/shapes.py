@@ -45,7 +45,7 @@ def rows(name: str, array: Any) -> int:
 
 def shaped(name: str, array: Any, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless `array` is a floating array of that shape."""
-    if not isinstance(array, ndarray) or array.dtype.kind != "f":
+    if type(array) is not ndarray or array.dtype.kind != "f":
         floats(name, array)
     if array.shape != shape:
         raise ValueError(f"{name} must have the shape {shape}; got {array.shape}")

@@ -42,11 +42,11 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, flat, height_width, sums_shape, up
+from psgd_ref.kernels.blocks import NONE, flat
 from psgd_ref.kernels.borders import clear
-from psgd_ref.kernels.compile import LANES, body, kernel
+from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
-from psgd_ref.kernels.parallel import THREADS, for_each
+from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.reference import After, Norm, Pair
 from psgd_ref.kernels.squares import (
     NOTHING,
@@ -73,7 +73,7 @@ from psgd_ref.kernels.tile import (
 from psgd_ref.kernels.winograd_cut import (
     SQUARES,
     clear_borders,
-    cut_images,
+    forward_plan,
     insert_images,
     place_of,
     places,
@@ -85,6 +85,9 @@ CHANNELS = 16
 _PRODUCTS = 1 << 16
 # In place of the table of a batch norm that is not there.
 NO_TABLE = np.empty((3, 0), np.float32)
+NormArguments = tuple[Array, Array, Array, Array, float]
+_NO_NORM: NormArguments = (NONE, NONE, NONE, NONE, 0.0)
+NOTHING_BEHIND = (_NO_NORM, NO_TABLE, NONE, False)
 
 
 @lru_cache(maxsize=1024)
@@ -110,37 +113,48 @@ def conv2d(
     after: After | None = None,
 ) -> Array | None:
     """As `reference.conv2d` where `pays`; None where a result is not finite."""
-    outputs, tile = w.shape[3], sums_shape(w.shape[3])
-    cut, size = cut_images(x.shape, outputs, padding, up(outputs, height_width(tile)[1]))
-    y: Array = memory.empty((cut.images, cut.rows, cut.columns, outputs))
+    cut, tile, result, room, work = forward_plan(x.shape, w.shape, padding)
+    y: Array = memory.empty(result)
     first = np.zeros(cut.padded, np.float32)
     if bias is not None:
-        first[:outputs] = bias
+        first[: cut.outputs] = bias
+    u, own = memory.scratch(*room)
     checks = np.empty(-(-cut.images // cut.stack), np.float32)
     finite = _convolve(
-        flat(x), norm_table(norm), flat(w), memory.empty((PLACES * cut.inputs * cut.padded,)), first,
-        _behind(after), y.reshape(-1), memory.empty((THREADS, size)), checks, cut, tile, VECTOR,
+        flat(x), *norm_arguments(norm), flat(w), u, first, _behind(after), y.reshape(-1), own.reshape(work),
+        checks, cut, tile, VECTOR,
     )  # fmt: skip
     return y if finite else None
 
 
-def _behind(after: After | None) -> tuple[Array, Array, bool]:
-    """What a result passes through: the table of its batch norm, what is added, whether a ReLU follows."""
-    if after is None:
-        return NO_TABLE, NONE, False
-    return norm_table(after.norm), NONE if after.residual is None else flat(after.residual), after.relu
-
-
-def norm_table(norm: Norm | None) -> Array:
-    """Mean, factor and shift of every channel, as `norm.py` rounds them; without a norm no channels."""
+def norm_arguments(norm: Norm | None) -> tuple[NormArguments, Array]:
+    """A batch norm as the kernels take it, and its table, which they fill; without a norm no channels."""
     if norm is None:
-        return NO_TABLE
-    factor = norm.gamma / np.sqrt(norm.var + np.float64(norm.eps))
-    return np.array((norm.mean, factor, norm.beta), np.float32)
+        return _NO_NORM, NO_TABLE
+    gamma, beta, mean, var, eps = norm
+    table = np.empty((3, len(gamma)), np.float32)
+    return (flat(gamma), flat(beta), flat(mean), flat(var), float(eps)), table
+
+
+def _behind(after: After | None) -> tuple[NormArguments, Array, Array, bool]:
+    """What a result passes through: a batch norm and its table, what is added, whether a ReLU follows."""
+    if after is None:
+        return NOTHING_BEHIND
+    return *norm_arguments(after.norm), NONE if after.residual is None else flat(after.residual), after.relu
+
+
+@inner
+def fill_table(norm, table):
+    """Mean, factor and shift of every channel, as `norm.py` rounds them."""
+    gamma, beta, mean, var, eps = norm
+    for c in range(table.shape[1]):
+        table[0, c], table[1, c], table[2, c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
 
 
 @kernel
-def _convolve(x, table, w, u, bias, behind, y, work, checks, cut, tile, vector):
+def _convolve(x, norm, table, w, u, bias, behind, y, work, checks, cut, tile, vector):
+    fill_table(norm, table)
+    fill_table(behind[0], behind[1])
     for_each(cut.inputs, 9 * w.size, transform_channel, (w, False, u, work, cut, tile, vector))
     clear_borders(work, 0, cut)
     arguments = (x, table, u, bias, behind, y, work, checks, cut, tile, vector)
@@ -209,7 +223,7 @@ def convolve_squares(first, last, image, work, u, bias, behind, y, cut, tile, ve
 @body
 def _transform_outputs(m, first, start, count, bias, behind, y, check, room, cut, vector):
     """The pixels of `count` squares: y = Aᵀ M A + b, through a batch norm, + what is added, and a ReLU."""
-    table, plus, relu = behind
+    _, table, plus, relu = behind
     lanes, zero = tile_columns(vector), tile_load(vector, NOTHING, 0, 0)
     for o in range(0, cut.outputs, lanes):
         offset = tile_load(vector, bias, o, 0)

@@ -9,26 +9,26 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, ZERO, flat, height_width, square_shape, sums_shape, up
+from psgd_ref.kernels.blocks import NONE, ZERO, flat
 from psgd_ref.kernels.borders import clear, copy
 from psgd_ref.kernels.compile import body, kernel
 from psgd_ref.kernels.finite import all_finite
-from psgd_ref.kernels.parallel import THREADS, for_each
+from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.reference import Norm, NormGradient, Pair
 from psgd_ref.kernels.squares import OUTPUTS, PLACES, VECTOR, transform_gradient, transform_sums
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 from psgd_ref.kernels.winograd import (
-    NO_TABLE,
+    NOTHING_BEHIND,
     convolve_squares,
-    norm_table,
+    fill_table,
+    norm_arguments,
     transform_channel,
     transform_inputs,
 )
 from psgd_ref.kernels.winograd_cut import (
-    PARTS,
     SQUARES,
+    backward_plan,
     clear_borders,
-    cut_gradients,
     insert_gradients,
     insert_images,
     place_of,
@@ -57,31 +57,27 @@ def conv2d_backward(
     Both gradients of some images are taken one after the other, so that dy, or what it is computed from, is
     read once.
     """
-    inputs, outputs = w.shape[2:]
-    tile, across = square_shape(outputs), sums_shape(inputs)
-    (tall, block), (_, other) = height_width(tile), height_width(across)
-    cut, back, size = cut_gradients(
-        x.shape, outputs, padding, (up(outputs, block), up(inputs, other)), up(inputs, tall)
-    )
-    parts = max(1, min(cut.images, PARTS))  # one without images, too: its sums are 0
-    checks = np.zeros(parts, np.float32)
+    cut, back, tile, across, room, work, sums = backward_plan(x.shape, w.shape, padding)
     dx = memory.empty(x.shape) if need_dx else None
     behind = (NONE, _NO_TERMS, False)
     if through is not None:
         behind = (flat(through.x), np.ascontiguousarray(through.terms), through.gated)
+    beside = NOTHING_BEHIND if plus is None else (*NOTHING_BEHIND[:2], flat(plus), False)
+    u, own, parts = memory.scratch(*room)
     finite: bool = _gradients(
-        flat(dy), behind, flat(x), norm_table(norm), flat(w), memory.empty((PLACES * outputs * back.padded,)),
-        np.zeros(back.padded, np.float32), (NO_TABLE, NONE if plus is None else flat(plus), False),
-        NONE if dx is None else dx.reshape(-1), flat(dw), memory.empty((parts, dw.size)),
-        memory.empty((THREADS, size)), checks, cut, back, tile, across, VECTOR,
+        flat(dy), behind, flat(x), *norm_arguments(norm), flat(w), u, np.zeros(back.padded, np.float32),
+        beside, NONE if dx is None else dx.reshape(-1), flat(dw), parts.reshape(sums), own.reshape(work),
+        np.zeros(sums[0], np.float32), cut, back, tile, across, VECTOR,
     )  # fmt: skip
     return dx, finite
 
 
 @kernel
 def _gradients(
-    dy, through, x, table, w, u, zeros, beside, dx, dw, parts, work, checks, cut, back, tile, across, vector
-):
+    dy, through, x, norm, table, w, u, zeros, beside, dx, dw, parts, work, checks, cut, back, tile, across,
+    vector,
+):  # fmt: skip
+    fill_table(norm, table)
     if dx.size > 0:
         for_each(back.inputs, 9 * w.size, transform_channel, (w, True, u, work, back, across, vector))
     clear_borders(work, 0, cut)

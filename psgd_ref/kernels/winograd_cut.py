@@ -3,12 +3,13 @@
 from functools import lru_cache
 from typing import NamedTuple
 
-from psgd_ref.kernels.blocks import height_width, sums_shape, up
+from psgd_ref.kernels.blocks import height_width, square_shape, sums_shape, up
 from psgd_ref.kernels.borders import clear, insert, insert_normalised, insert_passed
 from psgd_ref.kernels.compile import LANES, body, inner
 from psgd_ref.kernels.parallel import THREADS
 from psgd_ref.kernels.reference import Pair
 from psgd_ref.kernels.squares import OUTPUTS, PLACES, ROOM
+from psgd_ref.kernels.tile import Shape
 
 # Squares that are transformed and multiplied at a time, a multiple of every tile's height: V and M of 64
 # channels fill the L2 cache.
@@ -52,32 +53,62 @@ class Cut(NamedTuple):
     sums: int
 
 
-@lru_cache(maxsize=1024)
-def cut_images(x_shape: tuple[int, ...], outputs: int, padding: Pair, padded: int) -> tuple[Cut, int]:
-    """How a convolution cuts its images, and the numbers that each thread needs."""
-    images, height, width, _ = x_shape
-    squares = _squares(height, padding[0]) * _squares(width, padding[1])
-    geometry = _geometry(x_shape, padding, (0, 0))
-    return _placed(x_shape, outputs, padding, padded, _best_stack(images, squares), geometry, ())
+class ForwardPlan(NamedTuple):
+    """How a convolution is computed.
 
-
-@lru_cache(maxsize=1024)
-def cut_gradients(
-    x_shape: tuple[int, ...], outputs: int, padding: Pair, padded: Pair, tall: int
-) -> tuple[Cut, Cut, int]:
-    """How the gradients cut x and dy, and the numbers that each thread needs.
-
-    The bordered images of dy come behind those of x. The gradient of the weights reads both; that of the
-    input is a convolution of dy, by squares of its own.
-
-    Parameters
-    ----------
-    padded : (int, int)
-        Outputs in whole tiles of the one, and inputs in whole tiles of the other.
-    tall : int
-        Inputs in whole tiles: rows of dU with filling.
+    cut, tile : of the images, and of the products
+    result : the shape of the result
+    room, work : how many numbers U and all threads need, and those of the threads as an array
     """
-    images, height, width, inputs = x_shape
+
+    cut: Cut
+    tile: Shape
+    result: tuple[int, int, int, int]
+    room: Pair
+    work: Pair
+
+
+@lru_cache(maxsize=1024)
+def forward_plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], padding: Pair) -> ForwardPlan:
+    """How a convolution of images (N, H, W, C) is computed."""
+    (images, height, width, inputs), outputs = x_shape, w_shape[3]
+    tile = sums_shape(outputs)
+    padded = up(outputs, height_width(tile)[1])
+    stack = _best_stack(images, _squares(height, padding[0]) * _squares(width, padding[1]))
+    cut, size = _placed(x_shape, outputs, padding, padded, stack, _geometry(x_shape, padding, (0, 0)), ())
+    work = THREADS, size
+    room = PLACES * inputs * padded, THREADS * size
+    return ForwardPlan(cut, tile, (images, cut.rows, cut.columns, outputs), room, work)
+
+
+class BackwardPlan(NamedTuple):
+    """How both gradients of a convolution are computed.
+
+    cut, back : of x and of dy: the bordered images of dy come behind those of x
+    tile, across : of the products of the one and of the other gradient
+    room, work, sums : as in `ForwardPlan`, with the sums of the parts at the end, these as an array
+    """
+
+    cut: Cut
+    back: Cut
+    tile: Shape
+    across: Shape
+    room: tuple[int, int, int]
+    work: Pair
+    sums: Pair
+
+
+@lru_cache(maxsize=1024)
+def backward_plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], padding: Pair) -> BackwardPlan:
+    """How the gradients of a convolution of images (N, H, W, C) are computed.
+
+    The gradient of the weights reads x and dy; that of the input is a convolution of dy, by squares of its
+    own.
+    """
+    (images, height, width, inputs), outputs = x_shape, w_shape[3]
+    tile, across = square_shape(outputs), sums_shape(inputs)
+    (tall, block), (_, other) = height_width(tile), height_width(across)
+    padded, narrow = up(outputs, block), up(inputs, other)
     down, right = _squares(height, padding[0]), _squares(width, padding[1])
     stack = max(1, min(-(-images // PARTS), SQUARES // (down * right)))
     border = (2 - padding[0], 2 - padding[1])
@@ -85,10 +116,15 @@ def cut_gradients(
     forward = _geometry(x_shape, padding, (0, 0))
     # The squares of dy begin at its first pixel, and must lie inside its border, too.
     backward = _geometry(dy_shape, border, (border[0] + OUTPUTS * down, border[1] + OUTPUTS * right))
-    both = (forward[0] + backward[0], max(inputs, outputs), max(padded))
-    cut, size = _placed(x_shape, outputs, padding, padded[0], stack, forward, both)
-    back, _ = _placed(dy_shape, inputs, border, padded[1], stack, backward, both)
-    return cut, back, up(size + PLACES * tall * padded[0], GAP)
+    both = (forward[0] + backward[0], max(inputs, outputs), max(padded, narrow))
+    cut, size = _placed(x_shape, outputs, padding, padded, stack, forward, both)
+    back, _ = _placed(dy_shape, inputs, border, narrow, stack, backward, both)
+    # Behind the rest, the rows of dU with filling.
+    work = THREADS, up(size + PLACES * up(inputs, tall) * padded, GAP)
+    # One part without images, too: its sums are 0.
+    sums = max(1, min(images, PARTS)), 9 * inputs * outputs
+    room = PLACES * outputs * narrow, work[0] * work[1], sums[0] * sums[1]
+    return BackwardPlan(cut, back, tile, across, room, work, sums)
 
 
 def _squares(side: int, padding: int) -> int:

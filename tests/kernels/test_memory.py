@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from psgd_ref.kernels import memory
 from psgd_ref.kernels.memory import Pool
 
 
@@ -100,3 +101,30 @@ def test_slabs_that_nobody_asks_of_are_let_go():
     held.fill(1)
     larger.fill(2)
     assert held.all()
+
+
+def test_scratch_is_the_same_memory_every_time():
+    memory.scratch(40_000)
+    one, other = memory.scratch(1000, 2000)
+    again = memory.scratch(500)[0]
+    assert (one.size, other.size, again.size) == (1000, 2000, 500)
+    assert address(one) == address(again)
+    assert address(other) >= address(one) + one.nbytes
+    assert address(one) % 64 == address(other) % 64 == 0
+
+
+def test_scratch_that_is_too_large_to_keep_is_given_back():
+    before = address(memory.scratch(1000)[0])
+    huge = memory.scratch(memory._KEPT + 1)[0]
+    assert huge.size == memory._KEPT + 1
+    assert address(huge) != before
+    assert address(memory.scratch(1000)[0]) == before
+
+
+def test_every_thread_has_scratch_of_its_own():
+    found = []
+    mine = memory.scratch(1000)[0]
+    thread = threading.Thread(target=lambda: found.append(memory.scratch(1000)[0]))
+    thread.start()
+    thread.join()
+    assert abs(address(found[0]) - address(mine)) >= mine.nbytes
