@@ -47,8 +47,6 @@ BACKEND = _backend()
 
 
 _FLOAT32 = np.dtype(np.float32)
-
-
 # Arguments of these types hold no arrays.
 _PLAIN = frozenset((type(None), bool, int, float, str))
 
@@ -120,9 +118,7 @@ def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
     @functools.wraps(oracle)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         check(*args, **kwargs)
-        if compiled is None:
-            return oracle(*args, **kwargs)
-        if _other_floats((*args, *kwargs.values()) if kwargs else args):
+        if compiled is None or _other_floats((*args, *kwargs.values()) if kwargs else args):
             return oracle(*args, **kwargs)
         with launching():
             ahead.running(name, args)
