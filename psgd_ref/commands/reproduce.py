@@ -28,8 +28,8 @@ def add(commands: Any) -> None:
         "minutes for an epoch on one core of an AMD EPYC (Zen 3), six hours on two. It first times a step "
         "and prints its estimate for this computer; killed and called again it resumes. table-cifar16, with "
         "images of half the size, 5 seeds and every method, whose options are chosen on validation images, "
-        "takes some two core hours and resumes likewise; table-resnet20, three of its rows at full size, 2 "
-        "seeds and the options chosen at half of it, takes three.",
+        "takes some two core hours and resumes likewise; table-resnet20, its main rows at full size, 2 "
+        "seeds and the options chosen at half of it, takes six.",
     )
     reproduce.add_argument("figures", nargs="+", metavar="FIGURE", help=", ".join((*NAMES, *TABLES)))
     reproduce.add_argument(

@@ -12,9 +12,11 @@ from psgd_ref.experiments.reproduction.branches.recipe import (
     LEARNED,
     LSQ_ROW,
     METHODS,
+    PARQ_ROW,
     QUADRATIC,
     SGD_ROW,
     THEN_DECAY,
+    THEN_QUADRATIC,
     TRUNK_EPOCHS,
     TRUNK_RATE,
     TRUNK_SCHEDULE,
@@ -94,8 +96,12 @@ LARGE = Size(
     batch_size=128,
     network=lambda channels, classes, seed: resnet(20, classes, seed, channels),
     words="CIFAR-10, 45,000 training images of 32 × 32 pixels, ResNet-20",
-    # What has been trained so far; each row takes half a core hour.
-    rows={2: (SGD_ROW, THEN_DECAY, LSQ_ROW)},
+    # The main ones: each takes half a core hour.
+    rows={
+        4: (SGD_ROW, DOUBLE, THEN_DECAY, LSQ_ROW),
+        3: (SGD_ROW, DOUBLE, THEN_DECAY, LSQ_ROW),
+        2: (SGD_ROW, THEN_DECAY, THEN_QUADRATIC, PARQ_ROW, LSQ_ROW),
+    },
     seeds=2,
     searches=False,
     family=False,

@@ -186,6 +186,22 @@ def _gains(result: Result, bits: int) -> str:
     return (
         f"**W{bits}.** SGD on the MSE grid, batch norms re-estimated, loses {lost.mean:.1f} points to "
         f"rounding. Above it, the {spread} clear of 0: {gain}. Below it: {lose}."
+        f"{_better_rate(result, bits, baseline, rows)}"
+    )
+
+
+def _better_rate(result: Result, bits: int, baseline: Line, rows: list[Line]) -> str:
+    """A word on SGD as it was chosen for another width, where that is better on test images."""
+    others = {other: result.chosen(recipe.SGD_ROW, other) for other in result.size.bits}
+    found = {other: line(result, recipe.SGD_ROW, bits, options) for other, options in others.items()}
+    other, best = max(found.items(), key=lambda item: float(np.mean(item[1].own)))
+    if np.mean(best.own) <= np.mean(baseline.own):
+        return ""
+    trained = [row for row in rows if row.method.kind != recipe.SGD_KIND]
+    against = ", ".join(f"{row.method.name} {difference(row.own, best.own)}" for row in trained)
+    return (
+        f" SGD as chosen for W{other} ({best.words}) is better here on test images, {cell(best.own)}; "
+        f"against it: {against}."
     )
 
 
