@@ -100,7 +100,7 @@ LARGE = Size(
     rows={
         4: (SGD_ROW, DOUBLE, THEN_DECAY, LSQ_ROW),
         3: (SGD_ROW, DOUBLE, THEN_DECAY, LSQ_ROW),
-        2: (SGD_ROW, THEN_DECAY, THEN_QUADRATIC, PARQ_ROW, LSQ_ROW),
+        2: (SGD_ROW, DOUBLE, THEN_DECAY, THEN_QUADRATIC, PARQ_ROW, LSQ_ROW),
     },
     seeds=2,
     searches=False,
