@@ -40,9 +40,15 @@ def alone(folder: Path, refusal: str) -> Iterator[None]:
             yield
         finally:
             # While it is held: whoever opens it now is refused. (Windows keeps a file that is open.)
-            with suppress(OSError):
-                left = list(folder.iterdir())
-                if created and all(entry.name.startswith(LOCK) for entry in left):
-                    for entry in left:
-                        entry.unlink()
-                    folder.rmdir()
+            if created:
+                _remove_if_unused(folder)
+
+
+def _remove_if_unused(folder: Path) -> None:
+    """Remove a folder that holds no more than the lock, and what SQLite keeps beside it."""
+    with suppress(OSError):
+        left = list(folder.iterdir())
+        if all(entry.name.startswith(LOCK) for entry in left):
+            for entry in left:
+                entry.unlink()
+            folder.rmdir()

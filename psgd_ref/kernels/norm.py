@@ -129,12 +129,19 @@ def _statistics(x, mean, var, sums, work, sizes):
 def _normalise(x, residual, y, gamma, beta, mean, var, eps, relu, work, sizes):
     _, _, chunk = sizes
     centre, factor, shift = work[0], work[1], work[2]
-    for c in range(len(gamma)):
-        centre[c], factor[c], shift[c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
+    fill_table((gamma, beta, mean, var, eps), work)
     for t in range(3):
         repeat(work[t], len(gamma))
     arguments = (x, residual, y, centre, factor, shift, relu, sizes)
     for_each((x.size + chunk - 1) // chunk, x.size, _normalise_chunk, arguments)
+
+
+@inner
+def fill_table(norm, table):
+    """Mean, factor and shift of every channel in the first three rows of a table."""
+    gamma, beta, mean, var, eps = norm
+    for c in range(len(gamma)):
+        table[0, c], table[1, c], table[2, c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
 
 
 @body

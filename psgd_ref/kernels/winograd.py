@@ -44,8 +44,9 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import NONE, flat
 from psgd_ref.kernels.borders import clear
-from psgd_ref.kernels.compile import LANES, body, inner, kernel
+from psgd_ref.kernels.compile import LANES, body, kernel
 from psgd_ref.kernels.finite import all_finite
+from psgd_ref.kernels.norm import fill_table
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.reference import After, Norm, Pair
 from psgd_ref.kernels.squares import (
@@ -84,10 +85,9 @@ from psgd_ref.kernels.winograd_cut import (
 CHANNELS = 16
 _PRODUCTS = 1 << 16
 # In place of the table of a batch norm that is not there.
-NO_TABLE = np.empty((3, 0), np.float32)
+_NO_TABLE = np.empty((3, 0), np.float32)
 NormArguments = tuple[Array, Array, Array, Array, float]
 _NO_NORM: NormArguments = (NONE, NONE, NONE, NONE, 0.0)
-NOTHING_BEHIND = (_NO_NORM, NO_TABLE, NONE, False)
 
 
 @lru_cache(maxsize=1024)
@@ -130,7 +130,7 @@ def conv2d(
 def norm_arguments(norm: Norm | None) -> tuple[NormArguments, Array]:
     """A batch norm as the kernels take it, and its table, which they fill; without a norm no channels."""
     if norm is None:
-        return _NO_NORM, NO_TABLE
+        return _NO_NORM, _NO_TABLE
     gamma, beta, mean, var, eps = norm
     table = np.empty((3, len(gamma)), np.float32)
     return (flat(gamma), flat(beta), flat(mean), flat(var), float(eps)), table
@@ -139,16 +139,8 @@ def norm_arguments(norm: Norm | None) -> tuple[NormArguments, Array]:
 def _behind(after: After | None) -> tuple[NormArguments, Array, Array, bool]:
     """What a result passes through: a batch norm and its table, what is added, whether a ReLU follows."""
     if after is None:
-        return NOTHING_BEHIND
+        return *norm_arguments(None), NONE, False
     return *norm_arguments(after.norm), NONE if after.residual is None else flat(after.residual), after.relu
-
-
-@inner
-def fill_table(norm, table):
-    """Mean, factor and shift of every channel, as `norm.py` rounds them."""
-    gamma, beta, mean, var, eps = norm
-    for c in range(table.shape[1]):
-        table[0, c], table[1, c], table[2, c] = mean[c], gamma[c] / np.sqrt(var[c] + eps), beta[c]
 
 
 @kernel

@@ -13,14 +13,13 @@ from psgd_ref.kernels.blocks import NONE, ZERO, flat
 from psgd_ref.kernels.borders import clear, copy
 from psgd_ref.kernels.compile import body, kernel
 from psgd_ref.kernels.finite import all_finite
+from psgd_ref.kernels.norm import fill_table
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.reference import Norm, NormGradient, Pair
 from psgd_ref.kernels.squares import OUTPUTS, PLACES, VECTOR, transform_gradient, transform_sums
 from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 from psgd_ref.kernels.winograd import (
-    NOTHING_BEHIND,
     convolve_squares,
-    fill_table,
     norm_arguments,
     transform_channel,
     transform_inputs,
@@ -62,7 +61,7 @@ def conv2d_backward(
     behind = (NONE, _NO_TERMS, False)
     if through is not None:
         behind = (flat(through.x), np.ascontiguousarray(through.terms), through.gated)
-    beside = NOTHING_BEHIND if plus is None else (*NOTHING_BEHIND[:2], flat(plus), False)
+    beside = (*norm_arguments(None), NONE if plus is None else flat(plus), False)
     u, own, parts = memory.scratch(*room)
     finite: bool = _gradients(
         flat(dy), behind, flat(x), *norm_arguments(norm), flat(w), u, np.zeros(back.padded, np.float32),

@@ -175,8 +175,10 @@ def test_a_refused_run_leaves_no_folder(word, capsys, tmp_path):
 
 def test_a_second_run_in_the_folder_is_refused_and_the_first_left_as_it_is(capsys, tmp_path):
     with alone(tmp_path / "run", ""):
+        before = sorted(path.name for path in (tmp_path / "run").iterdir())
         status, _, error = run(capsys, "train", *QUICK, "--out", tmp_path / "run")
-        assert all(path.name.startswith(LOCK) for path in (tmp_path / "run").iterdir())
+        assert sorted(path.name for path in (tmp_path / "run").iterdir()) == before
+    assert before[0] == LOCK
     assert status == 2
     assert f"another run is under way in {tmp_path / 'run'}" in error
     assert run(capsys, "train", *QUICK, "--out", tmp_path / "run")[0] == 0

@@ -23,12 +23,12 @@ def draw(
     curves: Sequence[tuple[str, int, Sequence[Sequence[float]]]],
     widths: Sequence[str],
 ) -> Figure:
-    """Points gained at 2 bits with 95 % intervals, and accuracy of some of these models at every width.
+    """Points gained at 2 bits with their intervals, and accuracy of some of these models at every width.
 
     Parameters
     ----------
     gains : sequence of (name, kind of `KINDS`, mean, low, high)
-        Against SGD's model, in points.
+        Against SGD's model, in points; from low to high is the 95 % interval, of two seeds the range.
     curves : sequence of (name, place of its look in `LOOKS`, accuracies by width and seed)
         0 … 1; a model has the same look in every picture.
     widths : sequence of str

@@ -85,10 +85,10 @@ def train(
         say(f"{data!r} from {configuration.data}")
     model = model_of(configuration, data)
     plan = phases(configuration, -(-len(data.train) // configuration.batch_size))
-    folder.mkdir(parents=True, exist_ok=True)
     progress = _restored(configuration, folder, model, say)
     if progress is None:
         progress = _first(configuration, data, model, plan[0])
+        folder.mkdir(parents=True, exist_ok=True)
         write_text(record, configuration.as_toml())
         save_checkpoint(folder, model, progress, configuration.as_dict())
     _trim_metrics(folder, progress.epoch, say)

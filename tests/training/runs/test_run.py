@@ -192,6 +192,12 @@ def test_another_configuration_is_refused_and_nothing_changes(undisturbed):
     assert contents(undisturbed) == before
 
 
+def test_a_start_that_is_not_there_is_refused_before_the_folder_is_made(tmp_path):
+    with pytest.raises((ValueError, OSError)):
+        start(tmp_path / "run", Configuration(**{**CHOSEN.as_dict(), "start": str(tmp_path / "none")}))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_resuming_a_finished_run_changes_nothing(undisturbed):
     before = contents(undisturbed)
     run = start(undisturbed, resume=True)

@@ -192,8 +192,8 @@ def _gains(result: Result, bits: int) -> str:
 
 def _better_rate(result: Result, bits: int, baseline: Line, rows: list[Line]) -> str:
     """A word on SGD as it was chosen for another width, where that is better on test images."""
-    others = {other: result.chosen(recipe.SGD_ROW, other) for other in result.size.bits}
-    found = {other: line(result, recipe.SGD_ROW, bits, options) for other, options in others.items()}
+    sgd = recipe.SGD_ROW
+    found = {other: line(result, sgd, bits, result.chosen(sgd, other)) for other in result.size.bits}
     other, best = max(found.items(), key=lambda item: float(np.mean(item[1].own)))
     if np.mean(best.own) <= np.mean(baseline.own):
         return ""
