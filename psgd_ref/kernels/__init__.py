@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from numpy import ndarray  # looked up for every argument of every call
 
-from psgd_ref.kernels import ahead, checks, reference
+from psgd_ref.kernels import checks, reference
 from psgd_ref.kernels.parts import Part, Parts
 from psgd_ref.kernels.reference import After, Norm, NormGradient
 
@@ -59,6 +59,8 @@ def _other_floats(values: Iterable[Any]) -> bool:
             # Most arrays are float32, and comparing dtypes takes time: first whether it is the very same one.
             if value.dtype is not _FLOAT32 and value.dtype.kind == "f" and value.dtype != _FLOAT32:
                 return True
+        elif kind is tuple and value and type(value[0]) in _PLAIN:
+            continue  # tuples hold arrays first, if any: most are pairs of whole numbers
         elif kind not in _PLAIN and _inside(value):
             return True
     return False
@@ -72,7 +74,7 @@ def _inside(value: Any) -> bool:
 
 if BACKEND == "tile":
     from psgd_ref.kernels.compile import CHECK
-    from psgd_ref.kernels.parallel import launching
+    from psgd_ref.kernels.parallel import launch
     from psgd_ref.kernels.tile import raise_faults
 
 
@@ -120,14 +122,9 @@ def _face(oracle: Callable[P, R], module: str) -> Callable[P, R]:
         check(*args, **kwargs)
         if compiled is None or _other_floats((*args, *kwargs.values()) if kwargs else args):
             return oracle(*args, **kwargs)
-        with launching():
-            ahead.running(name, args)
-            try:
-                result: R | None = compiled(*args, **kwargs)
-            finally:
-                ahead.done()
-            if CHECK:
-                raise_faults(name)
+        result: R | None = launch(compiled, name, args, kwargs)
+        if CHECK:
+            raise_faults(name)
         return oracle(*args, **kwargs) if result is None else result
 
     call.__module__ = __name__  # where pickle finds it

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,38 +23,41 @@ from psgd_ref.kernels.reference import Norm
 _SHAPE = "shape"
 
 
-class _Ahead:
-    """What this process knows of its helper."""
+@dataclass
+class State:
+    """What this process knows of its helper.
 
-    expecting = False
-    # Name and arguments of the kernel call that is running.
+    Parameters
+    ----------
+    expecting
+        Whether gradients will be asked for.
+    call
+        Name and arguments of the kernel call that is running, whose arrays it holds until that is over.
+    helper
+        The helper, once it was started.
+    """
+
+    expecting: bool = False
     call: tuple[str, tuple[Any, ...]] | None = None
     helper: "subprocess.Popen[str] | None" = None
 
 
+state = State()
+
+
 def expect_backward() -> None:
     """Say that gradients will be asked for; called before every training step's forward pass."""
-    _Ahead.expecting = True
-
-
-def running(name: str, arguments: tuple[Any, ...]) -> None:
-    """Say which kernel call runs; its arrays are held until `done`."""
-    _Ahead.call = (name, arguments)
-
-
-def done() -> None:
-    """Say that the call is over."""
-    _Ahead.call = None
+    state.expecting = True
 
 
 def compiling() -> None:
     """Tell the helper what is about to be compiled, if a gradient follows from it. Starts the helper."""
-    if not _Ahead.expecting or _Ahead.call is None or _Ahead.call[0] not in GRADIENTS:
+    if not state.expecting or state.call is None or state.call[0] not in GRADIENTS:
         return
     if os.environ.get("PSGD_REF_AHEAD", "1") == "0" or (os.cpu_count() or 1) < 2:
         return
-    if _Ahead.helper is None:
-        _Ahead.helper = subprocess.Popen(
+    if state.helper is None:
+        state.helper = subprocess.Popen(
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -62,15 +66,15 @@ def compiling() -> None:
             start_new_session=True,  # Ctrl-C is this process's business
             env=os.environ | {"PSGD_REF_AHEAD": "0"},
         )
-        atexit.register(_end, _Ahead.helper)
-    (name, arguments), _Ahead.call = _Ahead.call, None  # once a call
+        atexit.register(_end, state.helper)
+    (name, arguments), state.call = state.call, None  # once a call
     sent = [
         {_SHAPE: a.shape} if isinstance(a, np.ndarray) else a for a in arguments if not isinstance(a, Norm)
     ]
-    assert _Ahead.helper.stdin is not None
+    assert state.helper.stdin is not None
     try:
-        _Ahead.helper.stdin.write(json.dumps([name, sent]) + "\n")
-        _Ahead.helper.stdin.flush()
+        state.helper.stdin.write(json.dumps([name, sent]) + "\n")
+        state.helper.stdin.flush()
     except OSError:  # it has ended; then this process compiles by itself
         pass
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from psgd_ref.core.arguments import Array
+from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import flat, up
 from psgd_ref.kernels.borders import clear, copy
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
@@ -37,8 +38,8 @@ Sizes = tuple[int, int, int]
 
 
 @lru_cache(maxsize=1024)
-def _layout(size: int, channels: int) -> tuple[tuple[int, ...], tuple[int, ...], Sizes]:
-    """Shapes of the room for sums and for blocks; channels, elements of a block (whole rows) and of a chunk.
+def _layout(size: int, channels: int) -> tuple[memory.Wanted, memory.Wanted, Sizes]:
+    """The room for sums and for blocks; channels, elements of a block (whole rows) and of a chunk.
 
     A chunk is eight blocks, more where that makes over 64 chunks. Tiles write and read whole vectors, beyond
     the channels and beyond a block.
@@ -46,13 +47,14 @@ def _layout(size: int, channels: int) -> tuple[tuple[int, ...], tuple[int, ...],
     block = channels * max(1, _BLOCK // channels)
     chunk = block * max(8, -(-size // (64 * block)))
     sums = (-(-size // chunk), 2, up(channels, LANES))
-    return sums, (_TABLES + 2 * THREADS, up(block, 2 * LANES) + LANES), (channels, block, chunk)
+    blocks = (_TABLES + 2 * THREADS, up(block, 2 * LANES) + LANES)
+    return (sums, np.float64), (blocks, np.float32), (channels, block, chunk)
 
 
 def room(x: Array) -> tuple[Array, Array, Sizes]:
     """Room for two sums a channel of every chunk and for all blocks, and the sizes."""
-    sums, work, sizes = _layout(x.size, x.shape[-1])
-    return np.empty(sums), np.empty(work, np.float32), sizes
+    sums, blocks, sizes = _layout(x.size, x.shape[-1])
+    return *memory.scratch(sums, blocks), sizes
 
 
 def channel_sum(dy: Array, into: Array | None = None) -> Array:

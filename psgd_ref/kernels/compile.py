@@ -215,7 +215,8 @@ class _Announcer(event.Listener):
         dispatcher = event.data["dispatcher"]
         if _WRITABLE:
             ahead.compiling()
-        if self.said or not dispatcher.py_func.__module__.startswith(__package__):
+        # A function made from a string may have no module.
+        if self.said or not (dispatcher.py_func.__module__ or "").startswith(__package__):
             return
         self.said = True
         if CACHE is not None and _WRITABLE and _said_just_now(CACHE / "compiling"):

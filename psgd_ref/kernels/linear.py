@@ -12,6 +12,8 @@ pieces of some rows: a piece is packed into a panel that stays in the L1 cache w
 go over it. Between two pieces the sums of a tile wait in memory.
 """
 
+from typing import Any
+
 import numpy as np
 
 from psgd_ref.core.arguments import Array
@@ -20,7 +22,6 @@ from psgd_ref.kernels.blocks import NONE, ZERO, flat, row_shape, sums_shape
 from psgd_ref.kernels.channels import channel_sum
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
-from psgd_ref.kernels.reference import Indices
 from psgd_ref.kernels.tile import (
     tile_columns,
     tile_load,
@@ -69,10 +70,10 @@ def linear_backward(
     return dx, dw
 
 
-def _room(depth: int) -> tuple[Array, Indices]:
+def _room(depth: int) -> list[Any]:
     """Each thread's initial and waiting sums and its panel, and where the rows of a band lie."""
-    scratch = np.empty((THREADS, (1 + _BAND + min(depth, _PIECE)) * _WIDEST), np.float32)
-    return scratch, np.empty((THREADS, 2, _BAND), np.intp)
+    sums = (THREADS, (1 + _BAND + min(depth, _PIECE)) * _WIDEST)
+    return memory.scratch((sums, np.float32), ((THREADS, 2, _BAND), np.intp))
 
 
 @kernel

@@ -5,19 +5,19 @@ is cold in the cache, so `empty` hands out pieces of slabs that it keeps. Slabs 
 2 MiB, which NumPy asks for (Linux): an array that has gone cold is read several times as fast from them, so
 that weights, gradients and momentum lie here too.
 
-A piece is free again when no array on it is alive, which its reference count tells: nobody has to give it
-back. A request takes a free piece of its very size, if there is one. Else free pieces side by side become
-one: memory of many small arrays serves a large one, so that a backward pass, whose gradients grow as what was
-kept for it goes, needs little more than the forward pass left.
+A piece is free again when the array made on it is gone, which a weak reference to that tells: nobody has to
+give it back. (Views hold the array.) A request takes the piece of its very size that came back last, which is
+the warmest in the cache. Where there is none, free pieces side by side become one: memory of many small arrays
+serves a large one, so that a backward pass, whose gradients grow as what was kept for it goes, needs little
+more than the forward pass left.
 """
 
 import math
 import threading
+import weakref
 from ctypes import c_char
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import itemgetter
-from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -27,18 +27,15 @@ import numpy.typing as npt
 _ALIGNMENT = 64
 # Of fewer numbers the C library hands out memory that it kept, and NumPy's own allocation is faster.
 _FEW = 1 << 15
-# Numbers on a cache line, and how many are kept as scratch, 8 MiB.
-_LINE, _KEPT = _ALIGNMENT // 4, 1 << 21
+# Numbers on a cache line, how many are kept as scratch, 8 MiB, and how many ways of cutting it.
+_LINE, _KEPT, _MOST = _ALIGNMENT // 4, 1 << 21, 1 << 10
+# An array of scratch: how many float32, or a shape and a dtype.
+Wanted = int | tuple[tuple[int, ...], type]
 # A slab of which nothing was asked for in so many requests is let go when a new one must be made.
 _PATIENCE = 1 << 12
 # Bytes of the first slab; each further one is as large as all before. (Untouched, it takes no memory.) So
 # much of a slab is cut before free pieces become one: a small network soon finds all its sizes.
 _FIRST = 1 << 24
-
-
-# A range of a slab, from and to, and a ctypes array on it, which the NumPy arrays there hold and nobody else
-# does. (NumPy would see through a memoryview to the slab.)
-_Piece = tuple[int, int, Any]
 
 
 @lru_cache(maxsize=1024)
@@ -47,16 +44,35 @@ def _bytes(size: int) -> Any:
     return c_char * size
 
 
-_memory = itemgetter(2)
+class _Piece:
+    """A range of a slab, from and to, a ctypes array on it, and where it lies when it is free.
+
+    lent : the weak reference to the array made on it
+    """
+
+    __slots__ = ("end", "free", "lent", "memory", "start")
+
+    def __init__(self, start: int, end: int, memory: Any, free: "list[_Piece]") -> None:
+        self.start, self.end, self.memory, self.free = start, end, memory, free
+        self.lent: Any = None
 
 
-def _counts(pieces: list[_Piece]) -> "map[int]":
-    """How many hold the memory of each piece."""
-    return map(getrefcount, map(_memory, pieces))
+class _Lent(weakref.ref[npt.NDArray[Any]]):
+    """Tells when an array is gone, and which piece it lay on."""
+
+    __slots__ = ("piece",)
+    piece: _Piece
+
+
+def _give_back(lent: _Lent) -> None:
+    piece = lent.piece
+    piece.lent = None
+    # The one step that counts, whichever thread it is in: a piece in this list is free, any other is not.
+    piece.free.append(piece)
 
 
 class _Slab:
-    """One long range of memory and its pieces in their order; by size, the memory of those of one size."""
+    """One long range of memory and its pieces in their order; by size, those that are free."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -64,44 +80,42 @@ class _Slab:
         begin = -data.ctypes.data % _ALIGNMENT
         self.data: Any = data[begin : begin + size]
         self.pieces: list[_Piece] = []
-        self.by_size: dict[int, list[Any]] = {}
+        self.free: dict[int, list[_Piece]] = {}
         self.last_used = 0
 
-    def reuse(self, size: int) -> Any:
-        """A free piece of exactly that size; None where there is none."""
-        same = self.by_size.get(size, ())
-        counts = list(map(getrefcount, same))
-        return same[counts.index(_IDLE)] if _IDLE in counts else None
-
-    def place(self, size: int) -> Any:
-        """The first free memory of that size, from now on a piece; None where there is none."""
-        start, index = self.pieces[-1][1] if self.pieces else 0, len(self.pieces)
-        if start + size > _FIRST:
-            start, index = self._first_free(size)
+    def place(self, size: int) -> _Piece | None:
+        """Free memory of that size, from now on a piece; None where there is none."""
+        start, index = self.pieces[-1].end if self.pieces else 0, len(self.pieces)
+        if start + size > min(_FIRST, self.size):
+            start, index = self._make_room(size)
         if start + size > self.size:
             return None
         memory = _bytes(size).from_buffer(self.data, start)
-        self.pieces.insert(index, (start, start + size, memory))
-        self.by_size.setdefault(size, []).append(memory)
-        return memory
+        piece = _Piece(start, start + size, memory, self.free.setdefault(size, []))
+        self.pieces.insert(index, piece)
+        return piece
 
-    def used(self) -> list[_Piece]:
-        """The pieces on which arrays live."""
-        return [
-            piece for piece, count in zip(self.pieces, _counts(self.pieces), strict=True) if count != _IDLE
-        ]
+    def idle(self) -> bool:
+        """Whether no array lives here."""
+        return sum(map(len, self.free.values())) == len(self.pieces)
 
-    def _first_free(self, size: int) -> tuple[int, int]:
-        """Where that much is free, and before which piece, once those without arrays are forgotten."""
-        self.pieces, self.by_size = self.used(), {}
-        for begin, end, memory in self.pieces:
-            self.by_size.setdefault(end - begin, []).append(memory)
-        start = 0
-        for i, (begin, end, _) in enumerate(self.pieces):
-            if start + size <= begin:
-                return start, i
-            start = end
-        return start, len(self.pieces)
+    def _make_room(self, size: int) -> tuple[int, int]:
+        """The first range that is free and long enough, and its place among the pieces; they are forgotten."""
+        free = {piece for same in self.free.values() for piece in same}
+        start = first = 0
+        for i, piece in enumerate(self.pieces):
+            if piece in free:
+                continue
+            if start + size <= piece.start:
+                break
+            start, first = piece.end, i + 1
+        last = first
+        if start + size <= self.size:
+            while last < len(self.pieces) and self.pieces[last].start < start + size:
+                self.pieces[last].free.remove(self.pieces[last])
+                last += 1
+            del self.pieces[first:last]
+        return start, first
 
 
 @dataclass
@@ -129,10 +143,12 @@ class Pool:
         if count < _FEW:
             return np.empty(shape, dtype)
         size = -(-count * np.dtype(dtype).itemsize // _ALIGNMENT) * _ALIGNMENT
-        # The array must exist before the lock is released: it is what marks the piece as taken.
         with self.lock:
-            self.requests += 1
-            return np.ndarray(shape, dtype, self._place(size))
+            piece = self._place(size)
+        array = np.ndarray(shape, dtype, piece.memory)
+        piece.lent = lent = _Lent(array, _give_back)
+        lent.piece = piece
+        return array
 
     def zeros(self, shape: tuple[int, ...], dtype: Any = np.float32) -> npt.NDArray[Any]:
         """As `empty`, zeros."""
@@ -147,67 +163,74 @@ class Pool:
         with self.lock:
             self.slabs.clear()
 
-    def _place(self, size: int) -> Any:
-        for find in (_Slab.reuse, _Slab.place):
-            for slab in self.slabs:
-                memory = find(slab, size)
-                if memory is not None:
-                    slab.last_used = self.requests
-                    return memory
+    def _place(self, size: int) -> _Piece:
+        self.requests += 1
+        for slab in self.slabs:
+            same = slab.free.get(size)
+            if same:
+                slab.last_used = self.requests
+                return same.pop()
+        for slab in self.slabs:
+            piece = slab.place(size)
+            if piece is not None:
+                slab.last_used = self.requests
+                return piece
         oldest = self.requests - _PATIENCE
-        self.slabs = [slab for slab in self.slabs if slab.last_used > oldest or slab.used()]
+        self.slabs = [slab for slab in self.slabs if slab.last_used > oldest or not slab.idle()]
         slab = _Slab(max(size, _FIRST, sum(slab.size for slab in self.slabs)))
         slab.last_used = self.requests
         self.created_bytes += slab.size
         self.slabs.append(slab)
-        memory = slab.place(size)
-        assert memory is not None
-        return memory
+        piece = slab.place(size)
+        assert piece is not None
+        return piece
 
-
-def _count_without_arrays() -> int:
-    slab = _Slab(_ALIGNMENT)
-    slab.place(_ALIGNMENT)
-    return next(_counts(slab.pieces))
-
-
-# The count of a piece without arrays; measured, because it differs between Python versions.
-_IDLE = _count_without_arrays()
 
 _pool = Pool()
 empty, zeros = _pool.empty, _pool.zeros
 
 
 class _Scratch(threading.local):
-    """One line of numbers for each Python thread."""
+    """One line of numbers for each Python thread, and the arrays that were cut from it."""
 
     line: npt.NDArray[np.float32] = np.empty(0, np.float32)
+
+    def __init__(self) -> None:
+        self.cut: dict[tuple[Wanted, ...], list[npt.NDArray[Any]]] = {}
 
 
 _own = _Scratch()
 
 
-def scratch(*counts: int) -> list[npt.NDArray[np.float32]]:
-    """Lines of float32 for the length of one kernel call, of arbitrary content, each on a cache line.
+def scratch(*wanted: Wanted) -> list[npt.NDArray[Any]]:
+    """Arrays for the length of one kernel call, of arbitrary content, each on a cache line.
 
     They are the same memory every time, warm in the cache: the next call in this thread takes it over. What
     is too much to keep comes from `empty`.
 
     Parameters
     ----------
-    counts
-        How many numbers each line has.
+    wanted
+        For each array how many float32 it has, or its shape and its dtype.
     """
-    starts, total = [], 0
-    for count in counts:
-        starts.append(total)
-        total += -(-count // _LINE) * _LINE
-    line = _own.line
+    return _own.cut.get(wanted) or _cut(wanted)
+
+
+def _cut(wanted: tuple[Wanted, ...]) -> list[npt.NDArray[Any]]:
+    kinds = [(((one,), np.float32) if isinstance(one, int) else one) for one in wanted]
+    sizes = [-(-math.prod(shape) * np.dtype(dtype).itemsize // _ALIGNMENT) * _LINE for shape, dtype in kinds]
+    line, total = _own.line, sum(sizes)
     if line.size < total:
         line = empty((max(total, _FEW),))
-        if total <= _KEPT:
-            _own.line = line
-    return [line[start : start + count] for start, count in zip(starts, counts, strict=True)]
+    arrays, start = [], 0
+    for (shape, dtype), size in zip(kinds, sizes, strict=True):
+        arrays.append(np.ndarray(shape, dtype, line, 4 * start))
+        start += size
+    if total <= _KEPT:
+        if line is not _own.line or len(_own.cut) == _MOST:
+            _own.line, _own.cut = line, {}
+        _own.cut[wanted] = arrays
+    return arrays
 
 
 def created_bytes() -> int:

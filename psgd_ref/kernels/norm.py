@@ -47,7 +47,7 @@ def batch_norm_train(
 ) -> tuple[Array, Array, Array]:
     """As `reference.batch_norm_train`."""
     y: Array = memory.empty(x.shape)
-    mean, var = np.empty((2, len(gamma)), np.float32)
+    mean, var = np.empty_like(running_mean), np.empty_like(running_var)
     _train(
         flat(x), NONE if residual is None else flat(residual), y.reshape(-1), flat(gamma), flat(beta), mean,
         var, running_mean, running_var, float(momentum), float(eps), relu, *room(x),
@@ -59,7 +59,7 @@ def batch_norm_statistics(
     x: Array, running_mean: Array, running_var: Array, momentum: float
 ) -> tuple[Array, Array]:
     """As `reference.batch_norm_statistics`."""
-    mean, var = np.empty((2, x.shape[-1]), np.float32)
+    mean, var = np.empty_like(running_mean), np.empty_like(running_var)
     _measure(flat(x), mean, var, running_mean, running_var, float(momentum), *room(x))
     return mean, var
 

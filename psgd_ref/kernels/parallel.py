@@ -14,11 +14,13 @@ are they, on a laptop or where other programs run too.
 
 import os
 import threading
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
+from typing import Any
 
 from numba import get_num_threads, prange
 from numba.np.ufunc.parallel import threading_layer
 
+from psgd_ref.kernels import ahead
 from psgd_ref.kernels.compile import config, inner, parallel_kernel
 from psgd_ref.kernels.tile import call_task, stack_address, stack_zeros, take, task_address, thread_count
 
@@ -69,13 +71,13 @@ def for_each(count, work, body, arguments):
 class _Threads:
     """Whether this process has started its threads, and whether it lost them in a fork.
 
-    turn : held by the Python thread whose kernel runs: `lock` where only one may run at a time
+    turn : held by the Python thread whose kernel runs, where only one may run at a time; else None
     """
 
     started = False
     lost = False
     lock = threading.RLock()
-    turn: AbstractContextManager[object] = nullcontext()
+    turn: Any = None
 
 
 def start_threads() -> None:
@@ -101,19 +103,33 @@ def start_threads() -> None:
         _Threads.started = True
 
 
-def launching() -> AbstractContextManager[object]:
-    """What to hold while a kernel runs, its threads started: any number of Python threads may call kernels.
+def launch(call: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """call(*args, **kwargs), its threads started: any number of Python threads may call kernels.
 
     OpenMP and TBB serve several callers at once. Numba's own threads, the layer "workqueue", serve one, and
     would end the process if a second called: there it is a lock.
+
+    Parameters
+    ----------
+    name
+        Of the kernel, for the helper that compiles its gradient (`ahead`).
     """
-    start_threads()
-    return _Threads.turn
+    if not _Threads.started or _Threads.lost:
+        start_threads()
+    turn = _Threads.turn
+    if turn is not None:
+        turn.acquire()
+    try:
+        ahead.state.call = name, args
+        return call(*args, **kwargs)
+    finally:
+        ahead.state.call = None
+        if turn is not None:
+            turn.release()
 
 
 def _take_turns() -> None:
-    if threading_layer() == "workqueue":
-        _Threads.turn = _Threads.lock
+    _Threads.turn = _Threads.lock if threading_layer() == "workqueue" else None
 
 
 def _after_fork() -> None:

@@ -30,7 +30,7 @@ def floats(name: str, array: Any, axes: str | None = None) -> Array:
     if axes is not None:
         if array.ndim != len(axes):
             raise ValueError(f"{name} must have the axes {axes}; got shape {array.shape}")
-        if 0 in array.shape[1:]:
+        if not array.size and 0 in array.shape[1:]:
             raise ValueError(f"{name} must have entries along {', '.join(axes[1:])}; got shape {array.shape}")
     return array
 
@@ -72,8 +72,8 @@ def channels(name: str, array: Array, count: int) -> None:
 def written(name: str, array: Any, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless results can be put into `array`: of that shape, in one piece, writable."""
     shaped(name, array, shape)
-    if not (array.flags.c_contiguous and array.flags.writeable):
-        raise ValueError(f"{name} must be a writable array in one piece (C order): results are put into it")
+    if not array.flags.carray:
+        raise ValueError(f"{name} must be a writable, aligned array in one piece (C order): results are put into it")
 
 
 def window_output(x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> Pair:

@@ -18,6 +18,7 @@ Largest magnitudes are compared by their bits: without its sign bit a float is o
 import numpy as np
 
 from psgd_ref.core.arguments import Array
+from psgd_ref.kernels import memory
 from psgd_ref.kernels.compile import body, inner, kernel, reordering
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.parts import REFITS, SMALLEST_STEP, Parts
@@ -25,6 +26,7 @@ from psgd_ref.kernels.parts import REFITS, SMALLEST_STEP, Parts
 _STRIP = 512
 # Of a thread: two rows for what it looks at, and five for what the formula needs of every channel.
 _ROWS = 7
+_ROOM: memory.Wanted = ((THREADS, _ROWS, _STRIP), np.float32)
 _SMALLEST = np.float32(SMALLEST_STEP)
 _ZERO, _ONE, _INFINITY = np.float32(0), np.float32(1), np.float32(np.inf)
 _MAGNITUDE = np.int32(0x7FFFFFFF)
@@ -46,8 +48,7 @@ def psgd_update(
     # Parts with one Δ each have kernels that compile faster.
     step = _step_tensors if parts.slots == len(parts.parts) else _step_channels
     rates = (np.float32(lr), np.float32(momentum), np.float32(weight_decay), np.float32(grid_decay))
-    room = np.empty((THREADS, _ROWS, _STRIP), np.float32)
-    found = np.empty((parts.findings, 2))
+    room, found = memory.scratch(_ROOM, ((parts.findings, 2), np.float64))
     done: bool = step(w, g, v, steps, found, room, parts.blocks, parts.whole, parts.real, rates)
     return done
 

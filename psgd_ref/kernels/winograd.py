@@ -113,16 +113,15 @@ def conv2d(
     after: After | None = None,
 ) -> Array | None:
     """As `reference.conv2d` where `pays`; None where a result is not finite."""
-    cut, tile, result, room, work = forward_plan(x.shape, w.shape, padding)
+    cut, tile, result, first, room = forward_plan(x.shape, w.shape, padding)
     y: Array = memory.empty(result)
-    first = np.zeros(cut.padded, np.float32)
     if bias is not None:
+        first = first.copy()
         first[: cut.outputs] = bias
-    u, own = memory.scratch(*room)
-    checks = np.empty(-(-cut.images // cut.stack), np.float32)
+    u, work, checks = memory.scratch(*room)
     finite = _convolve(
-        flat(x), *norm_arguments(norm), flat(w), u, first, _behind(after), y.reshape(-1), own.reshape(work),
-        checks, cut, tile, VECTOR,
+        flat(x), *norm_arguments(norm), flat(w), u, first, _behind(after), flat(y), work, checks, cut, tile,
+        VECTOR,
     )  # fmt: skip
     return y if finite else None
 

@@ -56,17 +56,16 @@ def conv2d_backward(
     Both gradients of some images are taken one after the other, so that dy, or what it is computed from, is
     read once.
     """
-    cut, back, tile, across, room, work, sums = backward_plan(x.shape, w.shape, padding)
+    cut, back, tile, across, zeros, room = backward_plan(x.shape, w.shape, padding)
     dx = memory.empty(x.shape) if need_dx else None
     behind = (NONE, _NO_TERMS, False)
     if through is not None:
         behind = (flat(through.x), np.ascontiguousarray(through.terms), through.gated)
     beside = (*norm_arguments(None), NONE if plus is None else flat(plus), False)
-    u, own, parts = memory.scratch(*room)
+    u, work, parts, checks = memory.scratch(*room)
     finite: bool = _gradients(
-        flat(dy), behind, flat(x), *norm_arguments(norm), flat(w), u, np.zeros(back.padded, np.float32),
-        beside, NONE if dx is None else dx.reshape(-1), flat(dw), parts.reshape(sums), own.reshape(work),
-        np.zeros(sums[0], np.float32), cut, back, tile, across, VECTOR,
+        flat(dy), behind, flat(x), *norm_arguments(norm), flat(w), u, zeros, beside,
+        NONE if dx is None else flat(dx), flat(dw), parts, work, checks, cut, back, tile, across, VECTOR,
     )  # fmt: skip
     return dx, finite
 

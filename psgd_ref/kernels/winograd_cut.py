@@ -3,6 +3,10 @@
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
+
+from psgd_ref.core.arguments import Array
+from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import height_width, square_shape, sums_shape, up
 from psgd_ref.kernels.borders import clear, insert, insert_normalised, insert_passed
 from psgd_ref.kernels.compile import LANES, body, inner
@@ -58,14 +62,15 @@ class ForwardPlan(NamedTuple):
 
     cut, tile : of the images, and of the products
     result : the shape of the result
-    room, work : how many numbers U and all threads need, and those of the threads as an array
+    zeros : in place of a bias
+    room : for U, for all threads, and for a number of every stack
     """
 
     cut: Cut
     tile: Shape
     result: tuple[int, int, int, int]
-    room: Pair
-    work: Pair
+    zeros: Array
+    room: tuple[memory.Wanted, ...]
 
 
 @lru_cache(maxsize=1024)
@@ -76,9 +81,9 @@ def forward_plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], padding: Pa
     padded = up(outputs, height_width(tile)[1])
     stack = _best_stack(images, _squares(height, padding[0]) * _squares(width, padding[1]))
     cut, size = _placed(x_shape, outputs, padding, padded, stack, _geometry(x_shape, padding, (0, 0)), ())
-    work = THREADS, size
-    room = PLACES * inputs * padded, THREADS * size
-    return ForwardPlan(cut, tile, (images, cut.rows, cut.columns, outputs), room, work)
+    room = PLACES * inputs * padded, ((THREADS, size), np.float32), -(-images // stack)
+    result = images, cut.rows, cut.columns, outputs
+    return ForwardPlan(cut, tile, result, np.zeros(padded, np.float32), room)
 
 
 class BackwardPlan(NamedTuple):
@@ -86,16 +91,15 @@ class BackwardPlan(NamedTuple):
 
     cut, back : of x and of dy: the bordered images of dy come behind those of x
     tile, across : of the products of the one and of the other gradient
-    room, work, sums : as in `ForwardPlan`, with the sums of the parts at the end, these as an array
+    zeros, room : as in `ForwardPlan`; after the room for threads that for the parts and a number of each
     """
 
     cut: Cut
     back: Cut
     tile: Shape
     across: Shape
-    room: tuple[int, int, int]
-    work: Pair
-    sums: Pair
+    zeros: Array
+    room: tuple[memory.Wanted, ...]
 
 
 @lru_cache(maxsize=1024)
@@ -122,9 +126,10 @@ def backward_plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], padding: P
     # Behind the rest, the rows of dU with filling.
     work = THREADS, up(size + PLACES * up(inputs, tall) * padded, GAP)
     # One part without images, too: its sums are 0.
-    sums = max(1, min(images, PARTS)), 9 * inputs * outputs
-    room = PLACES * outputs * narrow, work[0] * work[1], sums[0] * sums[1]
-    return BackwardPlan(cut, back, tile, across, room, work, sums)
+    parts = max(1, min(images, PARTS))
+    sums = parts, 9 * inputs * outputs
+    room = PLACES * outputs * narrow, (work, np.float32), (sums, np.float32), parts
+    return BackwardPlan(cut, back, tile, across, np.zeros(narrow, np.float32), room)
 
 
 def _squares(side: int, padding: int) -> int:

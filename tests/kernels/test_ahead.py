@@ -35,16 +35,15 @@ def state(monkeypatch):
     monkeypatch.setattr(ahead.atexit, "register", lambda *call: None)
     monkeypatch.setattr(ahead.os, "cpu_count", lambda: 2)
     monkeypatch.setenv("PSGD_REF_AHEAD", "1")
-    for name, value in (("expecting", False), ("call", None), ("helper", None)):
-        monkeypatch.setattr(ahead._Ahead, name, value)
-    return ahead._Ahead
+    monkeypatch.setattr(ahead, "state", ahead.State())
+    return ahead.state
 
 
 def compile_during(name):
-    ahead.running(name, CALLS.get(name, ()))
+    ahead.state.call = name, CALLS.get(name, ())
     ahead.compiling()
     ahead.compiling()  # what the first kernel calls
-    ahead.done()
+    ahead.state.call = None
 
 
 def test_the_helper_hears_of_forward_kernels_once_gradients_are_expected(state):
