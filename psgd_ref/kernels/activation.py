@@ -3,7 +3,7 @@
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO, flat
-from psgd_ref.kernels.compile import body, kernel
+from psgd_ref.kernels.compile import body, loop_kernel
 from psgd_ref.kernels.parallel import for_each
 
 _CHUNK = 8192
@@ -23,12 +23,12 @@ def relu_backward(dy: Array, y: Array) -> Array:
     return dx
 
 
-@kernel
+@loop_kernel
 def _relu(x, y):
     for_each((x.size + _CHUNK - 1) // _CHUNK, x.size, _relu_chunk, (x, y))
 
 
-@kernel
+@loop_kernel
 def _relu_backward(dy, y, dx):
     for_each((dy.size + _CHUNK - 1) // _CHUNK, dy.size, _relu_chunk_backward, (dy, y, dx))
 

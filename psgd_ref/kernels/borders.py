@@ -1,13 +1,15 @@
 """Images inside a border of zeros, in scratch memory: every padding and every edge becomes the same case."""
 
-from psgd_ref.kernels.blocks import ZERO
-from psgd_ref.kernels.compile import body, inner
+from psgd_ref.kernels.blocks import WIDE, ZERO
+from psgd_ref.kernels.compile import body, inner, linked
 from psgd_ref.kernels.tile import (
     tile_columns,
     tile_full,
     tile_load,
+    tile_load_part,
     tile_multiply_add,
     tile_store,
+    tile_store_part,
     tile_subtract,
     tile_where_at_most,
     tile_where_less,
@@ -21,15 +23,11 @@ def clear(a):
         a[i] = ZERO
 
 
-@inner
+@linked
 def copy(a, b):
-    """b = a, for slices of one length.
-
-    (Whole vectors are copied where the compiler sees that an index begins at 0. Of a computed index it must
-    test every value: a negative one counts from the end.)
-    """
-    for i in range(len(a)):
-        b[i] = a[i]
+    """b = a, for lines of one length that do not overlap."""
+    for i in range(0, len(a), tile_columns(WIDE)):
+        tile_store_part(tile_load_part(WIDE, a, i, 0, len(a) - i), b, i, 0, len(a) - i)
 
 
 @inner

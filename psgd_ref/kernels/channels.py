@@ -14,12 +14,11 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import flat, up
+from psgd_ref.kernels.blocks import FLAT, WIDE, flat, up
 from psgd_ref.kernels.borders import clear, copy
 from psgd_ref.kernels.compile import LANES, body, inner, kernel
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.tile import (
-    shape,
     tile_add,
     tile_add_to_doubles,
     tile_columns,
@@ -31,8 +30,6 @@ from psgd_ref.kernels.tile import (
 _BLOCK = 1024
 # Blocks for numbers of each channel, repeated; every thread has two more.
 _TABLES = 5
-# Tiles of one row: one register, and what is done number by number.
-FLAT, WIDE = shape(1, 1, LANES), shape(1, 2, LANES)
 
 Sizes = tuple[int, int, int]
 
@@ -54,7 +51,8 @@ def _layout(size: int, channels: int) -> tuple[memory.Wanted, memory.Wanted, Siz
 def room(x: Array) -> tuple[Array, Array, Sizes]:
     """Room for two sums a channel of every chunk and for all blocks, and the sizes."""
     sums, blocks, sizes = _layout(x.size, x.shape[-1])
-    return *memory.scratch(sums, blocks), sizes
+    totals, work = memory.scratch(sums, blocks)
+    return totals, work, sizes
 
 
 def channel_sum(dy: Array, into: Array | None = None) -> Array:

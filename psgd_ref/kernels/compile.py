@@ -77,7 +77,7 @@ def _fingerprint() -> str:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     cpu = config.CPU_NAME or llvm.get_host_cpu_name()
     versions = (np.__version__, numba.__version__, llvmlite.__version__, sys.version)
-    digest.update(repr((versions, cpu, sorted(cpu_features()), LANES, CHECK)).encode())
+    digest.update(repr((versions, cpu, sorted(cpu_features()), LANES, CHECK, config.OPT)).encode())
     return digest.hexdigest()[:16]
 
 
@@ -110,6 +110,11 @@ _ONLY_PRANGE = dict.fromkeys(
 ) | {"prange": True}
 
 
+# Levels of LLVM's optimisation. Where tiles spell the vectors out, a search for loops that could become
+# vectors costs a fifth of the compilation, and the kernels get some percent slower.
+_TILES, _LOOPS = 1, 3
+
+
 def kernel(function: Function) -> Compiled:
     """Compile on first use, for one thread, with the cache and the flags of this package.
 
@@ -117,6 +122,11 @@ def kernel(function: Function) -> Compiled:
     Division by zero gives ±inf or NaN as in NumPy.
     """
     return _compiled(function)
+
+
+def loop_kernel(function: Function) -> Compiled:
+    """As `kernel`, of plain loops, which the compiler turns into vectors."""
+    return _compiled(function, _LOOPS)
 
 
 def body(function: Function) -> Compiled:
@@ -144,7 +154,7 @@ def reordering(function: Function) -> Compiled:
 
     So that several are taken at once, as many as the CPU has lanes for; NaN and ±inf stay.
     """
-    return _compiled(function, no_cpython_wrapper=True, fastmath={"contract", "reassoc"})
+    return _compiled(function, _LOOPS, no_cpython_wrapper=True, fastmath={"contract", "reassoc"})
 
 
 def parallel_kernel(function: Function) -> Compiled:
@@ -152,13 +162,29 @@ def parallel_kernel(function: Function) -> Compiled:
     return _compiled(function, parallel=_ONLY_PRANGE)
 
 
-def _compiled(function: Function, **options: Any) -> Compiled:
+def _compiled(function: Function, level: int = _TILES, **options: Any) -> Compiled:
     njit: Any = numba.njit  # its stub does not know all options
     dispatcher = njit(function, **(_OPTIONS | options))
+    dispatcher.compile = _optimising(dispatcher.compile, level)
     if CACHE is not None and can_be_kept(function):
         dispatcher._cache = FileCache(function, CACHE)
         dispatcher.compile = _one_process_at_a_time(dispatcher.compile, CACHE / f"{function.__name__}.lock")
     return dispatcher
+
+
+def _optimising(compile_or_load: Function, level: int) -> Function:
+    """The same at a level of optimisation, unless the environment (NUMBA_OPT) asks for another."""
+
+    def call(signature: Any) -> Any:
+        with global_compiler_lock:
+            before = config.OPT
+            config.OPT = type(before)(level) if "NUMBA_OPT" not in os.environ else before
+            try:
+                return compile_or_load(signature)
+            finally:
+                config.OPT = before
+
+    return call
 
 
 def _one_process_at_a_time(compile_or_load: Function, lock: Path) -> Function:

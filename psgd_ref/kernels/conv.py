@@ -21,9 +21,8 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd, winograd_backward
-from psgd_ref.kernels.blocks import NONE, ZERO, flat, row_shape
+from psgd_ref.kernels.blocks import FLAT, NONE, WIDE, ZERO, flat, row_shape
 from psgd_ref.kernels.borders import clear, copy, insert
-from psgd_ref.kernels.channels import FLAT, WIDE
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
 from psgd_ref.kernels.norm import batch_norm_eval

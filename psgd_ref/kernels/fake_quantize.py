@@ -9,7 +9,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import ZERO, flat
-from psgd_ref.kernels.compile import body, inner, kernel
+from psgd_ref.kernels.compile import body, inner, loop_kernel
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.reference import NESTED_INSIDE
 
@@ -100,17 +100,17 @@ def _totals(sums: Array) -> list[float]:
     return totals
 
 
-@kernel
+@loop_kernel
 def _round(x, y, options):
     for_each((x.size + _CHUNK - 1) // _CHUNK, _WORK * x.size, _round_chunk, (x, y, options))
 
 
-@kernel
+@loop_kernel
 def _round_backward(dy, x, dx, sums, options):
     for_each(len(sums), _WORK * x.size, _round_chunk_backward, (dy, x, dx, sums, options))
 
 
-@kernel
+@loop_kernel
 def _soft_backward(dy, x, dx, sums, options):
     for_each(len(sums), 4 * _WORK * x.size, _soft_chunk_backward, (dy, x, dx, sums, options))
 
@@ -177,12 +177,12 @@ def _soft_chunk_backward(index, worker, dy, x, dx, sums, options):
             third[i] += g[i] * (gain * gain * tanh + gain * flatness * r * change)
 
 
-@kernel
+@loop_kernel
 def _nested(x, y, scratch, steps, products, ends):
     for_each(len(scratch), _WORK * len(steps) * x.size, _nested_chunk, (x, y, scratch, steps, products, ends))
 
 
-@kernel
+@loop_kernel
 def _nested_backward(dy, x, dx, sums, steps, products, ends):
     arguments = (dy, x, dx, sums, steps, products, ends)
     for_each(len(sums), _WORK * len(steps) * x.size, _nested_chunk_backward, arguments)

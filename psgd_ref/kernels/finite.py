@@ -1,20 +1,18 @@
 """Whether an array holds neither NaN nor infinity; float32.
 
-A float is not finite where all bits of its exponent are set, so that without its sign bit it is, as a whole
-number, at least that of infinity. Largest whole numbers are found a vector at a time.
+Zero times a number is zero if that is finite, else NaN, and so is the sum of such products.
 """
 
-import numpy as np
-
-from psgd_ref.kernels.compile import inner
-
-_MAGNITUDE, _INFINITY = np.int32(0x7FFFFFFF), np.int32(0x7F800000)
+from psgd_ref.kernels.blocks import WIDE, ZERO
+from psgd_ref.kernels.compile import linked
+from psgd_ref.kernels.tile import tile_columns, tile_full, tile_load_part, tile_multiply_add, tile_total
 
 
-@inner
+@linked
 def all_finite(a):
     """Whether all numbers of a line are."""
-    bits, largest = a.view(np.int32), np.int32(0)
-    for i in range(bits.size):
-        largest = max(largest, np.int32(bits[i] & _MAGNITUDE))
-    return largest < _INFINITY
+    zero = tile_full(WIDE, ZERO)
+    check = zero
+    for i in range(0, len(a), tile_columns(WIDE)):
+        check = tile_multiply_add(tile_load_part(WIDE, a, i, 0, len(a) - i), zero, check)
+    return tile_total(check) == 0

@@ -9,7 +9,7 @@ from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import NONE, ZERO, flat
 from psgd_ref.kernels.borders import clear
-from psgd_ref.kernels.compile import body, inner, kernel
+from psgd_ref.kernels.compile import body, inner, loop_kernel
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.reference import Pair
 from psgd_ref.kernels.shapes import grouped
@@ -45,19 +45,19 @@ def grouped_conv2d_backward(
     return dx, dw
 
 
-@kernel
+@loop_kernel
 def _forward(x, w, bias, y, images, results, window, groups):
     work = y.size * w.size // results[3]
     for_each(images[0], work, _image, (x, w, bias, y, images, results, window, groups))
 
 
-@kernel
+@loop_kernel
 def _weights(dy, x, dw, room, images, results, window, groups):
     taps = window[0][0] * window[0][1]
     for_each(taps, dy.size * taps, _tap, (dy, x, dw, room, images, results, window, groups))
 
 
-@kernel
+@loop_kernel
 def _inputs(dy, w, dx, images, results, window, groups):
     work = dy.size * w.size // results[3]
     for_each(images[0], work, _image_backward, (dy, w, dx, images, results, window, groups))

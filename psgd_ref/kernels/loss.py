@@ -13,7 +13,7 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels.blocks import ZERO, flat
 from psgd_ref.kernels.borders import copy
-from psgd_ref.kernels.compile import inner, kernel, strict
+from psgd_ref.kernels.compile import inner, loop_kernel, strict
 from psgd_ref.kernels.reference import Indices
 
 _ONE, _HALF_ROOT = np.float32(1), np.float32(0.5**0.5)
@@ -46,7 +46,7 @@ def cross_entropy(logits: Array, labels: Indices, label_smoothing: float) -> tup
     return loss, gradient
 
 
-@kernel
+@loop_kernel
 def _cross_entropy(logits, labels, gradient, work, targets):
     rows, (elsewhere, more) = len(labels), targets
     classes = logits.size // rows
@@ -101,7 +101,7 @@ def _sum(a, side):
     return total
 
 
-@kernel
+@loop_kernel
 def _exponentials(x, y):
     for i in range(len(x)):
         y[i] = _exp(x[i])

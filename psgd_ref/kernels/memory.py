@@ -7,9 +7,9 @@ that weights, gradients and momentum lie here too.
 
 A piece is free again when the array made on it is gone, which a weak reference to that tells: nobody has to
 give it back. (Views hold the array.) A request takes the piece of its very size that came back last, which is
-the warmest in the cache. Where there is none, free pieces side by side become one: memory of many small arrays
-serves a large one, so that a backward pass, whose gradients grow as what was kept for it goes, needs little
-more than the forward pass left.
+the warmest in the cache. Where there is none, free pieces side by side become one: memory of many small
+arrays serves a large one, so that a backward pass, whose gradients grow as what was kept for it goes, needs
+little more than the forward pass left.
 """
 
 import math
@@ -100,7 +100,7 @@ class _Slab:
         return sum(map(len, self.free.values())) == len(self.pieces)
 
     def _make_room(self, size: int) -> tuple[int, int]:
-        """The first range that is free and long enough, and its place among the pieces; they are forgotten."""
+        """The first range that is free and long enough, its place among the pieces; these are forgotten."""
         free = {piece for same in self.free.values() for piece in same}
         start = first = 0
         for i, piece in enumerate(self.pieces):

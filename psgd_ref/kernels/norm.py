@@ -9,9 +9,9 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, ZERO, flat
+from psgd_ref.kernels.blocks import FLAT, NONE, WIDE, ZERO, flat
 from psgd_ref.kernels.borders import clear
-from psgd_ref.kernels.channels import FLAT, WIDE, channel_total, fold, repeat, room, thread_blocks
+from psgd_ref.kernels.channels import channel_total, fold, repeat, room, thread_blocks
 from psgd_ref.kernels.compile import LANES, body, inner, kernel, strict
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.tile import (

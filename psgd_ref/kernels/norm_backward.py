@@ -10,9 +10,9 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.blocks import NONE, ZERO, flat
+from psgd_ref.kernels.blocks import NONE, WIDE, ZERO, flat
 from psgd_ref.kernels.borders import clear, copy
-from psgd_ref.kernels.channels import WIDE, channel_total, fold, repeat, room, thread_blocks
+from psgd_ref.kernels.channels import channel_total, fold, repeat, room, thread_blocks
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.norm import moved_tile
 from psgd_ref.kernels.parallel import for_each

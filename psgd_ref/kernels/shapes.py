@@ -73,7 +73,9 @@ def written(name: str, array: Any, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless results can be put into `array`: of that shape, in one piece, writable."""
     shaped(name, array, shape)
     if not array.flags.carray:
-        raise ValueError(f"{name} must be a writable, aligned array in one piece (C order): results are put into it")
+        raise ValueError(
+            f"{name} must be a writable, aligned array in one piece (C order): results are put into it"
+        )
 
 
 def window_output(x_shape: tuple[int, ...], size: Pair, stride: Pair, padding: Pair) -> Pair:

@@ -19,7 +19,7 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
-from psgd_ref.kernels.compile import body, inner, kernel, reordering
+from psgd_ref.kernels.compile import body, inner, loop_kernel, reordering
 from psgd_ref.kernels.parallel import THREADS, for_each
 from psgd_ref.kernels.parts import REFITS, SMALLEST_STEP, Parts
 
@@ -53,7 +53,7 @@ def psgd_update(
     return done
 
 
-@kernel
+@loop_kernel
 def _step_tensors(w, g, v, steps, found, room, blocks, parts, options, rates):
     for_each(len(blocks), w.size, _look_at_block, (w, steps, found, room, blocks, parts))
     if not _fit(found, steps, blocks, parts):
@@ -62,7 +62,7 @@ def _step_tensors(w, g, v, steps, found, room, blocks, parts, options, rates):
     return True
 
 
-@kernel
+@loop_kernel
 def _step_channels(w, g, v, steps, found, room, blocks, parts, options, rates):
     for_each(len(blocks), w.size, _look_at_rows, (w, steps, found, room, blocks, parts))
     if not _fit(found, steps, blocks, parts):

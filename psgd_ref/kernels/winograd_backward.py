@@ -10,14 +10,14 @@ import numpy as np
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.blocks import NONE, ZERO, flat
-from psgd_ref.kernels.borders import clear, copy
+from psgd_ref.kernels.borders import clear
 from psgd_ref.kernels.compile import body, kernel
 from psgd_ref.kernels.finite import all_finite
 from psgd_ref.kernels.norm import fill_table
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.reference import Norm, NormGradient, Pair
 from psgd_ref.kernels.squares import OUTPUTS, PLACES, VECTOR, transform_gradient, transform_sums
-from psgd_ref.kernels.tile import tile_columns, tile_load, tile_rank1, tile_rows, tile_store
+from psgd_ref.kernels.tile import tile_add, tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 from psgd_ref.kernels.winograd import (
     convolve_squares,
     norm_arguments,
@@ -84,7 +84,7 @@ def _gradients(
         dy, through, x, table, u, zeros, beside, dx, parts, work, checks, cut, back, tile, across, vector
     )  # fmt: skip
     for_each(len(parts), dy.size * cut.inputs, _gradients_part, arguments)
-    for_each((dw.size + _SHARE - 1) // _SHARE, parts.size, _sum_parts, (parts, dw))
+    for_each((dw.size + _SHARE - 1) // _SHARE, parts.size, _sum_parts, (parts, dw, vector))
     return all_finite(dw) and all_finite(checks)
 
 
@@ -131,14 +131,14 @@ def _gradients_part(
 
 
 @body
-def _sum_parts(index, worker, parts, dw):
+def _sum_parts(index, worker, parts, dw, vector):
     """dg = Σ parts, in order, for some of the numbers."""
-    total = dw[index * _SHARE : (index + 1) * _SHARE]
-    copy(parts[0, index * _SHARE : index * _SHARE + total.size], total)
-    for part in range(1, len(parts)):
-        more = parts[part, index * _SHARE : index * _SHARE + total.size]
-        for i in range(total.size):
-            total[i] += more[i]
+    # Channels come in whole vectors.
+    for i in range(index * _SHARE, min(dw.size, (index + 1) * _SHARE), tile_columns(vector)):
+        total = tile_load(vector, parts[0], i, 0)
+        for part in range(1, len(parts)):
+            total = tile_add(total, tile_load(vector, parts[part], i, 0))
+        tile_store(total, dw, i, 0)
 
 
 @body

@@ -1,5 +1,6 @@
 """Memory comes back when nobody holds it, never before, from any thread."""
 
+import gc
 import random
 import threading
 from itertools import pairwise
@@ -33,6 +34,36 @@ def test_free_memory_side_by_side_serves_a_larger_array():
     assert address(other) != first
     del small[1:3]
     assert address(pool.empty((2 << 20,))) == first
+
+
+def test_what_came_back_last_goes_out_first():
+    pool = Pool()
+    a, b = pool.empty((50_000,)), pool.empty((50_000,))
+    first, second = address(a), address(b)
+    del a
+    del b
+    again = pool.empty((50_000,))
+    assert (address(again), address(pool.empty((50_000,)))) == (second, first)
+
+
+def test_room_is_made_of_no_more_than_it_takes():
+    pool = Pool()
+    held = [pool.empty((1 << 20,)) for _ in range(4)]
+    places = [address(a) for a in held]
+    held[2:] = []
+    held[0:1] = []
+    larger = pool.empty((2 << 20,))
+    assert address(larger) == places[2]
+    assert address(pool.empty((1 << 20,))) == places[0]
+    assert pool.created_bytes == 1 << 24
+
+
+def test_forgotten_pieces_are_no_garbage():
+    pool = Pool()
+    gc.collect()
+    for size in range(1 << 20, 1 << 21, 1 << 16):
+        pool.empty((size,))
+    assert gc.collect() == 0
 
 
 def test_arrays_in_use_never_overlap():

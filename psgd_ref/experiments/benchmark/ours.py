@@ -20,7 +20,7 @@ from psgd_ref.compress import (
 from psgd_ref.core.arguments import Array
 from psgd_ref.experiments.benchmark import build as shared
 from psgd_ref.experiments.benchmark.worker import Step, serve
-from psgd_ref.kernels.compile import body, kernel
+from psgd_ref.kernels.compile import body, loop_kernel
 from psgd_ref.kernels.parallel import for_each, start_threads
 from psgd_ref.training import QAT, CrossEntropy, Objective, Penalized
 
@@ -127,7 +127,7 @@ def _triad(case: dict[str, Any]) -> tuple[Step, float]:
     return lambda: _run_triad(a, b, c), 12.0 * a.size
 
 
-@kernel
+@loop_kernel
 def _run_triad(a, b, c):
     for_each((a.size + 8191) // 8192, a.size, _triad_block, (a, b, c))
 
