@@ -16,7 +16,7 @@ from psgd_ref.kernels.finite import all_finite
 from psgd_ref.kernels.norm import fill_table
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.reference import Norm, NormGradient, Pair
-from psgd_ref.kernels.squares import OUTPUTS, PLACES, VECTOR, transform_gradient, transform_sums
+from psgd_ref.kernels.squares import NOTHING, OUTPUTS, PLACES, VECTOR, transform_gradient, transform_sums
 from psgd_ref.kernels.tile import tile_add, tile_columns, tile_load, tile_rank1, tile_rows, tile_store
 from psgd_ref.kernels.winograd import (
     convolve_squares,
@@ -100,10 +100,11 @@ def _gradients_part(
     tall, block = tile_rows(tile), tile_columns(tile)
     rows = (cut.inputs + tall - 1) // tall * tall
     plane = rows * cut.padded
-    clear(sums[: PLACES * plane])
+    begin, end = cut.images * part // len(parts), cut.images * (part + 1) // len(parts)
+    if begin == end:
+        clear(sums[: PLACES * plane])
     check = ZERO
-    end = cut.images * (part + 1) // len(parts)
-    for first in range(cut.images * part // len(parts), end, cut.stack):
+    for first in range(begin, end, cut.stack):
         last = min(end, first + cut.stack)
         insert_images(x, table, first, last, image, cut, vector)
         insert_gradients(dy, first, last, gradient, through, back, vector)
@@ -116,7 +117,9 @@ def _gradients_part(
                 for c in range(0, rows, tall):
                     for o in range(0, cut.padded, block):
                         target = place * plane + c * cut.padded + o
-                        products = tile_load(tile, sums, target, cut.padded)
+                        products = tile_load(tile, NOTHING, 0, 0)
+                        if first > begin or start > 0:
+                            products = tile_load(tile, sums, target, cut.padded)
                         for s in range(count):
                             source = place * cut.v_plane + s * cut.inputs + c
                             factor = place * cut.m_plane + s * cut.padded + o
