@@ -35,7 +35,7 @@ Wanted = int | tuple[tuple[int, ...], type]
 _PATIENCE = 1 << 12
 # Bytes of the first slab; each further one is as large as all before. (Untouched, it takes no memory.) So
 # much of a slab is cut before free pieces become one: a small network soon finds all its sizes.
-_FIRST = 1 << 24
+_FIRST = 1 << 26
 
 
 @lru_cache(maxsize=1024)

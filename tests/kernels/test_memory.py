@@ -11,6 +11,10 @@ from psgd_ref.kernels import memory
 from psgd_ref.kernels.memory import Pool
 
 
+# So many floats take a quarter of the first slab.
+QUARTER = memory._FIRST // 16
+
+
 def address(a):
     return a.__array_interface__["data"][0]
 
@@ -23,17 +27,17 @@ def test_memory_is_used_again_when_the_last_view_dies():
     assert address(pool.empty((300, 300))) != first  # a view still holds it
     del view
     assert address(pool.empty((100, 900))) == first
-    assert pool.created_bytes == 1 << 24
+    assert pool.created_bytes == memory._FIRST
 
 
 def test_free_memory_side_by_side_serves_a_larger_array():
     pool = Pool()
-    small = [pool.empty((1 << 20,)) for _ in range(4)]
+    small = [pool.empty((QUARTER,)) for _ in range(4)]
     first = address(small[1])
-    other = pool.empty((2 << 20,))
+    other = pool.empty((2 * QUARTER,))
     assert address(other) != first
     del small[1:3]
-    assert address(pool.empty((2 << 20,))) == first
+    assert address(pool.empty((2 * QUARTER,))) == first
 
 
 def test_what_came_back_last_goes_out_first():
@@ -48,20 +52,20 @@ def test_what_came_back_last_goes_out_first():
 
 def test_room_is_made_of_no_more_than_it_takes():
     pool = Pool()
-    held = [pool.empty((1 << 20,)) for _ in range(4)]
+    held = [pool.empty((QUARTER,)) for _ in range(4)]
     places = [address(a) for a in held]
     held[2:] = []
     held[0:1] = []
-    larger = pool.empty((2 << 20,))
+    larger = pool.empty((2 * QUARTER,))
     assert address(larger) == places[2]
-    assert address(pool.empty((1 << 20,))) == places[0]
-    assert pool.created_bytes == 1 << 24
+    assert address(pool.empty((QUARTER,))) == places[0]
+    assert pool.created_bytes == memory._FIRST
 
 
 def test_forgotten_pieces_are_no_garbage():
     pool = Pool()
     gc.collect()
-    for size in range(1 << 20, 1 << 21, 1 << 16):
+    for size in range(QUARTER, 2 * QUARTER, QUARTER // 16):
         pool.empty((size,))
     assert gc.collect() == 0
 
@@ -115,18 +119,18 @@ def test_no_two_threads_get_the_same_memory():
     for thread in threads:
         thread.join()
     assert not wrong
-    assert pool.created_bytes == 1 << 24
+    assert pool.created_bytes == memory._FIRST
 
 
 def test_slabs_that_nobody_asks_of_are_let_go():
     pool = Pool()
-    held = pool.empty((1 << 20,))
-    pool.empty((1 << 22,))  # does not fit beside it
+    held = pool.empty((QUARTER,))
+    pool.empty((4 * QUARTER,))  # does not fit beside it
     assert len(pool.slabs) == 2
     for _ in range(5000):
         pool.empty((100_000,))
-    larger = pool.empty((1 << 24,))
-    assert [slab.size for slab in pool.slabs] == [1 << 24, 1 << 26]
+    larger = pool.empty((16 * QUARTER,))
+    assert [slab.size for slab in pool.slabs] == [memory._FIRST, 4 * memory._FIRST]
     pool.clear()
     assert not pool.slabs
     held.fill(1)
