@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         "--growth",
         type=Path,
         metavar="FOLDER",
-        help="measure growth instead, some two minutes; picture (PNG, SVG) and numbers (JSON)",
+        help="measure growth instead, some five minutes; picture (PNG, SVG) and numbers (JSON)",
     )
     bench.add_argument(
         "--where",

@@ -10,7 +10,6 @@ import numpy as np
 from psgd_ref.kernels import memory
 from psgd_ref.kernels.memory import Pool
 
-
 # So many floats take a quarter of the first slab.
 QUARTER = memory._FIRST // 16
 

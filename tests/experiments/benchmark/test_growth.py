@@ -1,6 +1,7 @@
 """How cost grows: slopes on an oracle, and the command's files; that it is fast is not tested here."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,9 +15,30 @@ def test_a_slope_is_the_exponent():
     assert result.slope("width", "seconds") == pytest.approx(1.5)
     assert result.slope("width", "bytes") == pytest.approx(1.0)
     assert "| slope, width |  | 1.50 | 1.00 |" in result.table()
+    assert [growth.shown(slope) for slope in (-0.004, -0.006)] == ["0.00", "-0.01"]
+
+
+def test_of_the_rounds_the_fastest_counts(monkeypatch):
+    seconds = iter([5.0, 2.0, 3.0, 4.0, 4.0, 1.0])
+
+    class Pool:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error):
+            pass
+
+        def submit(self, call, axis, value):
+            point = None if call is growth.rehearse else growth.Point(axis, value, next(seconds), 1.0)
+            return SimpleNamespace(result=lambda: point)
+
+    monkeypatch.setattr(growth, "processes", lambda count, threads: Pool())
+    found = growth.run({"width": (8, 16)}).points
+    assert [(point.value, point.seconds) for point in found] == [(8, 3.0), (16, 1.0)]
 
 
 def test_command_measures_draws_and_prints(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(growth, "ROUNDS", 1)
     monkeypatch.setitem(growth.AXES, "weights", (1_000, 2_000_000))
     folder = tmp_path / "new" / "folder"
     assert main(["bench", "--growth", str(folder), "--only", "weights", "--json"]) == 0
