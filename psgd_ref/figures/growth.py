@@ -79,7 +79,7 @@ def _panel(ax: Axes, growth: Growth, axis: str, quantity: str) -> None:
     ax.text(
         0.98 if right else 0.04,
         0.97,
-        f"slope {round(growth.slope(axis, quantity), 2) + 0.0:.2f}",
+        f"slope {growth.slope(axis, quantity):z.2f}",
         transform=ax.transAxes,
         va="top",
         ha="right" if right else "left",

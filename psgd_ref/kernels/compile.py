@@ -77,7 +77,9 @@ def _fingerprint() -> str:
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     cpu = config.CPU_NAME or llvm.get_host_cpu_name()
     versions = (np.__version__, numba.__version__, llvmlite.__version__, sys.version)
-    digest.update(repr((versions, cpu, sorted(cpu_features()), LANES, CHECK, config.OPT)).encode())
+    digest.update(
+        repr((versions, cpu, sorted(cpu_features()), LANES, CHECK, os.environ.get("NUMBA_OPT"))).encode()
+    )
     return digest.hexdigest()[:16]
 
 

@@ -17,7 +17,6 @@ import threading
 import weakref
 from ctypes import c_char
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,23 +37,20 @@ _PATIENCE = 1 << 12
 _FIRST = 1 << 26
 
 
-@lru_cache(maxsize=1024)
-def _bytes(size: int) -> Any:
-    """The type of so many bytes; making one takes longer than all else here."""
-    return c_char * size
-
-
+@dataclass(slots=True, eq=False)
 class _Piece:
-    """A range of a slab, from and to, a ctypes array on it, and where it lies when it is free.
+    """A range of a slab, from and to, and where it lies when it is free.
 
-    lent : the weak reference to the array made on it
+    memory : the slab's, which an array on the piece has for its base; were that an array, views would hold it
+        and not the array on the piece
+    lent : the weak reference to the array on it
     """
 
-    __slots__ = ("end", "free", "lent", "memory", "start")
-
-    def __init__(self, start: int, end: int, memory: Any, free: "list[_Piece]") -> None:
-        self.start, self.end, self.memory, self.free = start, end, memory, free
-        self.lent: Any = None
+    start: int
+    end: int
+    memory: Any
+    free: "list[_Piece]"
+    lent: "_Lent | None" = None
 
 
 class _Lent(weakref.ref[npt.NDArray[Any]]):
@@ -76,9 +72,9 @@ class _Slab:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        data = np.empty(size + _ALIGNMENT, np.uint8)
+        data: Any = np.empty(size + _ALIGNMENT, np.uint8)
         begin = -data.ctypes.data % _ALIGNMENT
-        self.data: Any = data[begin : begin + size]
+        self.memory: Any = (c_char * size).from_buffer(data, begin)
         self.pieces: list[_Piece] = []
         self.free: dict[int, list[_Piece]] = {}
         self.last_used = 0
@@ -90,8 +86,7 @@ class _Slab:
             start, index = self._make_room(size)
         if start + size > self.size:
             return None
-        memory = _bytes(size).from_buffer(self.data, start)
-        piece = _Piece(start, start + size, memory, self.free.setdefault(size, []))
+        piece = _Piece(start, start + size, self.memory, self.free.setdefault(size, []))
         self.pieces.insert(index, piece)
         return piece
 
@@ -145,7 +140,7 @@ class Pool:
         size = -(-count * np.dtype(dtype).itemsize // _ALIGNMENT) * _ALIGNMENT
         with self.lock:
             piece = self._place(size)
-        array = np.ndarray(shape, dtype, piece.memory)
+        array = np.ndarray(shape, dtype, piece.memory, piece.start)
         piece.lent = lent = _Lent(array, _give_back)
         lent.piece = piece
         return array

@@ -4,8 +4,6 @@
 reads it (`NormGradient`), or computed here.
 """
 
-from typing import Any
-
 import numpy as np
 
 from psgd_ref.core.arguments import Array
@@ -46,11 +44,7 @@ def batch_norm_gradient(
     beta: Array | None = None,
 ) -> tuple[Array, NormGradient, Array, Array]:
     """As `reference.batch_norm_gradient`; dz is made where it is wanted, or where only y has its sign."""
-    given, through, dgamma, dbeta, arguments = _prepare(
-        dy, x, y, gamma, mean, var, eps, relu, need_dz, into, beta
-    )
-    _gradient_sums(*arguments)
-    return given, through, dgamma, dbeta
+    return _gradients(NONE, dy, x, y, gamma, mean, var, eps, relu, need_dz, into, beta)
 
 
 def batch_norm_backward(
@@ -67,15 +61,13 @@ def batch_norm_backward(
     beta: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """As `reference.batch_norm_backward`."""
-    given, through, dgamma, dbeta, arguments = _prepare(
-        dy, x, y, gamma, mean, var, eps, relu, need_dz, into, beta
-    )
     dx: Array = memory.empty(x.shape)
-    _backward(flat(dx), through.gated, *arguments)
+    given, _, dgamma, dbeta = _gradients(flat(dx), dy, x, y, gamma, mean, var, eps, relu, need_dz, into, beta)
     return dx, dgamma, dbeta, given if need_dz else None
 
 
-def _prepare(
+def _gradients(
+    dx: Array,
     dy: Array,
     x: Array,
     y: Array | None,
@@ -87,19 +79,20 @@ def _prepare(
     need_dz: bool,
     into: tuple[Array, Array] | None,
     beta: Array | None,
-) -> tuple[Array, NormGradient, Array, Array, tuple[Any, ...]]:
-    """The results of `batch_norm_gradient`, still to be filled, and the arguments of `_gradient_sums`."""
+) -> tuple[Array, NormGradient, Array, Array]:
+    """`batch_norm_gradient`, and dx where there is room for it."""
     gated = relu and (y is not None or beta is not None)
     dy = np.ascontiguousarray(dy)
     dz = memory.empty(x.shape) if gated and (need_dz or y is not None) else None
     dgamma, dbeta = (np.empty_like(gamma), np.empty_like(gamma)) if into is None else into
     table = np.empty((_TERMS, len(gamma)), np.float32)
-    arguments = (
-        flat(dy), flat(x), flat(y) if gated and y is not None else NONE, NONE if dz is None else flat(dz),
-        flat(gamma), flat(beta) if gated and beta is not None else NONE, flat(mean), flat(var), float(eps),
-        dgamma, dbeta, table, *room(x),
+    through = NormGradient(x, table, gated and dz is None)
+    _backward(
+        dx, through.gated, flat(dy), flat(x), flat(y) if gated and y is not None else NONE,
+        NONE if dz is None else flat(dz), flat(gamma), flat(beta) if gated and beta is not None else NONE,
+        flat(mean), flat(var), float(eps), dgamma, dbeta, table, *room(x),
     )  # fmt: skip
-    return dy if dz is None else dz, NormGradient(x, table, gated and dz is None), dgamma, dbeta, arguments
+    return dy if dz is None else dz, through, dgamma, dbeta
 
 
 def passed(dy: Array, through: NormGradient) -> Array:
@@ -113,7 +106,8 @@ def passed(dy: Array, through: NormGradient) -> Array:
 @kernel
 def _backward(dx, gated, dy, x, y, dz, gamma, beta, mean, var, eps, dgamma, dbeta, table, sums, work, sizes):
     _gradient_sums(dy, x, y, dz, gamma, beta, mean, var, eps, dgamma, dbeta, table, sums, work, sizes)
-    _pass(dz if dz.size > 0 else dy, x, dx, table, gated, work, sizes)
+    if dx.size > 0:
+        _pass(dz if dz.size > 0 else dy, x, dx, table, gated, work, sizes)
 
 
 @kernel

@@ -15,6 +15,7 @@ are they, on a laptop or where other programs run too.
 import os
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from numba import get_num_threads, prange
@@ -71,13 +72,13 @@ def for_each(count, work, body, arguments):
 class _Threads:
     """Whether this process has started its threads, and whether it lost them in a fork.
 
-    turn : held by the Python thread whose kernel runs, where only one may run at a time; else None
+    turn : held by the Python thread whose kernel runs: `lock` where only one may run at a time
     """
 
     started = False
     lost = False
     lock = threading.RLock()
-    turn: Any = None
+    turn: AbstractContextManager[object] = nullcontext()
 
 
 def start_threads() -> None:
@@ -114,22 +115,18 @@ def launch(call: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: d
     name
         Of the kernel, for the helper that compiles its gradient (`ahead`).
     """
-    if not _Threads.started or _Threads.lost:
-        start_threads()
-    turn = _Threads.turn
-    if turn is not None:
-        turn.acquire()
-    try:
+    start_threads()
+    with _Threads.turn:
         ahead.state.call = name, args
-        return call(*args, **kwargs)
-    finally:
-        ahead.state.call = None
-        if turn is not None:
-            turn.release()
+        try:
+            return call(*args, **kwargs)
+        finally:
+            ahead.state.call = None
 
 
 def _take_turns() -> None:
-    _Threads.turn = _Threads.lock if threading_layer() == "workqueue" else None
+    if threading_layer() == "workqueue":
+        _Threads.turn = _Threads.lock
 
 
 def _after_fork() -> None:

@@ -68,7 +68,7 @@ class Result:
             [p.axis, f"{p.value:,}", f"{1e3 * p.seconds:.3g}", f"{p.bytes / 1e6:.3g}"] for p in self.points
         ]
         lines += [
-            [f"slope, {axis}", "", *(shown(self.slope(axis, q)) for q in ("seconds", "bytes"))]
+            [f"slope, {axis}", "", *(f"{self.slope(axis, q):z.2f}" for q in ("seconds", "bytes"))]
             for axis in dict.fromkeys(point.axis for point in self.points)
         ]
         return markdown(["axis", "value", "ms a step", "MB"], lines, "lrrr")
@@ -78,11 +78,6 @@ class Result:
         axes = dict.fromkeys(point.axis for point in self.points)
         slopes = {axis: {q: self.slope(axis, q) for q in ("seconds", "bytes")} for axis in axes}
         return {"points": [asdict(point) for point in self.points], "slopes": slopes}
-
-
-def shown(slope: float) -> str:
-    """A slope with two digits; what is rounded to zero has no sign."""
-    return f"{round(slope, 2) + 0.0:.2f}"
 
 
 def select(words: Sequence[str]) -> dict[str, tuple[int, ...]]:

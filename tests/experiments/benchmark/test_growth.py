@@ -15,7 +15,9 @@ def test_a_slope_is_the_exponent():
     assert result.slope("width", "seconds") == pytest.approx(1.5)
     assert result.slope("width", "bytes") == pytest.approx(1.0)
     assert "| slope, width |  | 1.50 | 1.00 |" in result.table()
-    assert [growth.shown(slope) for slope in (-0.004, -0.006)] == ["0.00", "-0.01"]
+    for slope, shown in ((-0.004, "0.00"), (-0.006, "-0.01")):
+        flat = growth.Result([growth.Point("threads", n, 1.0, float(n) ** slope) for n in (1, 2, 4)])
+        assert f"| slope, threads |  | 0.00 | {shown} |" in flat.table()
 
 
 def test_of_the_rounds_the_fastest_counts(monkeypatch):
