@@ -21,21 +21,15 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd, winograd_backward
-from psgd_ref.kernels.blocks import FLAT, NONE, WIDE, ZERO, flat, row_shape
+from psgd_ref.kernels.blocks import FLAT, NONE, WIDE, ZERO, flat
 from psgd_ref.kernels.borders import clear, copy, insert
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
+from psgd_ref.kernels.gradient_plans import BAND, GradientPlan, gradient_plan
 from psgd_ref.kernels.norm import batch_norm_eval
 from psgd_ref.kernels.norm_backward import passed
 from psgd_ref.kernels.parallel import for_each
-from psgd_ref.kernels.plans import (
-    BAND,
-    GradientPlan,
-    Plan,
-    forward_plan,
-    gradient_plan,
-    input_plans,
-)
+from psgd_ref.kernels.plans import Plan, forward_plan, input_plans
 from psgd_ref.kernels.reference import After, Norm, NormGradient, Pair
 from psgd_ref.kernels.tile import (
     tile_add,
@@ -115,7 +109,7 @@ def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> 
     finite: bool = _sums(
         flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), *memory.scratch(plan.room),
         np.empty(plan.images[0], np.float32), (plan.reads, plan.writes, plan.products, plan.spans),
-        plan.images, plan.border, plan.starts, plan.weights, plan.taps, plan.tile, row_shape(plan.taps[3]),
+        plan.images, plan.border, plan.starts, plan.weights, plan.taps, plan.together, plan.tile, plan.row,
     )  # fmt: skip
     return finite
 
@@ -134,15 +128,18 @@ def _weights_gradient(dy: Array, x: Array, dw: Array, cut: GradientPlan) -> bool
 
 
 @kernel
-def _sums(x, w, bias, y, room, checks, offsets, sizes, border, starts, weights, taps, tile, row):
+def _sums(x, w, bias, y, room, checks, offsets, sizes, border, starts, weights, taps, together, tile, row):
     products = offsets[2]
-    outputs = taps[3]
+    outputs = together[0] * taps[3]
     padded = (outputs + tile_columns(tile) - 1) // tile_columns(tile) * tile_columns(tile)
     packed = (1 + len(products)) * padded
     first, panels, scratch = room[:padded], room[padded:packed], room[packed:]
     for o in range(padded):
-        first[o] = bias[o] if o < bias.size else ZERO
-    _pack(w, weights, taps, panels, tile_columns(tile))
+        first[o] = bias[o % taps[3]] if bias.size > 0 and o < outputs else ZERO
+    if together[0] > 1:
+        _pack_joined(w, weights, taps, together, panels, padded)
+    else:
+        _pack(w, weights, taps, panels, tile_columns(tile))
     clear(scratch)
     arguments = (x, panels, first, y, scratch, checks, offsets, sizes, border, starts, outputs, tile, row)
     for_each(sizes[0], sizes[0] * sizes[3] * len(products), _sums_image, arguments)
@@ -176,6 +173,24 @@ def _pack(w, weights, taps, panels, block):
                         for c in range(inputs):
                             panel[c * block + k] = ZERO
                 target += inputs * block
+
+
+@inner
+def _pack_joined(w, weights, taps, together, panels, block):
+    """As `_pack`, for pixels side by side: (i, j, c, pixel, o), zeros where j is outside a pixel's window."""
+    rows, columns, inputs, outputs = taps
+    start, down, right, inward, across = weights
+    pixels, step = together
+    clear(panels)
+    wide = columns + (pixels - 1) * step
+    for i in range(rows):
+        for j in range(columns):
+            for c in range(inputs):
+                source = start + i * down + j * right + c * inward
+                for pixel in range(pixels):
+                    target = ((i * wide + j + pixel * step) * inputs + c) * block + pixel * outputs
+                    for o in range(outputs):
+                        panels[target + o] = w[source + o * across]
 
 
 @body

@@ -12,17 +12,11 @@ from itertools import product
 
 import numpy as np
 
-from psgd_ref.kernels.blocks import gradient_shape, height_width, loose_gradient_shape, sums_shapes, up
+from psgd_ref.kernels.blocks import height_width, row_shape, sums_shape, sums_shapes, up
 from psgd_ref.kernels.parallel import THREADS
 from psgd_ref.kernels.reference import Indices, Pair
 from psgd_ref.kernels.tile import Shape
 
-# Weight gradients are summed in so many parts, whatever the number of threads, then the parts in order:
-# the bits do not depend on the threads.
-PARTS = 16
-# Pixels that the weight gradient takes at a time, so that both operands stay in the L1 cache; of small
-# images several.
-BAND = 128
 # How much longer a product takes in a tile that is not the tallest: fewer sums hide the delay of one less.
 _SHORT = 1.25
 # A multiple of the height of every tile for sums.
@@ -55,8 +49,13 @@ class Plan:
         Where W lies, the offset of the first weight and the distance to the next along i, j, c, o.
     taps
         Rows, columns, inputs, outputs of W.
-    tile, room
-        The tile of sums; how many numbers packed biases and weights and an image of each thread take.
+    together
+        How many pixels, side by side, are summed as one with so many times the outputs, and how many columns
+        the next of them is to the right.
+    tile, row
+        The tile of sums, and one row of it.
+    room
+        How many numbers packed biases and weights and an image of each thread take.
     """
 
     result: tuple[int, ...]
@@ -70,7 +69,9 @@ class Plan:
     starts: Pair
     weights: tuple[int, int, int, int, int]
     taps: tuple[int, int, int, int]
+    together: Pair
     tile: Shape
+    row: Shape
     room: int
 
 
@@ -100,8 +101,10 @@ class _Lines:
 
 
 @lru_cache(maxsize=1024)
-def forward_plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair) -> Plan:
-    """The convolution of images (N, H, W, C)."""
+def forward_plan(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair, join: bool = True
+) -> Plan:
+    """The convolution of images (N, H, W, C); join : whether pixels may be summed together."""
     (images, height, width, inputs), (rows, columns, _, outputs) = x_shape, w_shape
     bordered = (height + 2 * padding[0], width + 2 * padding[1])
     size = ((bordered[0] - rows) // stride[0] + 1, (bordered[1] - columns) // stride[1] + 1)
@@ -117,6 +120,7 @@ def forward_plan(x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pai
         (0, columns * inputs * outputs, inputs * outputs, outputs, 1),
         (rows, columns, inputs, outputs),
         _Lines(0, stride[0], padding[0], height),
+        join,
     )
 
 
@@ -169,11 +173,19 @@ def _plan(
     weights: tuple[int, int, int, int, int],
     taps: tuple[int, int, int, int],
     lines: _Lines,
+    join: bool = True,
 ) -> Plan:
     """The plan for `size` pixels, the next down and right at the distances `read` and `write`."""
     rows, columns, inputs, outputs = taps
-    run = columns * inputs
-    tile, spans = _best_tile(outputs, size, rows, run, lines)
+    step = read[1] // inputs
+    joined = _joined(size, columns, step, outputs) if join and write[1] == outputs else 1
+    size, read, write = (
+        (size[0], size[1] // joined),
+        (read[0], joined * read[1]),
+        (write[0], joined * write[1]),
+    )
+    run = (columns + (joined - 1) * step) * inputs
+    tile, spans = _best_tile(joined * outputs, size, rows, run, lines)
     _, block = height_width(tile)
     return Plan(
         result,
@@ -187,9 +199,22 @@ def _plan(
         starts,
         weights,
         taps,
+        (joined, step),
         tile,
-        (1 + rows * run) * up(outputs, block) + THREADS * border[0],
+        row_shape(joined * outputs),
+        (1 + rows * run) * up(joined * outputs, block) + THREADS * border[0],
     )
+
+
+def _joined(size: Pair, columns: int, step: int, outputs: int) -> int:
+    """How many pixels side by side are best summed as one.
+
+    Few outputs leave most of a vector empty. Those of pixels side by side fill it: they read a window that
+    is `step` columns wider for each of them, in which the weights outside a pixel's own window are zero.
+    """
+    tall, block = height_width(sums_shape(outputs))
+    choices = [n for n in (1, 2, 4, 8) if n * outputs <= max(block, outputs) and size[1] % n == 0]
+    return min(choices, key=lambda n: up(size[0] * size[1] // n, tall) * (columns + (n - 1) * step))
 
 
 def _best_tile(outputs: int, size: Pair, rows: int, run: int, lines: _Lines) -> tuple[Shape, Indices]:
@@ -212,73 +237,3 @@ def _pixels(size: Pair, down: int, right: int) -> Indices:
     """Offset of every pixel of an image, h·down + v·right, the last one repeated to fill any tile."""
     offsets = np.add.outer(np.arange(size[0]) * down, np.arange(size[1]) * right).ravel()
     return np.pad(offsets, (0, -len(offsets) % _REPEATS), mode="edge")
-
-
-@dataclass(frozen=True, eq=False)
-class GradientPlan:
-    """How the weight gradient of a convolution is cut.
-
-    tiles : for every tile its first product and the one behind its last, the first one's offset in a bordered
-        image, and the first pixel that has such products and the one behind the last
-    steps : distance of every product of a tile from its first, one tile after the other; None where they lie
-        next to each other
-    sizes : parts, numbers in one, images that are copied at a time, outputs without and with filling
-    scratch : how many numbers a thread's images and gradients take
-    room : how many numbers all parts and all scratch take
-    """
-
-    forward: Plan
-    tiles: Indices
-    steps: Indices | None
-    sizes: tuple[int, int, int, int, int]
-    scratch: Pair
-    room: int
-    tile: Shape
-
-
-@lru_cache(maxsize=1024)
-def gradient_plan(
-    x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
-) -> GradientPlan:
-    """The weight gradient of a convolution of images (N, H, W, C)."""
-    plan = forward_plan(x_shape, w_shape, stride, padding)
-    rows, columns, inputs, outputs = plan.taps
-    products, images, pixels, run = plan.products, plan.images[0], plan.images[3] // outputs, columns * inputs
-    tile, steps = gradient_shape(outputs), None
-    tall, block = height_width(tile)
-    cuts = _cut(rows, run, tall)
-    # A line of few products leaves most of a tall tile empty.
-    loose = loose_gradient_shape(outputs)
-    few = _cut(1, rows * run, height_width(loose)[0])
-    if 2 * len(few) * height_width(loose)[0] < len(cuts) * tall:
-        tile, tall, cuts = loose, height_width(loose)[0], few
-        filled = [np.pad(products[a:b], (0, a + tall - b), mode="edge") - products[a] for a, b in cuts]
-        steps = np.concatenate(filled)
-    bands = [_union(plan.bands[a // run : (b - 1) // run + 1]) for a, b in cuts]
-    tiles = [(a, b, products[a], *band) for (a, b), band in zip(cuts, bands, strict=True)]
-    padded = up(outputs, block)
-    parts, length = max(1, min(PARTS, images)), len(cuts) * tall * padded
-    stack = max(1, min(BAND // pixels, images // PARTS))
-    # The last tile of a line may read on beyond it; those rows of the sum are left out. A gradient that fills
-    # its tiles is read where it lies.
-    scratch = (stack * plan.border[0] + tall, stack * pixels * padded if padded != outputs else 0)
-    return GradientPlan(
-        plan,
-        np.array(tiles, np.intp),
-        steps,
-        (parts, length, stack, outputs, padded),
-        scratch,
-        parts * length + THREADS * sum(scratch),
-        tile,
-    )
-
-
-def _cut(lines: int, run: int, tall: int) -> list[Pair]:
-    """Tiles of products, from and to, that end with a line."""
-    return [(k, min(k + tall, i + run)) for i in range(0, lines * run, run) for k in range(i, i + run, tall)]
-
-
-def _union(bands: Indices) -> Pair:
-    """From the first to the last of all pixels in the bands."""
-    some = bands[bands[:, 0] < bands[:, 1]]
-    return (some[:, 0].min(), some[:, 1].max()) if len(some) else (0, 0)

@@ -100,6 +100,23 @@ def test_convolution(window, inputs, outputs, images, with_bias, seed):
     assert abs((dw.astype(float) * w).sum() - (dy * linear).sum()) < 1e-4 * scale
 
 
+@FEW
+@given(windows(), st.sampled_from([1, 3, 5]), st.sampled_from([1, 2, 3, 5, 8]), SEEDS)
+def test_few_outputs_have_the_bits_that_they_have_among_many(window, inputs, outputs, seed):
+    # Of few outputs several pixels are summed as one, with weights of zero between.
+    image, size, stride, padding = window
+    rng = np.random.default_rng(seed)
+    x, w, bias = draw(rng, 2, *image, inputs), draw(rng, *size, inputs, 16), draw(rng, 16)
+    y, many = (kernels.conv2d(x, w[..., :n], bias[:n], stride, padding) for n in (outputs, 16))
+    np.testing.assert_array_equal(y, many[..., :outputs])
+    dy, w = draw(rng, *y.shape[:3], inputs), draw(rng, *size, 16, inputs)
+    x = draw(rng, 2, *image, 16)
+    dx, many = (
+        kernels.conv2d_backward(dy, x[..., :n], w[..., :n, :], stride, padding)[0] for n in (outputs, 16)
+    )
+    np.testing.assert_array_equal(dx, many[..., :outputs])
+
+
 def test_convolution_of_arrays_that_are_not_contiguous():
     rng = np.random.default_rng(0)
     x, w = draw(rng, 2, 4, 6, 5).transpose(0, 2, 1, 3), draw(rng, 3, 3, 7, 5).swapaxes(2, 3)

@@ -134,10 +134,10 @@ class BatchNorm(Layer):
 
     def _gradients(self, dy: Array, cache: Cache, need_dz: bool) -> tuple[Any, ...]:
         """The arguments of the kernels of the backward pass."""
-        norm = cache.norm
-        # The sign of an output that is not there follows from x.
-        y = cache.array() if self.relu and norm is None else None
-        beta = None if norm is None else norm.beta
+        # Without a residual the sign of the output follows from x, which is read anyway.
+        alone = cache.residual is None
+        y = cache.array() if self.relu and not alone else None
+        beta = cache.beta if self.relu and alone else None
         return (
             dy, cache.x, y, self.weight.value, cache.mean, cache.var, self.eps, self.relu, need_dz,
             (self.weight.grad, self.bias.grad), beta,
