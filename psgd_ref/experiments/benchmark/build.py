@@ -1,9 +1,13 @@
-"""What any build of this package can be timed at: steps, evaluation, the optimiser and an epoch of `fit`.
+"""What any build of this package can be timed at: steps, evaluation, the optimiser, `fit`, and a cold start.
 
 `against.py` lays this file over another build of the package and runs it there. So it stands on names that
 builds share and passes what they call differently by position.
 """
 
+import os
+import subprocess
+import sys
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,7 +22,13 @@ from psgd_ref.training import PSGD, SGD, fit
 
 def build(case: dict[str, Any]) -> tuple[Step, float]:
     """A call that does the work of the case once; how much that is, `ours.py` counts."""
-    make = {"optimizer": optimizer_step, "fit": fit_epoch, "evaluate": evaluation, "train": training_step}
+    make = {
+        "optimizer": optimizer_step,
+        "fit": fit_epoch,
+        "evaluate": evaluation,
+        "train": training_step,
+        "cold": cold_start,
+    }
     return make[case["work"]](case), 0.0
 
 
@@ -71,6 +81,22 @@ def fit_epoch(case: dict[str, Any]) -> Step:
     data: Dataset = load_digits()
     model, optimizer = network(case), SGD(0.1)
     return lambda: fit(model, optimizer, data, epochs=1)
+
+
+def cold_start(case: dict[str, Any]) -> Step:
+    """Python with the case's arguments, in a new process that finds no kernel compiled."""
+
+    def start() -> object:
+        with TemporaryDirectory() as folder:
+            return subprocess.run(
+                [sys.executable, *(word.replace("FOLDER", folder) for word in case["arguments"])],
+                check=True,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | {"PSGD_REF_CACHE": folder},
+            )
+
+    return start
 
 
 if __name__ == "__main__":

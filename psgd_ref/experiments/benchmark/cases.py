@@ -13,7 +13,8 @@ class Case:
     name : str
         Of the row.
     work : str
-        "train" (forward, backward, optimiser), "evaluate", "optimizer", "fit" (an epoch) or "layer".
+        "train" (forward, backward, optimiser), "evaluate", "optimizer", "fit" (an epoch), "layer", "cold" (a
+        new process that has to compile its kernels).
     options : dict
         What `ours.build` and `pytorch.build` make it from.
     against : dict
@@ -21,7 +22,8 @@ class Case:
     target : float, optional
         The ratio of times, ours to the other's, that this project sets itself.
     opponent : str
-        The other side: "pytorch", or "ours" where two cases of this package are compared.
+        The other side: "pytorch", "ours" where two cases of this package are compared, or "build" where only
+        other builds are.
     headline : bool
         Whether it is one for which other builds and further peers are timed too.
     """
@@ -46,6 +48,7 @@ DEMO = {"model": "convnet", "widths": (16, 16, 32), "batch": 64, "image": (8, 8,
 SMALL = {"model": "convnet", "widths": (8, 16), "batch": 64, "image": (28, 28, 1)}
 DEMO_MLP = {"model": "mlp", "widths": (64, 50, 20, 10), "batch": 64, "image": (64,)}
 MLP = {"model": "mlp", "widths": (784, 256, 128, 10), "batch": 64, "image": (784,)}
+FIRST_STEP = f"from psgd_ref.experiments.benchmark.build import training_step; training_step({RESNET})()"
 # What PSGD is at its fullest, and as it is by default.
 LEARNED = {"psgd": {"refresh": "learned", "cap": True}}
 FEW, MANY = {**RESNET}, {"model": "mlp", "widths": (2048,) * 7}
@@ -66,6 +69,12 @@ def _aware(quantizer: str) -> Case:
     options = _resnet(depth=20, quantizer=quantizer, bits=bits)
     name = f"ResNet-20 train, {quantizer} W{bits}A{bits} / plain"
     return Case(name, "train", options, {"quantizer": None}, 2.0, "ours")
+
+
+def _cold(name: str, target: float, *arguments: str) -> Case:
+    """Python with these arguments, in which FOLDER is an empty folder, against other builds alone."""
+    options = {"arguments": arguments}
+    return Case(f"cold start, {name}", "cold", options, {}, target, "build", headline=True)
 
 
 def _headline(name: str, work: str, options: dict[str, Any], against: dict[str, Any], target: float) -> Case:
@@ -97,5 +106,7 @@ CASES = [
     *(Case(f"growth: batch {n}", "train", _resnet(depth=20, batch=n), LAST) for n in (32, 64, 128)),
     *(Case(f"growth: width {w}", "train", _resnet(depth=20, batch=64, width=w), LAST) for w in (8, 32)),
     *(Case(f"growth: depth {d}", "train", _resnet(batch=64, depth=d), LAST) for d in (8, 44)),
+    _cold("ResNet-32 step", 0.40, "-c", FIRST_STEP),
+    _cold("demo", 0.60, "-m", "psgd_ref", "demo", "--out", "FOLDER/demo"),
     *map(_aware, ("LSQ", "LSQ+", "DSQ", "EWGS", "Bayesian Bits", "LSQ + dampening")),
 ]

@@ -53,6 +53,8 @@ def build(case: dict[str, Any]) -> tuple[Step, float]:
     if case["work"] in make:
         return make[case["work"]](case)
     step = _aware_step(case) if case.get("quantizer") else shared.build(case)[0]
+    if case["work"] == "cold":
+        return step, 0.0
     if case["work"] == "optimizer":
         step()
         return step, 20.0 * shared.network(case).w.size  # w, g, v read, w and v written

@@ -24,7 +24,7 @@ class Row:
     ----------
     others, target
         By the name of the side; a case named "… / plain" has a second process of ours. The target is of the
-        ratio to PyTorch, or to the second process.
+        ratio to PyTorch, to the second process, or, of a cold start, to another build.
     rate, share
         FLOP or bytes a second, and their share of the machine's peak in the same run.
     bytes
@@ -60,17 +60,21 @@ class Result:
             cells = [row.name, _milliseconds(row.seconds), *ratios, target, *rate]
             lines.append("| " + " | ".join(cells) + " |")
         peaks = (f"{name} {rate / 1e9:.0f} {unit_of(name)}" for name, rate in self.peaks.items())
-        return "\n".join([*lines, "", f"Peaks of this run: {', '.join(peaks)}.", "", self._memory(names)])
+        lines += ["", f"Peaks of this run: {', '.join(peaks)}."]
+        memory = self._memory(names)
+        return "\n".join([*lines, "", memory] if memory else lines)
 
     def _memory(self, names: list[str]) -> str:
-        """The memory of the cases in which whole networks run, as Markdown."""
+        """The memory of the cases in which whole networks run, as Markdown; empty without such a case."""
         rows = []
         for row in self.rows:
-            if row.others and row.unit == unit_of("sgemm"):
+            if row.others and row.rate and row.unit == unit_of("sgemm"):
                 others = (row.others.get(name) for name in names)
                 rows.append(
                     [row.name, *(f"{each.bytes / 2**20:.0f}" if each else "" for each in (row, *others))]
                 )
+        if not rows:
+            return ""
         return markdown(["peak of memory, MiB", "here", *names], rows, "l" + "r" * (1 + len(names)))
 
     def as_json(self) -> dict[str, Any]:

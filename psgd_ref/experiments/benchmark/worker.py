@@ -21,7 +21,8 @@ def serve(build: Callable[[dict[str, Any]], tuple[Step, float]]) -> None:
     """Answer the requests on standard input until it ends.
 
     {"build": case} is answered by the amount of work in a call (FLOP or bytes), {"time": true} by the seconds
-    of a call, {"memory": true} by the most bytes that this process has held.
+    of a call, {"memory": true} by the most bytes that this process has held. The work "cold" is done once a
+    turn and not before: every time is the first.
 
     Parameters
     ----------
@@ -29,16 +30,19 @@ def serve(build: Callable[[dict[str, Any]], tuple[Step, float]]) -> None:
         From a case to a call that does its work once, and the amount of that work.
     """
     step: Step = list
+    cold = False
     for line in sys.stdin:
         request = json.loads(line)
         if "build" in request:
             step, amount = build(request["build"])
-            step()  # compiles and touches memory
+            cold = request["build"]["work"] == "cold"
+            if not cold:
+                step()  # compiles and touches memory
             answer: dict[str, float] = {"amount": amount}
         elif "memory" in request:
             answer = {"bytes": float(peak())}
         else:
-            answer = {"seconds": turn(step)}
+            answer = {"seconds": _seconds(step) if cold else turn(step)}
         print(json.dumps(answer), flush=True)
 
 

@@ -1,5 +1,6 @@
 """The benchmark's arithmetic and its two processes; that it is fast is not tested here."""
 
+import contextlib
 import json
 import shutil
 import zipfile
@@ -82,6 +83,7 @@ def test_a_side_that_cannot_do_a_case_is_left_out_of_it(capsys):
 def test_which_sides_play():
     plain, headline = Case("x", "layer"), Case("x", "train", headline=True)
     ours, update = Case("x", "train", opponent="ours"), Case("x", "optimizer", headline=True)
+    cold = Case("x", "cold", opponent="build", headline=True)
     sides = [
         bench.Rival("a wheel", "build"),
         bench.Rival("PyTorch", "pytorch"),
@@ -94,6 +96,7 @@ def test_which_sides_play():
         (headline, ["a wheel", "PyTorch", "torch.compile", "JAX"]),
         (update, ["a wheel", "PyTorch"]),
         (ours, ["ours"]),
+        (cold, ["a wheel"]),
     ):
         assert [side.name for side in sides if side.plays(case)] == names
 
@@ -190,6 +193,33 @@ def test_a_call_longer_than_a_turn_is_a_turn_by_itself(monkeypatch):
     monkeypatch.setattr(bench_worker, "TURN", 0.01)
     assert bench_worker.turn(lambda: calls.append(1)) < 0.01
     assert len(calls) > 2
+
+
+def test_a_cold_start_is_a_new_process_with_nothing_compiled_once_a_turn(tmp_path):
+    log = tmp_path / "log"
+    code = (
+        "import os, sys; cache = os.environ['PSGD_REF_CACHE']; "
+        f"print(sys.argv[1] == cache, os.listdir(cache), file=open({str(log)!r}, 'a'))"
+    )
+    with bench.Side("ours", 1) as side:
+        case = {"work": "cold", "arguments": ["-c", code, "FOLDER"]}
+        assert side.ask(build=case) == {"amount": 0.0}
+        assert not log.exists()
+        assert all(side.ask(time=True)["seconds"] > 0 for _ in range(2))
+    assert log.read_text() == "True []\n" * 2
+
+
+def test_cold_starts_are_timed_when_there_is_a_build_or_they_are_asked_for(monkeypatch, tmp_path):
+    timed = []
+    monkeypatch.setattr(bench, "PEAKS", {})
+    monkeypatch.setattr(bench, "Side", lambda *options: contextlib.nullcontext())
+    monkeypatch.setattr(bench.Rival, "start", lambda *options: contextlib.nullcontext())
+    monkeypatch.setattr(bench, "prepare", lambda build, folder: {})
+    monkeypatch.setattr(bench, "_time", lambda case, *rest: timed.append(case.work))
+    for words, builds, cold in (((), (), 0), ((), [tmp_path], 2), (["cold start"], (), 2)):
+        timed.clear()
+        bench.run(words, builds=builds)
+        assert timed.count("cold") == cold
 
 
 def test_optimiser_case_steps():
