@@ -10,8 +10,9 @@ from psgd_ref.core.arguments import in_range, real_number
 def noise_decay(lr: float, strength: float, variance: float) -> float:
     """The decay to the grid that gradient noise is equivalent to at ε = 0: κ = ηλ²v/2.
 
-    A target attracts a weight almost surely where E ln|1 − ηλσĝ| < 0 on both sides; with symmetric noise and
-    |g| of the order of ηλv this is −η(κ ± λg) + O((ηλ√v)⁴), so it holds a weight for |g| < ηλv/2 = κ/λ.
+    Noise with ηλ|ĝ| < 1 takes no weight over its target, which then attracts one on its side σ almost surely
+    where E ln|1 − ηλσĝ| < 0. With symmetric noise and |g| of the order of ηλv this is
+    −η(κ + σλg) + O((ηλ√v)⁴), so that a target holds weights from both sides for |g| < ηλv/2 = κ/λ.
     Source: claim E7.
     """
     lr = real_number("lr", lr)

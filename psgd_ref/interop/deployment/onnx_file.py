@@ -210,10 +210,8 @@ class _Writer:
         if name == "int2":
             self.widest_opset = "int2"
         if name != "int8":
-            readers = {"int4": "onnxruntime, OpenVINO, ncnn", "int2": "onnxruntime and ncnn"}[name]
-            self._warn(
-                f"{name} weights are read by few runtimes ({readers}); others refuse, MNN reads them wrong"
-            )
+            readers = {"int4": "onnxruntime, OpenVINO, ncnn; most others refuse", "int2": "onnxruntime"}[name]
+            self._warn(f"{name} weights are read by few runtimes: {readers}")
         return CONTAINERS[name][0]
 
     def _bias(self, o: Operation) -> str:

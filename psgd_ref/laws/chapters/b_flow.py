@@ -32,7 +32,8 @@ FIRST_ORDER = claim(
     "Equivalence to first order",
     "for every diffeomorphism F whose inverse has a Lipschitz Jacobian, elementwise or not, gradient descent "
     "in y = F(w), mapped back, is w − η(JᵀJ)⁻¹g + O(η²): in log-log the gap falls with slope at least 2, and "
-    "exactly 2 where D²F⁻¹[v, v] ≠ 0, v = J⁻ᵀg; for PSGD's warp off targets and walls that is g ≠ 0",
+    "exactly 2 where D²F⁻¹[v, v] ≠ 0, v = J⁻ᵀg; for PSGD's warp off targets and walls, within the "
+    "reach of a cap, that is g ≠ 0",
     source="paper, Theorem 1, Eq. (1)",
     tests=("psgd_step", "warped_step", "formulas.general_scale"),
 )

@@ -36,7 +36,7 @@ FIXED_POINTS = claim(
     "with full gradients and ε > 0 the fixed points are exactly the critical points of L, so PSGD is no "
     "penalty and adds no bias of its own; at ε = 0 every target is fixed as well, so that a parameter that "
     "starts on one, such as a bias at 0, stays there, and under D1's conditions only s_i g_i² → 0; under "
-    "gradient noise the mean of w is no critical point but drawn to the targets",
+    "gradient noise the mean of w is in general no critical point; small noise draws it to its target (E9)",
     tests=("psgd_step",),
 )
 
@@ -96,8 +96,9 @@ BARRIER = claim(
     "at ε = 0 and on fixed targets, steps w − ηs ⊙ u with ηλ|u_i| < 1 for all i (u = g, noisy or averaged, "
     "but not momentum of the scaled gradient) leave every weight in its inter-target interval; for L "
     "convex and β-smooth, its minimum L_box over that box attained at w_box, PSGD with ηβS ≤ 1 (S ≥ s in "
-    "the box), where it converges from off the targets, converges to a minimiser over the box, and the "
-    "flow, as mirror steps with ηβS ≤ 1 and t = ηK, has L(w(t)) − L_box ≤ D_Φ(w_box, w₀)/t",
+    "the box) and ηλ|g_i| < 1 throughout, where it converges from off the targets, converges to a "
+    "minimiser over the box, and the flow, as mirror steps with ηβS ≤ 1 and t = ηK, has "
+    "L(w(t)) − L_box ≤ D_Φ(w_box, w₀)/t",
     tests=("psgd_step", "mirror_step", "formulas.target_interval", "formulas.mirror_divergence"),
 )
 

@@ -29,7 +29,7 @@ GRID_DECAY = claim(
     "E5",
     "Decay to the grid",
     "u = s ⊙ g + κ(w − w̄) is s ⊙ ∇(L + ΣP) with P = (κ/λ)(d − ε ln(1 + d/ε)), at ε = 0 the W-shaped "
-    "(κ/λ)d, and beyond a cap at d = r steeper by κ(d² − r²)/2S; at ε = 0 a target under a constant "
+    "(κ/λ)d, and beyond a cap at d = r P(r) + κ(d² − r²)/2S; at ε = 0 a target under a constant "
     "gradient g is stable iff |g| < κ/λ and (b ≥ 0 or ab < 1), a = 1−η(κ+λ|g|), b = 1−η(κ−λ|g|), and a "
     "weight off its target rests iff g = −(κ/λ)σ; for ε > 0 and λ|g|(h+ε) < κh, h = Δ/2, it rests at d = "
     "ελ|g|/(κ−λ|g|)",

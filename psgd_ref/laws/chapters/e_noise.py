@@ -22,9 +22,11 @@ WALKERS, BURN, STEPS = 4000, 120, 200
 NOISE_AS_DECAY = claim(
     "E7",
     "Noise is a decay to the grid",
-    "at ε = 0 a target attracts a weight almost surely iff E ln|1−ηλσĝ| < 0 on both sides σ = ±1; for "
-    "symmetric noise of variance v, ηλ√v small and |g| of the order of ηλv these means are −η(κ ± λg) with "
-    "κ = ηλ²v/2, the rates of E5: noise holds a weight where |g| < ηλv/2, under λ* where |g| < 4ηv/Δ",
+    "at ε = 0, for noise with ηλ|ĝ| < 1 (no step crosses the target) and a weight that stays in the half "
+    "cell, a target attracts it almost surely iff E ln|1−ηλσĝ| < 0 on its side σ = ±1, and holds from both "
+    "sides iff both are; for symmetric noise of variance v, ηλ√v small and |g| of the order of ηλv these "
+    "means are −η(κ ± λg) with κ = ηλ²v/2, the rates of E5: noise holds a weight where |g| < ηλv/2, under "
+    "λ* where |g| < 4ηv/Δ",
     tests=("psgd_step", "formulas.noise_decay", "formulas.hold_factor"),
 )
 
@@ -177,7 +179,8 @@ BIAS = claim(
     "Noise biases the mean towards the target",
     "in any stationary state with a finite mean E[s(w)g(w)] = 0 exactly; so on ½h(w − c)², with noise so "
     "small that the weight stays in its cell on c's side of the target, E w = c − Cov(s, w)/E s = c − "
-    "σηλv/2h to first order in η: towards the target, as decay to the grid with κ = ηλ²v/2 would have it",
+    "σηλv/2h to first order in η: towards the target, at ε = 0 as decay to the grid with κ = ηλ²v/2 "
+    "would have it",
     tests=("psgd_step", "formulas.noise_bias"),
 )
 
