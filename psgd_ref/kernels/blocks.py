@@ -13,6 +13,8 @@ from psgd_ref.kernels.tile import Shape, shape
 ZERO = np.float32(0)
 # Tiles of one row: one register, and two, for what is done number by number.
 FLAT, WIDE = shape(1, 1, LANES), shape(1, 2, LANES)
+# Tile for the weight gradient of few outputs, two products in a row.
+PAIRED = shape(12, 1, LANES)
 # In place of an array that is not there: compiled code tells by its size.
 NONE = np.empty(0, np.float32)
 

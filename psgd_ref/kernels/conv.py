@@ -1,4 +1,4 @@
-"""Convolution: forward, gradient of the input, gradient of the weights. NHWC, HWIO, float32.
+"""Convolution: forward, gradient of the input, gradient of the weights (`weight_gradient.py`). NHWC, HWIO.
 
     forward   y[h,w,o]    = b[o] + Σ_{i,j,c} x[h·s+i−p, w·s+j−p, c] · W[i,j,c,o]
     weights   dW[i,j,c,o] = Σ_{h,w} x[h·s+i−p, w·s+j−p, c] · dy[h,w,o]
@@ -21,18 +21,16 @@ import numpy as np
 
 from psgd_ref.core.arguments import Array
 from psgd_ref.kernels import memory, winograd, winograd_backward
-from psgd_ref.kernels.blocks import FLAT, NONE, WIDE, ZERO, flat
-from psgd_ref.kernels.borders import clear, copy, insert
+from psgd_ref.kernels.blocks import FLAT, NONE, ZERO, flat
+from psgd_ref.kernels.borders import clear, insert
 from psgd_ref.kernels.compile import body, inner, kernel
 from psgd_ref.kernels.finite import all_finite
-from psgd_ref.kernels.gradient_plans import BAND, GradientPlan, gradient_plan
 from psgd_ref.kernels.norm import batch_norm_eval
 from psgd_ref.kernels.norm_backward import passed
 from psgd_ref.kernels.parallel import for_each
 from psgd_ref.kernels.plans import Plan, forward_plan, input_plans
 from psgd_ref.kernels.reference import After, Norm, NormGradient, Pair
 from psgd_ref.kernels.tile import (
-    tile_add,
     tile_columns,
     tile_full,
     tile_load,
@@ -44,6 +42,7 @@ from psgd_ref.kernels.tile import (
     tile_sum_products,
     tile_total,
 )
+from psgd_ref.kernels.weight_gradient import gradient_plan, weight_gradient
 
 
 def conv2d(
@@ -88,7 +87,7 @@ def conv2d_backward(
         x = batch_norm_eval(x, *norm, None, True)
     if through is not None:
         dy = passed(dy, through)
-    if not _weights_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding)):
+    if not weight_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding)):
         return None
     if not need_dx:
         return None, dw
@@ -110,19 +109,6 @@ def _correlate(x: Array, w: Array, bias: Array | None, y: Array, plan: Plan) -> 
         flat(x), flat(w), NONE if bias is None else flat(bias), flat(y), *memory.scratch(plan.room),
         np.empty(plan.images[0], np.float32), (plan.reads, plan.writes, plan.products, plan.spans),
         plan.images, plan.border, plan.starts, plan.weights, plan.taps, plan.together, plan.tile, plan.row,
-    )  # fmt: skip
-    return finite
-
-
-def _weights_gradient(dy: Array, x: Array, dw: Array, cut: GradientPlan) -> bool:
-    """dW[i,j,c,o] = Σ over images and pixels of X[n, reads[p] + (i, j, c)] · dy[n, p, o].
-
-    Returns whether all of them are finite.
-    """
-    plan = cut.forward
-    finite: bool = _weights(
-        flat(dy), flat(x), flat(dw), *memory.scratch(cut.room), plan.reads, cut.tiles, cut.steps, plan.images,
-        plan.border, cut.sizes, cut.scratch, cut.tile,
     )  # fmt: skip
     return finite
 
@@ -216,68 +202,3 @@ def _sums_image(
             check = tile_sum_products(check, sums, zeros)
             tile_store_part(sums, y, n * y_size + starts[1] + o, rows_written, outputs - o)
     checks[n] = tile_total(check)
-
-
-@kernel
-def _weights(dy, x, dw, room, reads, tiles, steps, sizes, border, cut, own, tile):
-    parts, length, _, outputs, _ = cut
-    sums, scratch = room[: parts * length], room[parts * length :]
-    clear(scratch)
-    arguments = (dy, x, sums, scratch, reads, tiles, steps, sizes, border, cut, own, tile)
-    for_each(parts, sizes[0] * sizes[3] * (dw.size // outputs), _weights_part, arguments)
-    for_each(len(tiles), sums.size, _sum_parts, (sums, dw, tiles, tile_rows(tile), cut))
-    return all_finite(dw)
-
-
-@body
-def _weights_part(part, worker, dy, x, sums, scratch, reads, tiles, steps, sizes, border, cut, own, tile):
-    """The weight gradient of some images: sums[part, k, o] = Σ x[pixel + product k] · dy[pixel, o]."""
-    (images, height, width, y_size), (size, line, at) = sizes, border
-    parts, length, stack, outputs, padded = cut
-    pixels = y_size // outputs
-    tall, block = tile_rows(tile), tile_columns(tile)
-    place = worker * (own[0] + own[1])
-    image, gradient = scratch[place : place + own[0]], scratch[place + own[0] : place + own[0] + own[1]]
-    totals = sums[part * length : (part + 1) * length]
-    clear(totals)
-    last = images * (part + 1) // parts
-    for first in range(images * part // parts, last, stack):
-        here = min(stack, last - first)
-        for n in range(here):
-            insert(x, first + n, height, width, image[n * size :], (line, at))
-        source, start = dy, first * pixels * outputs
-        if padded != outputs:
-            for p in range(here * pixels):
-                row = start + p * outputs
-                copy(dy[row : row + outputs], gradient[p * padded : p * padded + outputs])
-            source, start = gradient, 0
-        for band in range(0, pixels, BAND):
-            for index in range(len(tiles)):
-                above, below = max(band, tiles[index, 3]), min(band + BAND, tiles[index, 4])
-                rows_read = (steps, index * tall)
-                for o in range(0, padded, block):
-                    target = index * tall * padded + o
-                    total = tile_load(tile, totals, target, padded)
-                    for n in range(here):
-                        corner, factor = n * size + tiles[index, 2], start + n * pixels * padded + o
-                        for p in range(above, below):
-                            pixel = corner + reads[p]
-                            total = tile_rank1(total, image, pixel, rows_read, source, factor + p * padded)
-                    tile_store(total, totals, target, padded)
-
-
-@body
-def _sum_parts(index, worker, sums, dw, tiles, tall, cut):
-    """dw = Σ of the parts, in order, for the products of one tile, without the filling."""
-    first, count = tiles[index, 0], tiles[index, 1] - tiles[index, 0]
-    parts, length, _, outputs, padded = cut
-    # Without filling between them, the rows are one long row.
-    rows, width = (1, count * outputs) if padded == outputs else (count, outputs)
-    for k in range(rows):
-        target, source = (first + k) * outputs, (index * tall + k) * padded
-        for o in range(0, width, tile_columns(WIDE)):
-            left = width - o
-            total = tile_load_part(WIDE, sums, source + o, 0, left)
-            for part in range(1, parts):
-                total = tile_add(total, tile_load_part(WIDE, sums, part * length + source + o, 0, left))
-            tile_store_part(total, dw, target + o, 0, left)

@@ -108,7 +108,7 @@ def tile_load(typing: Any, shape: Any, a: Any, offset: Any, rows: Any) -> Any:
     rows
         Where the rows lie; an array with the offset of each; or a pair, such an array for many tiles and the
         place of this one's first row in it; or one number, the distance from each to the next (0 repeats one
-        row), which None in place of the array says is 1.
+        row), which None in place of the array says is 1, and a number in place of the array is 2.
     """
     tile = _tile_type(shape)
 
@@ -204,9 +204,13 @@ def tile_store_part(typing: Any, tile: Any, a: Any, offset: Any, rows: Any, colu
 def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, rows: Any, w: Any, w_offset: Any) -> Any:
     """tile[p, :] + x[x_offset + row p] · w[w_offset : … + columns], as a new tile; rows as in `tile_load`.
 
-    Emits the loads of w, then for each row: load one float, copy it to every lane, and a fused
+    Where rows are a pair with a number in place of the array, each has two factors side by side, x[at] in its
+    even columns and x[at + 1] in its odd ones.
+
+    Emits the loads of w, then for each row: load one float or two, copy them to every lane, and a fused
     multiply-add a register. The new tile takes the registers of the old.
     """
+    two = isinstance(rows, types.UniTuple)
 
     def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
         result = args[0]
@@ -218,9 +222,8 @@ def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, rows: Any, w: Any,
             for vector in range(tile.vectors)
         ]
         for row, row_offset in enumerate(_row_offsets(context, b, signature.args[3], args[3], tile)):
-            _check(context, b, signature.args[1], args[1], b.add(args[2], row_offset), _INDEX(1))
-            factor = b.load(b.gep(x_start, [row_offset]), align=_FLOAT_BYTES)
-            factor = _every_lane(b, factor, tile.lanes)
+            _check(context, b, signature.args[1], args[1], b.add(args[2], row_offset), _INDEX(1 + two))
+            factor = _factors(b, b.gep(x_start, [row_offset]), tile.lanes, two)
             for vector in range(tile.vectors):
                 index = row * tile.vectors + vector
                 product = b.fmul(factor, columns[vector], flags=_CONTRACT)
@@ -229,6 +232,28 @@ def tile_rank1(typing: Any, tile: Any, x: Any, x_offset: Any, rows: Any, w: Any,
         return result
 
     return tile(tile, x, types.intp, rows, w, types.intp), emit
+
+
+def _factors(b: Any, place: Any, lanes: int, two: bool) -> Any:
+    """A vector of the float at that place; or of the two there, in turns."""
+    if not two:
+        return _every_lane(b, b.load(place, align=_FLOAT_BYTES), lanes)
+    both = ir.VectorType(_FLOAT, 2)
+    pair = b.load(b.bitcast(place, both.as_pointer()), align=_FLOAT_BYTES)
+    return _shuffled(b, pair, [lane % 2 for lane in range(lanes)])
+
+
+@intrinsic
+def tile_twice(typing: Any, tile: Any) -> Any:
+    """The first half of a register with each number twice, side by side, as a new tile. Emits a shuffle."""
+    if (tile.rows, tile.vectors) != (1, 1):
+        raise TypeError(f"only a tile of one register can be spread out; got {tile}")
+
+    def emit(context: Any, b: Any, signature: Any, args: Any) -> Any:
+        spread = _shuffled(b, b.extract_value(args[0], 0), [lane // 2 for lane in range(tile.lanes)])
+        return b.insert_value(args[0], spread, 0)
+
+    return tile(tile), emit
 
 
 def _each_register(count: int, operation: Any) -> Any:
@@ -424,6 +449,9 @@ def _row_offsets(context: Any, b: Any, kind: Any, rows: Any, tile: TileType) -> 
     if isinstance(kind, types.Integer):
         return [b.mul(rows, _INDEX(row)) for row in range(tile.rows)]
     first = _INDEX(0)
+    if isinstance(kind, types.UniTuple):
+        # A constant: as many products would each take a register.
+        return [_INDEX(2 * row) for row in range(tile.rows)]
     if isinstance(kind, types.Tuple):
         kind, (rows, first) = kind.types[0], cgutils.unpack_tuple(b, rows, 2)
         if isinstance(kind, types.NoneType):
@@ -499,8 +527,14 @@ def _masks(b: Any, columns: Any, tile: TileType) -> list[Any]:
 def _every_lane(b: Any, value: Any, lanes: int) -> Any:
     """A vector with one number in every lane: put it in lane 0, then shuffle lane 0 everywhere."""
     undefined = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
-    first = b.insert_element(undefined, value, ir.IntType(32)(0))
-    return b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
+    return _shuffled(b, b.insert_element(undefined, value, ir.IntType(32)(0)), [0] * lanes)
+
+
+def _shuffled(b: Any, vector: Any, places: list[int]) -> Any:
+    """A vector of the numbers in these lanes of another."""
+    undefined = ir.Constant(vector.type, ir.Undefined)
+    kind = ir.VectorType(ir.IntType(32), len(places))
+    return b.shuffle_vector(vector, undefined, ir.Constant(kind, places))
 
 
 # A function (index, worker, address of the arguments) that does one turn of a loop.
