@@ -70,12 +70,11 @@ def _check(options: argparse.Namespace) -> int:
     found = check(options.name, options.data_dir)
     counts = {part: len(getattr(found.data, part)) for part in ("train", "validation", "test")}
     if options.json:
-        result = {"name": options.name, "place": _text(found.place), **counts}
+        result = {"name": options.name, "place": _text(found.place), "classes": found.data.classes, **counts}
         print(json.dumps({**result, "published": found.published, "own": found.own}))
         return 0
-    print(
-        f"{options.name}: {', '.join(f'{count} {part}' for part, count in counts.items())} images, readable"
-    )
+    numbers = ", ".join(f"{count} {part}" for part, count in counts.items())
+    print(f"{options.name}: {numbers} images of {found.data.classes} classes, readable")
     if found.published:
         print(f"as published: {', '.join(found.published)}")
     if found.own:

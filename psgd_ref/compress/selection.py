@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from psgd_ref.compress.grids.base import Grid, with_bits
+from psgd_ref.core.arguments import known
 from psgd_ref.nn import Model, Segment
 
 # The first and last layer have 8 bits when the others have fewer than 4, as in the official code.
@@ -36,9 +37,15 @@ def assign(model: Model, grid: Grid | Mapping[str, Grid]) -> list[tuple[Segment,
     grid
         One rule for all, but 8 bits in the first and last layer below 4 bits; or rules by parameter name,
         taken as they are, where segments without one are left out.
+
+    Raises
+    ------
+    ValueError
+        For a name that no weight has.
     """
     segments = weight_segments(model)
     if isinstance(grid, Mapping):
+        known("weights in grid:", grid, [segment.name for segment in segments])
         return [(segment, grid[segment.name]) for segment in segments if segment.name in grid]
     if grid.bits is None or not segments:
         return [(segment, grid) for segment in segments]

@@ -96,6 +96,16 @@ def flag(name: str, value: Any) -> bool:
     return bool(value)
 
 
+def some_images(images: Array, use: str) -> None:
+    """Raise ValueError for no images, and for numbers in them that are not finite; `use` needs them."""
+    if len(images) == 0:
+        raise ValueError(f"images must not be empty; {use} needs at least one")
+    wrong = ~np.isfinite(images) if images.dtype.kind == "f" else np.zeros(len(images), bool)
+    if wrong.any():
+        first = int(np.flatnonzero(wrong.reshape(len(images), -1).any(axis=1))[0])
+        raise ValueError(f"images must be finite, or {use} would spoil the model; image {first} is not")
+
+
 def offers(name: str, value: Any, methods: tuple[str, ...], accepted: str) -> None:
     """Raise ValueError that says what is accepted unless the value has these methods."""
     if isinstance(value, type) or not all(callable(getattr(value, method, None)) for method in methods):

@@ -17,7 +17,7 @@ ARCHIVE = ".npz"
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
 # The parts by the names of folders, and of arrays: images and labels are those to train on.
 PARTS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-ARRAYS = {"": "train", "validation_": "validation", "test_": "test"}
+ARRAYS = {"": "train", "validation_": "validation", "val_": "validation", "test_": "test"}
 # MNIST's names, without the endings that unpackers change.
 IDX = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -36,8 +36,9 @@ def load_own(place: Path) -> Dataset:
     Accepted are a folder with a folder of images for each class (grey or colour, of one size), whose classes
     count in the order of their names; a folder with MNIST's four files, of images of any size; and an .npz
     archive with the arrays `images` and `labels`. A folder may have the folders `train`, `validation` (or
-    `val`) and `test` above the classes, an archive arrays such as `test_images` and `test_labels`. What is
-    not there is held out of the images to train on, a tenth of them, drawn at random, always the same.
+    `val`) and `test` above the classes (without `train` the classes beside them are those to train on), an
+    archive arrays such as `test_images` and `test_labels`. What is not there is held out of the images to
+    train on, a tenth of them, drawn at random, always the same.
 
     Parameters
     ----------
@@ -47,8 +48,8 @@ def load_own(place: Path) -> Dataset:
     Raises
     ------
     ValueError
-        For anything else, for images of different sizes, a single class, a class without images, and for
-        images that cannot be read, by name.
+        For anything else, for images of different sizes, a single class, a class without images to train on,
+        and for images that cannot be read, by name.
     OSError
         When it is not there.
     """
@@ -75,7 +76,14 @@ def _dataset(name: str, parts: Mapping[str, Part]) -> Dataset:
             f"labels must be 0, 1, 2, …, each with images to train on; got {classes} labels in "
             f"{numbers.min()}..{numbers.max()}"
         )
-    return Dataset.from_arrays(images, numbers, **held_out, classes=max(classes, 2), name=name)
+    data = Dataset.from_arrays(images, numbers, **held_out, classes=max(classes, 2), name=name)
+    lost = np.setdiff1d(numbers, data.train.labels)
+    if lost.size:
+        raise ValueError(
+            f"no image of class {lost[0]} is left to train on, once some are held out: add images, or give "
+            "validation and test images of their own"
+        )
+    return data
 
 
 def _archive(place: Path) -> dict[str, Part]:
@@ -90,8 +98,14 @@ def _archive(place: Path) -> dict[str, Part]:
                 given = [name for name in names if name in arrays]
                 if len(given) == 1 or (not prefix and not given):
                     raise ValueError(f"needs the arrays {' and '.join(names)}; it has {', '.join(arrays)}")
+                if given and part in found:
+                    raise ValueError(f"has two {part} parts; {', '.join(names)} is one too many")
                 if given:
                     found[part] = (arrays[names[0]], arrays[names[1]])
+            known = [f"{prefix}{kind}" for prefix in ARRAYS for kind in ("images", "labels")]
+            unknown = [name for name in arrays if name.endswith(("images", "labels")) and name not in known]
+            if unknown:
+                raise ValueError(f"has an unknown array {unknown[0]}; accepted are {', '.join(known)}")
     except (*DAMAGED, ValueError, zipfile.BadZipFile, MemoryError, NotImplementedError) as error:
         raise ValueError(f"{place}: {' '.join(str(error).split()) or 'it is damaged'}") from None
     return found
@@ -114,16 +128,20 @@ def _idx(place: Path) -> dict[str, Part]:
 def _folder(place: Path) -> dict[str, Part]:
     """Images by class, in parts or not."""
     below = _folders(place)
-    named = {PARTS[folder.name]: folder for folder in below if folder.name in PARTS}
-    if "train" not in named:
-        named = {"train": place}
-    elif len(named) < len(below):
-        others = ", ".join(folder.name for folder in below if folder.name not in PARTS)
-        raise ValueError(f"{place} has train beside {others}; parts or classes are accepted, not both")
-    classes = [folder.name for folder in _folders(named["train"])]
+    # A part has folders, for its classes; a class of such a name has images.
+    named = {PARTS[folder.name]: folder for folder in below if folder.name in PARTS and _folders(folder)}
+    others = [folder for folder in below if folder not in named.values()]
+    if "train" in named and others:
+        names = ", ".join(folder.name for folder in others)
+        raise ValueError(f"{place} has train beside {names}; parts or classes are accepted, not both")
+    # Beside a `test` of its own the other folders are the classes to train on.
+    named.setdefault("train", place)
+    classes = [folder.name for folder in (others or _folders(named["train"]))]
     if len(classes) < 2:
         raise ValueError(f"{named['train']} must have a folder of images for each of two classes or more")
-    files = {part: _images_of(folder, classes) for part, folder in named.items()}
+    files = {part: _images_of(folder, classes) for part, folder in named.items() if folder != place}
+    if named["train"] == place:
+        files["train"] = _images_in(place, classes)
     pixels = iter(_read([path for found in files.values() for path, _ in found]))
     return {
         part: (np.stack([next(pixels) for _ in found]), np.array([label for _, label in found]))
@@ -140,6 +158,11 @@ def _images_of(folder: Path, classes: list[str]) -> list[tuple[Path, int]]:
     unknown = [child.name for child in _folders(folder) if child.name not in classes]
     if unknown:
         raise ValueError(f"{folder} has the class {unknown[0]}; train has {', '.join(classes)}")
+    return _images_in(folder, classes)
+
+
+def _images_in(folder: Path, classes: list[str]) -> list[tuple[Path, int]]:
+    """The images in a folder's folders of these names."""
     found = []
     for label, name in enumerate(classes):
         files = sorted(path for path in (folder / name).glob("**/*") if path.suffix.lower() in IMAGES)
@@ -169,9 +192,10 @@ def _read(paths: list[Path]) -> list[npt.NDArray[np.uint8]]:
             raise ValueError(f"{path} has pixels of kind {mode}; 8 bits a channel are accepted")
         found.append(pixels)
         if pixels.shape[:2] != found[0].shape[:2]:
-            sizes = [f"{pixel.shape[1]}×{pixel.shape[0]}" for pixel in (found[0], pixels)]
+            sizes = [f"{pixel.shape[0]}×{pixel.shape[1]}" for pixel in (found[0], pixels)]
             raise ValueError(
-                f"images must have one size; {paths[0]} has {sizes[0]}, {path} {sizes[1]}: resize them first"
+                f"images must have one size; {paths[0]} has height × width {sizes[0]}, {path} {sizes[1]}: "
+                "resize them first"
             )
     if all(pixels.ndim == 2 for pixels in found):
         return found

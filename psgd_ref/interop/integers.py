@@ -40,9 +40,7 @@ def packed(model: QuantizedModel, order: Flattened) -> tuple[Record, dict[str, n
     """
     record: Record = {}
     tensors: dict[str, npt.NDArray[Any]] = {}
-    for name, tensor in model.quantized.items():
-        if not np.array_equal(tensor.values, model.segment(name).view(model.w)):
-            raise ValueError(f"{name} was changed after it was rounded; quantize the model again to save it")
+    for name, tensor in model.integers().items():
         codes = pytorch_layout(tensor.codes, order.get(name))
         record[name] = {"bits": tensor.bits, "shape": list(codes.shape), "zero_point": tensor.zero_point}
         narrow = tensor.bits <= WIDEST_PACKED

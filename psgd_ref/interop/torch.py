@@ -105,7 +105,9 @@ class PSGD(torch.optim.Optimizer):
                 raise ValueError(f"this is no state of PSGD: a group lacks {', '.join(sorted(missing))}")
             _check(group)
             for index, p in zip(group["params"], own, strict=False):  # torch itself refuses other numbers
-                shapes = {"momentum_buffer": tuple(p.shape), "grid_step": (_slots(p, group),)}
+                shapes = {"momentum_buffer": tuple(p.shape)}
+                if _scaled(p, group):
+                    shapes["grid_step"] = (_slots(p, group),)
                 for name, value in state_dict["state"].get(index, {}).items():
                     if (given := tuple(value.shape)) != shapes.get(name):
                         raise ValueError(f"{name} of parameter {index} does not fit: its shape is {given}")

@@ -27,7 +27,10 @@ def test_data_list_shows_every_set(capsys, tmp_path):
 
 def test_data_check_and_fetch_of_a_built_in_set(capsys, tmp_path):
     status, out, _ = run(capsys, "data", "check", "digits", "--data-dir", tmp_path)
-    assert (status, out) == (0, "digits: 1000 train, 300 validation, 497 test images, readable\n")
+    assert (status, out) == (
+        0,
+        "digits: 1000 train, 300 validation, 497 test images of 10 classes, readable\n",
+    )
     assert run(capsys, "data", "fetch", "moons")[:2] == (0, "moons: built in, nothing to fetch\n")
     _, out, _ = run(capsys, "data", "check", "digits", "--json")
     assert json.loads(out)["train"] == 1000

@@ -50,7 +50,8 @@ def test_training_says_what_it_found_and_goes_on(trained, capsys, monkeypatch):
     assert status == 0
     assert "Dataset('pets': 2 classes, 8×6×1 images, 49 train, 5 validation, 6 test) from " in errors
     status, said, _ = run(capsys, "data", "check", "pets")
-    assert (status, said.splitlines()[0]) == (0, "pets: 49 train, 5 validation, 6 test images, readable")
+    found = "pets: 49 train, 5 validation, 6 test images of 2 classes, readable"
+    assert (status, said.splitlines()[0]) == (0, found)
 
 
 def test_data_that_moved_are_asked_for_and_taken(trained, tmp_path, capsys):

@@ -7,6 +7,7 @@ from psgd_ref.compress import ClipGrid, MinMaxGrid, as_grid, quantize
 from psgd_ref.compress.selection import assign, outer_layers
 from psgd_ref.core import UniformGrid, Zero
 from psgd_ref.models import convnet, mlp, resnet, vgg
+from psgd_ref.training import PSGD
 
 
 def test_only_weights_are_quantized():
@@ -37,8 +38,15 @@ def test_fixed_targets_are_assigned_to_every_weight(targets):
     assert [segment.name for segment, _ in pairs] == ["fc1.weight", "fc2.weight", "fc3.weight"]
 
 
+@pytest.mark.parametrize("name", ["fc1.wieght", "fc1.bias"])
+def test_a_rule_for_a_weight_that_is_not_there_is_refused(name):
+    model, optimizer = mlp((4, 3, 2)), PSGD(0.1, grid={name: MinMaxGrid(2)})
+    with pytest.raises(ValueError, match=f"unknown weights in grid: {name}; accepted are fc1.weight,"):
+        optimizer.update(model, optimizer.init(model))
+
+
 def test_rules_by_name_are_taken_as_they_are():
-    rules = {"fc2.weight": MinMaxGrid(2), "fc1.weight": ClipGrid(3, clip=0.5), "elsewhere": MinMaxGrid(4)}
+    rules = {"fc2.weight": MinMaxGrid(2), "fc1.weight": ClipGrid(3, clip=0.5)}
     pairs = assign(mlp(), rules)
     assert [(part.name, rule) for part, rule in pairs] == [
         ("fc1.weight", ClipGrid(3, clip=0.5)),

@@ -75,6 +75,19 @@ def test_parts_of_ones_own(tmp_path):
     assert np.array_equal(data.test.images[..., 0], GREY[14:])
 
 
+@pytest.mark.parametrize("part", ["test", "val"])
+def test_a_part_beside_the_classes_is_no_class(tmp_path, part):
+    images(tmp_path / "pets", GREY[:14])
+    images(tmp_path / "pets" / part, GREY[14:])
+    data = load_own(tmp_path / "pets")
+    assert data.classes == 2
+    own = data.test if part == "test" else data.validation
+    assert sorted(image.tobytes() for image in own.images) == sorted(pixel.tobytes() for pixel in GREY[14:])
+    # But a folder of images is a class, whatever its name is.
+    images(tmp_path / "words", GREY, ("test", "train", "val"))
+    assert load_own(tmp_path / "words").classes == 3
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx_files_of_any_size(tmp_path, packed):
     labels = (np.arange(20) % 3).astype(np.uint8)
@@ -122,6 +135,15 @@ def _mixed(place):
     images(place / "bird", GREY)
 
 
+def _no_train(place):
+    images(place / "training", GREY)
+    images(place / "test", GREY)
+
+
+def _one_each(place):
+    images(place, GREY[:3], ("ant", "cat", "dog"))
+
+
 def _another_class(place):
     images(place / "train", GREY)
     images(place / "test", GREY, ("cat", "fish"))
@@ -130,11 +152,13 @@ def _another_class(place):
 FOLDERS = {
     "empty": (_empty, "a folder of images for each of two classes or more"),
     "one class": (_one_class, "a folder of images for each of two classes or more"),
-    "another size": (_other_size, r"one size; .*000.png has 5×6, .*tall.png 6×5: resize them"),
+    "another size": (_other_size, r"one size; .*000.png has height × width 6×5, .*tall.png 5×6: resize them"),
     "unreadable": (_unreadable, r"002.png cannot be read as an image"),
     "sixteen bits": (_deep, r"deep.png has pixels of kind I;16; 8 bits a channel"),
     "no images": (_no_images, r"fish holds no images; .bmp, "),
     "parts and classes": (_mixed, r"train beside bird; parts or classes"),
+    "no part to train on": (_no_train, "a folder of images for each of two classes or more"),
+    "one image each": (_one_each, r"no image of class \d is left to train on, once some are held out"),
     "a class of the test images alone": (_another_class, "has the class fish; train has cat, dog"),
 }
 
@@ -153,6 +177,18 @@ LABELS = np.arange(20) % 2
 ARCHIVES = {
     "no labels": ({"images": GREY}, "needs the arrays images and labels; it has images"),
     "half a part": ({"images": GREY, "labels": LABELS, "test_images": GREY}, "test_images and test_labels"),
+    "a slip": (
+        {"images": GREY, "labels": LABELS, "tset_images": GREY},
+        "has an unknown array tset_images; accepted are images, labels, validation_images",
+    ),
+    "a part twice": (
+        {
+            f"{part}{kind}": content
+            for part in ("", "val_", "validation_")
+            for kind, content in (("images", GREY), ("labels", LABELS))
+        },
+        "has two validation parts; val_images, val_labels is one too many",
+    ),
     "lengths": ({"images": GREY, "labels": LABELS[:7]}, "20 images and 7 labels"),
     "NaN": ({"images": GREY * np.nan, "labels": LABELS}, "got float64 in nan..?nan|in nan…nan"),
     "negative": ({"images": GREY, "labels": LABELS - 1}, "labels must count from 0; got -1..0"),

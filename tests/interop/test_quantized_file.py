@@ -110,6 +110,7 @@ def test_what_is_no_longer_its_codes_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"conv2.weight was changed after it was rounded"):
         model.save(tmp_path / "model.safetensors")
     assert list(tmp_path.iterdir()) == []
+    assert "conv2.weight" not in model.weight_bits
 
 
 def test_files_of_the_other_kind_are_named(tmp_path):

@@ -179,6 +179,17 @@ def test_a_resumed_run_is_the_run():
     check_resume(Run, examples=10)
 
 
+def test_a_parameter_without_axes_is_resumed_too():
+    parameters = [torch.nn.Parameter(torch.ones(3, 2)), torch.nn.Parameter(torch.tensor(1.0))]
+    optimizer = PSGD(parameters, lr=0.1, bits=4, per_channel=True, momentum=0.9)
+    for p in parameters:
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    other = PSGD(parameters, lr=0.1, bits=4, per_channel=True)
+    other.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    torch.testing.assert_close(other.state_dict(), optimizer.state_dict())
+
+
 def linear(**options):
     torch.manual_seed(0)
     layer = torch.nn.Linear(6, 4)

@@ -15,7 +15,7 @@ from psgd_ref.compress.post_training.moments import input_signals
 from psgd_ref.compress.selection import layer_bits
 from psgd_ref.compress.watch import watched_inputs
 from psgd_ref.core import Targets
-from psgd_ref.core.arguments import Array, choice, real_number, whole_number
+from psgd_ref.core.arguments import Array, choice, real_number, some_images, whole_number
 from psgd_ref.kernels.parts import SMALLEST_STEP
 from psgd_ref.kernels.shapes import floats, shaped
 from psgd_ref.nn import Layer, Model
@@ -236,10 +236,9 @@ def observe(model: Model, images: Array) -> dict[str, Inputs]:
     Raises
     ------
     ValueError
-        For no images.
+        For no images, and for images that are not finite.
     """
-    if len(images) == 0:
-        raise ValueError("images must not be empty; calibration needs at least one")
+    some_images(images, "calibration")
     found = weight_layers(model)
     recorders = [_Recorder() for _ in found]
     with watched_inputs(found, recorders):

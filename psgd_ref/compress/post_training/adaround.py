@@ -12,7 +12,7 @@ from psgd_ref.compress.grids.mse import MSEGrid
 from psgd_ref.compress.post_training.quantize import QuantizedModel, quantize
 from psgd_ref.compress.post_training.tensor import QuantizedTensor
 from psgd_ref.compress.watch import watched_inputs
-from psgd_ref.core.arguments import Array, real_number, whole_number
+from psgd_ref.core.arguments import Array, real_number, some_images, whole_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.model import check_model
 from psgd_ref.nn.weighted import Weighted
@@ -82,7 +82,8 @@ def adaround(
     Raises
     ------
     ValueError
-        For no images, a grid that is not uniform, or a model whose weights were pruned.
+        For no images or images that are not finite, a grid that is not uniform, or a model whose weights were
+        pruned.
 
     Source
     ------
@@ -90,8 +91,7 @@ def adaround(
     is left out of the error.
     """
     check_model(model)
-    if len(images) == 0:
-        raise ValueError("images must not be empty; AdaRound needs at least one")
+    some_images(images, "AdaRound")
     if model.mask is not None:
         raise ValueError("a pruned weight that is rounded up would not be pruned; got a model with a mask")
     options = options or AdaRound()

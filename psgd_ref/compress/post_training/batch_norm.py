@@ -1,6 +1,6 @@
 """Re-estimation of batch-norm statistics on unlabelled images."""
 
-from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.core.arguments import Array, some_images, whole_number
 from psgd_ref.nn import BatchNorm, Dropout, Model
 from psgd_ref.nn.model import check_model
 from psgd_ref.nn.parameters import named_layers
@@ -18,6 +18,11 @@ def reestimate_batch_norm(model: Model, images: Array, batch_size: int = 500) ->
         (N, H, W, C) as the model takes them, N ≥ 1; no labels are needed. They should be training images
         changed at random as training changed them, `data.as_trained(5000, model.augment)`: on images that a
         network has fitted, unchanged, its statistics differ from those on new ones.
+
+    Raises
+    ------
+    ValueError
+        For no images, and for images that are not finite.
     """
     check_model(model)
     layers = [layer for _, layer in named_layers(model.net)]
@@ -25,8 +30,7 @@ def reestimate_batch_norm(model: Model, images: Array, batch_size: int = 500) ->
     dropouts = [layer for layer in layers if isinstance(layer, Dropout)]
     if not norms:
         return
-    if len(images) == 0:
-        raise ValueError("images must not be empty; re-estimation needs at least one")
+    some_images(images, "re-estimation")
     size = whole_number("batch_size", batch_size, 1)
     momenta = [norm.momentum for norm in norms]
     dropped = [(layer.p, layer.draws) for layer in dropouts]

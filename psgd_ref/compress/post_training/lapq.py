@@ -20,7 +20,7 @@ from psgd_ref.compress.post_training.activations import (
 )
 from psgd_ref.compress.post_training.quantize import QuantizedModel
 from psgd_ref.compress.selection import assign
-from psgd_ref.core.arguments import Array, whole_number
+from psgd_ref.core.arguments import Array, some_images, whole_number
 from psgd_ref.nn import Model
 from psgd_ref.nn.functional import cross_entropy
 from psgd_ref.nn.model import check_model
@@ -95,11 +95,10 @@ def lapq(
     Raises
     ------
     ValueError
-        For other values and for no images.
+        For other values, for no images, and for images that are not finite.
     """
     check_model(model)
-    if len(images) == 0:
-        raise ValueError("images must not be empty; LAPQ needs some to calibrate on")
+    some_images(images, "LAPQ")
     problem = _Problem(model, images, labels, bits, activation_bits, correction)
     budget = whole_number("evaluations", evaluations, 0)
     losses = [problem.loss(problem.start(float(p))) for p in POWERS]

@@ -63,8 +63,25 @@ class QuantizedModel(Model):
 
     @property
     def weight_bits(self) -> dict[str, int]:
-        """Bit-widths of the quantized parameters, by name."""
-        return {name: tensor.bits for name, tensor in self.quantized.items()}
+        """Bit-widths of the parameters that lie on their grids, by name."""
+        return {name: tensor.bits for name, tensor in self.quantized.items() if self._rounded(name)}
+
+    def integers(self) -> dict[str, QuantizedTensor]:
+        """The integers of every quantized parameter, by name, as `quantized` has them.
+
+        Raises
+        ------
+        ValueError
+            For a parameter that was changed after it was rounded (trained, pruned, loaded).
+        """
+        for name in self.quantized:
+            if not self._rounded(name):
+                raise ValueError(f"{name} was changed after it was rounded; quantize the model again")
+        return self.quantized
+
+    def _rounded(self, name: str) -> bool:
+        """Whether a quantized parameter still has the values of its integers."""
+        return np.array_equal(self.quantized[name].values, self.segment(name).view(self.w))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the integers and all that goes with them to a file: `psgd_ref.save(self, path)`."""

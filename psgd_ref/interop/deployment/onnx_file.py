@@ -22,6 +22,8 @@ from psgd_ref.nn import Model
 # Bits of a container, and the opset and file format in which DequantizeLinear takes it; onnxruntime 1.31
 # reads no later opset than 26 and no later format than 13.
 CONTAINERS = {"int8": (8, 21, 10), "int4": (4, 21, 10), "int2": (2, 25, 13)}
+# Beyond it the sum of two products of a weight with a byte can leave 16 bits.
+SAFE_CODE = 64
 # Of the largest logit: float32's rounding in a few dozen layers, far below a step of any grid.
 TOLERANCE = 1e-4
 
@@ -60,11 +62,11 @@ def export_onnx(
 ) -> Exported:
     """Write a network as ONNX, its weights as integers, and check the file before it takes its name.
 
-    The form is the one that eleven runtimes were seen to read faithfully: opset 21, IR 10, codes in raw data,
-    batch norms folded into scales and biases, DequantizeLinear with zero points present, its scale repeated
-    for each output channel before Conv and one number before Gemm with transB = 1. The input "images" is
-    (N, C, H, W) float32, normalised as the model's training images were; the output is "logits". The codes
-    are those of `quantize`, bit for bit.
+    The form is one that many runtimes read faithfully (notebooks/runtimes/table.md): opset 21, IR 10, codes
+    in raw data, batch norms folded into scales and biases, DequantizeLinear with zero points present, its
+    scale repeated for each output channel before Conv and one number before Gemm with transB = 1. The input
+    "images" is (N, C, H, W) float32, normalised as the model's training images were; the output is "logits".
+    The codes are those of `quantize`, bit for bit.
 
     Parameters
     ----------
@@ -150,6 +152,8 @@ class _Writer:
         self.initializers: list[Any] = []
         self.warnings: list[str] = []
         self.widest_opset = "int8"
+        # Activations whose codes take the whole of a byte.
+        self.whole_bytes: set[str] = set()
 
     def add(self, o: Operation) -> None:
         match o.kind:
@@ -161,6 +165,7 @@ class _Writer:
                     "pads": pads,
                 }
                 options = dict(group=o.groups, **window) if o.kind == "Conv" else {"transB": 1}
+                self._warn_of_saturation(o)
                 self._node(o.kind, [*o.inputs, self._weight(o), self._bias(o)], o, **options)
             case "MaxPool" | "AveragePool":
                 window = {"kernel_shape": list(o.size), "strides": list(o.stride), "pads": [*o.padding] * 2}
@@ -225,6 +230,14 @@ class _Writer:
         names = [self._floats(f"{o.name}.{part}", values) for part, values in parts.items()]
         self._node("BatchNormalization", [*o.inputs, *names], o, epsilon=0.0)
 
+    def _warn_of_saturation(self, o: Operation) -> None:
+        wide = isinstance(o.weight, Integers) and np.abs(o.weight.codes).max(initial=0) > SAFE_CODE
+        if wide and o.inputs[0] in self.whole_bytes:
+            self._warn(
+                "8-bit activations beside 8-bit weights: onnxruntime and OpenVINO let sums of pairs saturate "
+                f"on CPUs without VNNI; set session.x64quantprecision=1, or keep weights within ±{SAFE_CODE}"
+            )
+
     def _quantize(self, o: Operation) -> None:
         """Codes 0 … levels in a byte; a narrower range is clipped first, since a byte holds more."""
         (x,) = o.inputs
@@ -236,10 +249,7 @@ class _Writer:
             self._node("Clip", [x, *bounds], Operation("", (), f"{o.output}_clipped", f"{o.name}_clip"))
             x = f"{o.output}_clipped"
         else:
-            self._warn(
-                "8-bit activations beside 8-bit weights: onnxruntime and OpenVINO let sums of pairs saturate "
-                "on CPUs without VNNI; set session.x64quantprecision=1, or keep weights within ±64"
-            )
+            self.whole_bytes.add(o.output)
         scale = [self._floats(f"{o.name}_step", np.float32(o.step)), self._bytes(f"{o.name}_zero")]
         codes = f"{o.output}_codes"
         self._node("QuantizeLinear", [x, *scale], Operation("", (), codes, f"{o.name}_quantize"))

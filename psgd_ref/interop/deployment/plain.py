@@ -55,9 +55,9 @@ def operations(model: Model, shape: tuple[int, ...]) -> list[Operation]:
     ------
     ValueError
         That names the layer, for what has no plain form: a quantizer that still learns, a grid that is not
-        uniform, a layer of another kind.
+        uniform, a layer of another kind; a weight that was changed after it was rounded.
     """
-    quantized = model.quantized if isinstance(model, QuantizedModel) else {}
+    quantized = model.integers() if isinstance(model, QuantizedModel) else {}
     builder = _Builder(quantized)
     channels_first: tuple[int, ...] = shape if len(shape) == 1 else (shape[2], shape[0], shape[1])
     builder.layer(model.net, "", FIRST, channels_first)

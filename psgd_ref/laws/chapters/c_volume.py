@@ -247,7 +247,8 @@ def determinant(subject: Subject, trial: Trial, at: Placed, stretch: float) -> N
     args = (setting.targets, setting.eps)
     # Off targets, and off the subnormal numbers next to zero, whose ratios have no digits.
     off = setting.warp.scale(w) > 1e-100 * setting.strength * setting.unit
-    w = np.where(off, w, setting.targets.nearest(w) + setting.unit / 4)
+    above = setting.targets.gap(setting.targets.position(w), np.ones_like(w))
+    w = np.where(off, w, setting.targets.nearest(w) + np.where(np.isfinite(above), above, setting.unit) / 4)
     s = subject.scale(w, *args, "unimodular", setting.cap)
     # The image of the unit cube is the parallelepiped on the images of its edges.
     logs, root = np.log(s), np.exp(np.log(s).mean())

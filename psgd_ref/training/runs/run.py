@@ -85,6 +85,7 @@ def train(
         say(f"{data!r} from {configuration.data}")
     model = model_of(configuration, data)
     plan = phases(configuration, -(-len(data.train) // configuration.batch_size))
+    _try(configuration, data, model)
     progress = _restored(configuration, folder, model, say)
     if progress is None:
         progress = _first(configuration, data, model, plan[0])
@@ -105,6 +106,12 @@ def train(
         progress.step,
         interrupted=progress.epoch < configuration.epochs,
     )
+
+
+def _try(c: Configuration, data: Dataset, model: Model) -> None:
+    """Raise ValueError for a recipe or a network that the images do not fit, before anything is written."""
+    Recipe(c.batch_size, c.label_smoothing, RECIPES[c.augment])
+    model.forward(data.normalise(data.train.images[:1]).astype(model.w.dtype))
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from psgd_ref.compress import quantize, reestimate_batch_norm
+from psgd_ref.compress import adaround, calibrated, lapq, quantize, reestimate_batch_norm
 from psgd_ref.models import convnet, mlp
 from psgd_ref.nn import BatchNorm, Linear, Model, Sequential
 from psgd_ref.nn.parameters import named_layers
@@ -32,6 +32,22 @@ def test_one_batch_gives_the_network_of_that_batch(name):
     got = rough.forward(images)
     # Running variances are unbiased, the batch's own are not.
     assert np.allclose(got, rough.forward(images, training=True), rtol=0.03, atol=0.03)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_images_that_are_not_finite_are_refused_before_anything_changes(value):
+    model, images = trained_like("convnet")
+    bad, before = images.copy(), {name: buffer.copy() for name, buffer in model.buffers.items()}
+    bad[1].flat[0] = value
+    for call in (
+        lambda: reestimate_batch_norm(model, bad),
+        lambda: adaround(model, bad, 3),
+        lambda: calibrated(model, bad, 4),
+        lambda: lapq(model, bad, np.zeros(len(bad), int), 3),
+    ):
+        with pytest.raises(ValueError, match=r"images must be finite, or .*; image 1 is not"):
+            call()
+    assert all(np.array_equal(before[name], buffer) for name, buffer in model.buffers.items())
 
 
 def test_statistics_alone_change():

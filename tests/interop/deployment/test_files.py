@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from psgd_ref.compress import LSQ, AdaptivFloatGrid, MinMaxGrid, insert_fake_quantizers, quantize
+from psgd_ref.compress import LSQ, AdaptivFloatGrid, MinMaxGrid, insert_fake_quantizers, prune, quantize
 from psgd_ref.interop.deployment.c_header import export_c
 from psgd_ref.interop.deployment.emulation import emulate
 from psgd_ref.interop.deployment.network import Integers
@@ -132,6 +132,14 @@ def test_onnxruntime_reads_the_file_as_it_is_meant(tmp_path, name, form):
     assert all(tensor.HasField("raw_data") for tensor in made.graph.initializer)
 
 
+@pytest.mark.parametrize(("bits", "warned"), [(None, False), (4, False), (8, True)])
+def test_saturation_is_warned_of_where_it_can_be(bits, warned, tmp_path):
+    pytest.importorskip("onnxruntime")
+    model, images = network("convnet")
+    written = export_onnx(model, tmp_path / "model.onnx", np.abs(images), bits=bits, activation_bits=8)
+    assert any("saturate" in warning for warning in written.warnings) == warned
+
+
 def test_a_file_that_does_not_compute_its_own_numbers_is_not_written(tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime")
     model, images = network("mlp")
@@ -187,6 +195,7 @@ def test_bad_input_is_refused(tmp_path):
     quantized, wide = quantize(model, 4), quantize(model, 12)
     table = quantize(model, 4, AdaptivFloatGrid)
     corrected = quantize(model, 4, MinMaxGrid, correction="mean")
+    pruned = prune(quantized, 0.5)
     path, shape = tmp_path / "model.onnx", images.shape[1:]
     for call, message in (
         (lambda: export_onnx(model, path, images, container="int3"), "int8, int4, int2"),
@@ -199,6 +208,8 @@ def test_bad_input_is_refused(tmp_path):
             "layer 0 is a GELU, which",
         ),
         (lambda: operations(corrected, shape), "corrected channels"),
+        (lambda: export_onnx(pruned, path, images), "weight was changed after it was rounded; quantize"),
+        (lambda: export_c(pruned, path, images), "weight was changed after it was rounded; quantize"),
         (lambda: operations(prepare(model, np.abs(images), 4, 12), shape), "12 bits"),
         (lambda: export_c(wide, path, images), "at most 8 bits"),
         (lambda: pack(np.array([8], np.int8), 4), "-8..7"),

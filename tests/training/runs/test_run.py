@@ -230,9 +230,14 @@ def test_divergence_ends_the_run_and_keeps_what_was_good(tmp_path):
 
 
 def test_bad_options_leave_no_run_behind(tmp_path):
-    for wrong, message in (({"model": "vgg12"}, "depth"), ({"start": "nothing"}, "no file nothing")):
+    for wrong, message in (
+        ({"model": "vgg12"}, "depth"),
+        ({"start": "nothing"}, "no file nothing"),
+        ({"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\)"),
+        ({"data": "digits", "model": "vgg11"}, "does not fit an image"),
+    ):
         with pytest.raises((ValueError, OSError), match=message):
-            start(tmp_path, Configuration(data="moons", **wrong))
+            start(tmp_path, Configuration(**{"data": "moons", **wrong}))
     assert list(tmp_path.iterdir()) == []
 
 
