@@ -20,7 +20,14 @@ PATIENCE = 1.0
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that refuses in one line, without the usage."""
+    """An argument parser that refuses in one line, without the usage; a command refuses its own options."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As `parse_args`: whoever meets an argument that it does not know refuses it."""
+        known, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return known, rest
 
     def error(self, message: str) -> NoReturn:
         """Print the message and end with status 2."""
@@ -62,8 +69,9 @@ def interruptible(command: str) -> Iterator[None]:
     timer.daemon = True
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if timer.ident is None:
-            timer.start()
+        # Once is enough: a second one would disturb what ends now.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        timer.start()
         raise KeyboardInterrupt
 
     # Whoever set a handler of its own, or ignores interrupts, keeps it; only the main thread has any.

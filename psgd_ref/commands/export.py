@@ -52,7 +52,7 @@ def add(commands: Any) -> None:
 
 def _export(options: argparse.Namespace) -> int:
     from psgd_ref.compress import named_grid
-    from psgd_ref.core.arguments import choice
+    from psgd_ref.core.arguments import choice, whole_number
     from psgd_ref.data import load
     from psgd_ref.interop import save
     from psgd_ref.interop.deployment.c_header import export_c
@@ -61,7 +61,11 @@ def _export(options: argparse.Namespace) -> int:
     from psgd_ref.training.runs.saved import open_model
 
     kind = FORMATS[choice("the ending of --out", options.out.suffix, tuple(FORMATS))]
-    check_container(options.container, options.bits if kind == "onnx" else None)
+    if options.bits is not None:
+        whole_number("bits", options.bits, 2, 16 if kind == "safetensors" else 8)
+    check_container(options.container, options.bits)
+    if kind != "onnx" and options.container != "int8":
+        raise ValueError(f"container {options.container} is for ONNX files; got {options.out}")
     model, name = open_model(options.path, options.model, options.data)
     data = load(name, options.data_dir)
     observed = data.normalise(data.train.images[:OBSERVED])

@@ -75,7 +75,12 @@ def _sweep(options: argparse.Namespace) -> int:
     if options.status:
         found = status(runs, folder)
     else:
-        found = run(runs, folder, engine(options.scheduler, options.workers), options.data_dir, options.retry)
+        executor = engine(options.scheduler, options.workers)
+        try:
+            found = run(runs, folder, executor, options.data_dir, options.retry)
+        except KeyboardInterrupt:
+            print("psgd-ref sweep: the same command goes on with what is left", file=sys.stderr)
+            raise
     print(_lines(found.as_json()) if options.json else table(found))
     print(summary(found), file=sys.stderr)
     if options.status:

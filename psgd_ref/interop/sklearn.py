@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from psgd_ref.compress import GRIDS, named_grid, quantize
-from psgd_ref.core.arguments import Array
+from psgd_ref.core.arguments import Array, whole_numbers
 from psgd_ref.models import convnet, mlp
 from psgd_ref.nn import Model
 from psgd_ref.nn.functional import cross_entropy
@@ -215,7 +215,7 @@ class PSGDClassifier(ClassifierMixin, BaseEstimator):
         return full
 
     def _new_model(self, X: Array, seed: int) -> Model:
-        sizes = tuple(int(size) for size in np.ravel(self.hidden_layer_sizes))
+        sizes = whole_numbers("hidden_layer_sizes", np.ravel(self.hidden_layer_sizes).tolist(), 1)
         shape = self._image_shape()
         if shape is None:
             return mlp((self.n_features_in_, *sizes, len(self.classes_)), seed, X.dtype)

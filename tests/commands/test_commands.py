@@ -56,7 +56,10 @@ def test_data_check_and_fetch_of_a_built_in_set(capsys, tmp_path):
             ["evaluate", "{folder}", "--sparsity", "half"],
             "must be per cent in 0..100 such as 50,80,90; got 'half'",
         ),
-        (["evaluate", "{folder}", "--weights", "4"], "unrecognized arguments: --weights 4"),
+        (
+            ["evaluate", "{folder}", "--weights", "4"],
+            "unrecognized arguments: --weights 4; see psgd-ref evaluate",
+        ),
         (
             ["evaluate", "{folder}", "--split", "all"],
             "must be one of train, validation, test, none; got",

@@ -142,6 +142,7 @@ def test_ctrl_c_ends_the_command_and_its_workers_at_once(words, delay, tmp_path)
     said = [line for line in error.splitlines() if "compiling kernels" not in line]
     # A worker that is killed while it starts may have left more of its own words behind this line.
     assert said[0] == f"psgd-ref {command}: interrupted"
+    assert "leaked" not in error
 
 
 SWALLOWED = """

@@ -62,15 +62,17 @@ def test_packed_integers_are_written(folder, tmp_path, capsys):
     ("words", "message"),
     [
         (["--out", "x.tflite"], "one of .onnx, .h, .safetensors; got '.tflite'"),
-        (["--out", "x.h", "--bits", "1"], "in 2..16; got 1"),
-        (["--out", "x.h", "--bits", "12"], "at most 8 bits"),
+        (["--out", "x.h", "--bits", "1"], "in 2..8; got 1"),
+        (["--out", "x.h", "--bits", "12"], "in 2..8; got 12"),
+        (["--out", "x.safetensors", "--bits", "33"], "in 2..16; got 33"),
+        (["--out", "x.h", "--container", "int4"], "container int4 is for ONNX files; got x.h"),
         (["--out", "x.h", "--grid", "round"], "grid"),
         (["--out", "x.onnx", "--container", "int3"], "int8, int4, int2"),
         (
             ["--out", "x.onnx", "--container", "int4", "--bits", "8"],
             "at most 4 bits; got 8 bits",
         ),
-        (["--out", "x.onnx", "--bits", "12"], "at most 8 bits; got 12 bits"),
+        (["--out", "x.onnx", "--bits", "12"], "in 2..8; got 12"),
         (["--out", "x.h", "--bits", "4", "--grid", "adaptivfloat"], "table of levels"),
     ],
 )

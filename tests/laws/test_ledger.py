@@ -7,9 +7,29 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from psgd_ref.core import barrier, bounds, clustering, curvature, discretization, reparametrisation, scale
+from psgd_ref.core import (
+    FiniteTargets,
+    barrier,
+    bounds,
+    clustering,
+    curvature,
+    discretization,
+    reparametrisation,
+    scale,
+)
 from psgd_ref.core.dynamics import averaging, escape, grid_decay, invariant, noise
-from psgd_ref.laws import LEDGER, Formulas, Subject, Trial, check, ledger_table, reference, register
+from psgd_ref.laws import (
+    LEDGER,
+    Formulas,
+    Subject,
+    Trial,
+    check,
+    ledger_table,
+    reference,
+    register,
+    replay,
+)
+from psgd_ref.laws.drawing.strategies import Placed, Push, Setting
 from psgd_ref.laws.ledger import claim
 from psgd_ref.laws.methods.subject import _registered
 from tests.meta.right import PARTS
@@ -147,3 +167,13 @@ def test_anchors_exist_in_the_notebooks():
         path = ROOT / entry.notebook.split("#")[0]
         if path.exists():
             assert re.search(rf"\b{entry.id}\b", path.read_text()), f"{path.name} does not mention {entry.id}"
+
+
+def test_inputs_on_which_laws_went_wrong():
+    # A bound without digits, and a quarter of the mean gap that is a target itself.
+    ends, g = FiniteTargets(np.array([0.0, 3.1622776601683795])), np.full(6, 3.4224461340766676e-159)
+    w = np.array([0.0, 7.106668197890885, -5.354703090177542, 0.0, 1.5811388300841898, 2.9998929540131902])
+    tiny = Push(Setting(ends, 0.0, 0.31622776601683794, False), w, g, 1.0)
+    replay(reference(), "B2.remainder", push=tiny)
+    uneven = Setting(FiniteTargets(np.array([0.0, 1.0, 2.0, 12.0])), 0.0, 0.25, False)
+    replay(reference(), "C5.determinant", at=Placed(uneven, np.zeros(3)), stretch=1.0)

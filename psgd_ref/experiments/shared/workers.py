@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import active_children, parent_process, resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
-from threading import Thread
+from threading import RLock, Thread
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -77,7 +77,7 @@ def processes(count: int, threads: int = 1) -> Iterator[ProcessPoolExecutor]:
             for child in active_children():
                 if child not in others:
                     child.kill()
-            pool.shutdown(wait=False, cancel_futures=True)
+            # The pool finds its workers gone and ends all jobs itself: cancelled ones would be in its way.
             raise
 
 
@@ -131,6 +131,8 @@ def _end_with_parent() -> None:
     """A killed parent cannot tell its workers to end, and they would wait for jobs for ever."""
     # For systems without signal masks.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Its own lock would be one between processes, and Python would complain of it in a worker that is killed.
+    tqdm.set_lock(RLock())
     parent = parent_process()
     assert parent is not None
 

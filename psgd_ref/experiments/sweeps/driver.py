@@ -173,16 +173,11 @@ class _Sweep:
     def _compute(self, executor: Executor, runs: Sequence[Run], report: "_Report") -> int:
         """Send runs to the executor and write down how they end; returns how many did."""
         futures: dict[Future[Outcome | None], Run] = {}
-        try:
-            # A pool may break while runs are still being sent.
-            with suppress(BrokenExecutor):
-                for run in runs:
-                    futures[executor.submit(compute, self._job(run))] = run
-            return sum([self._collect(future, futures[future], report) for future in as_completed(futures)])
-        except BaseException:
-            for future in futures:
-                future.cancel()
-            raise
+        # A pool may break while runs are still being sent.
+        with suppress(BrokenExecutor):
+            for run in runs:
+                futures[executor.submit(compute, self._job(run))] = run
+        return sum([self._collect(future, futures[future], report) for future in as_completed(futures)])
 
     def _left(self, first_those_begun: bool) -> list[Run]:
         """Runs without a result. One that takes its worker with it must not always come first."""
