@@ -152,8 +152,7 @@ class _Writer:
         self.initializers: list[Any] = []
         self.warnings: list[str] = []
         self.widest_opset = "int8"
-        # Activations whose codes take the whole of a byte.
-        self.whole_bytes: set[str] = set()
+        self.whole_bytes: set[str] = set()  # activations whose codes take all of a byte
 
     def add(self, o: Operation) -> None:
         match o.kind:
@@ -242,10 +241,8 @@ class _Writer:
         """Codes 0 … levels in a byte; a narrower range is clipped first, since a byte holds more."""
         (x,) = o.inputs
         if o.levels < 2**8 - 1:
-            bounds = [
-                self._floats(f"{o.name}_low", np.float32(0)),
-                self._floats(f"{o.name}_high", np.float32(o.levels * o.step)),
-            ]
+            ends = {"low": 0.0, "high": o.levels * o.step}
+            bounds = [self._floats(f"{o.name}_{end}", value) for end, value in ends.items()]
             self._node("Clip", [x, *bounds], Operation("", (), f"{o.output}_clipped", f"{o.name}_clip"))
             x = f"{o.output}_clipped"
         else:
