@@ -35,8 +35,8 @@ def measure() -> dict[str, Any]:
     -------
     dict
         `kernels`: seconds of the processor for each of them, longest first, where one process compiles all.
-        `cold` and `warm`: seconds of the whole step by the clock, with the helper (`kernels.ahead`), with nothing
-        compiled and then from the cache.
+        `cold` and `warm`: seconds of the whole step by the clock, with the helper (`kernels.ahead`), nothing
+        compiled and then all in the cache.
     """
     with TemporaryDirectory() as folder, TemporaryDirectory() as other:
         alone = _first_step(folder, PSGD_REF_AHEAD="0")
