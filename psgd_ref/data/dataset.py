@@ -191,7 +191,7 @@ class Dataset:
         Parameters
         ----------
         images
-            (N, H, W, C); ValueError for other axes.
+            (N, H, W, C); ValueError for other axes, and for other channels.
 
         Returns
         -------
@@ -200,6 +200,8 @@ class Dataset:
         if np.ndim(images) != 4:
             raise ValueError(f"images must have the axes NHWC; got shape {np.shape(images)}")
         _, height, width, channels = images.shape
+        if channels != len(self.mean):
+            raise ValueError(f"images must have {len(self.mean)} channels; got shape {images.shape}")
         # A whole image as one row: with rows of C numbers only, broadcasting takes ten times as long.
         mean, std = (np.tile(each, height * width) for each in (self.mean, self.std))
         pixels = images.reshape(-1, height * width * channels).astype(np.float32)

@@ -107,7 +107,10 @@ def _archive(place: Path) -> dict[str, Part]:
             if unknown:
                 raise ValueError(f"has an unknown array {unknown[0]}; accepted are {', '.join(known)}")
     except (*DAMAGED, ValueError, zipfile.BadZipFile, MemoryError, NotImplementedError) as error:
-        raise ValueError(f"{place}: {' '.join(str(error).split()) or 'it is damaged'}") from None
+        reason = " ".join(str(error).split()) or "it is damaged"
+        if "allow_pickle" in reason:
+            reason = "it has an array of Python objects; arrays of numbers are accepted"
+        raise ValueError(f"{place}: {reason}") from None
     return found
 
 

@@ -31,7 +31,8 @@ def test_a_failure_exits_1_and_its_line_names_the_address(capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["mine"], "a subject is given as module:Name; got 'mine'"),
+        (["mine"], "a subject is given as module:Name, as it is imported"),
+        (["./mine.py:step"], "my_module:my_step); got './mine.py:step'"),
         (["no_such_module:x"], "cannot import no_such_module: ModuleNotFoundError"),
         (["tests.laws.methods:nothing"], "tests.laws.methods has no nothing; it has np"),
         (["tests.laws.methods:np"], "must be callable"),

@@ -146,3 +146,8 @@ def test_images_as_trained_are_changed_and_then_normalised():
     assert len(data.as_trained()) == len(data.train)
     own = replace(data, augment=shift)
     assert np.array_equal(own.as_trained(7, seed=3), want)
+
+
+def test_images_of_other_channels_are_not_normalised():
+    with pytest.raises(ValueError, match=r"must have 1 channels; got shape \(2, 8, 8, 3\)"):
+        load_digits().normalise(np.zeros((2, 8, 8, 3), np.uint8))

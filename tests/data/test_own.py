@@ -195,7 +195,10 @@ ARCHIVES = {
     "fractions": ({"images": GREY, "labels": LABELS / 2}, "labels must be whole numbers"),
     "one class": ({"images": GREY, "labels": 0 * LABELS}, "got 1 labels in 0..0"),
     "far away": ({"images": GREY, "labels": LABELS * 10**12}, "got 2 labels in 0..1000000000000"),
-    "objects": ({"images": GREY, "labels": LABELS.astype(object)}, "allow_pickle"),
+    "objects": (
+        {"images": GREY, "labels": LABELS.astype(object)},
+        "an array of Python objects; arrays of numbers",
+    ),
     "words": ({"images": GREY.astype(str), "labels": LABELS}, "images must be numbers"),
     "rows": ({"images": GREY.reshape(20, -1), "labels": LABELS}, "axes"),
     "none": ({"images": GREY[:0], "labels": LABELS[:0]}, "at least one image"),

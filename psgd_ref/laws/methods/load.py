@@ -20,8 +20,11 @@ def load(address: str) -> Any:
         When the address has another form, the module cannot be imported or has no such name.
     """
     module, colon, name = address.partition(":")
-    if not (colon and module and name):
-        raise ValueError(f"a subject is given as module:Name; got {address!r}")
+    if not (colon and name and all(part.isidentifier() for part in module.split("."))):
+        raise ValueError(
+            "a subject is given as module:Name, as it is imported (my_package.my_module:my_step); "
+            f"got {address!r}"
+        )
     here = str(Path.cwd())
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
