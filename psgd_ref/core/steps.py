@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from psgd_ref.core.arguments import Array, real_array, real_number, same_shape
+from psgd_ref.core.barrier import target_interval
 from psgd_ref.core.warp import Warp, check_warp
 
 
@@ -156,7 +157,9 @@ def _mirror_between_targets(w: Array, g: Array, lr: float, warp: Warp) -> Array:
     moved = np.where(np.isinf(half), grown, np.where(np.isinf(gap), beyond, across))
     # On a wall rounding may put d an ulp above half the gap; only past the outermost target is that outside.
     inside = (grown <= half) & ((d <= half) | np.isfinite(gap))
-    return np.asarray(targets.value(position) + side * np.where(inside, grown, moved))
+    # Rounding must not put it an ulp beyond the neighbouring target: from there it would go on.
+    low, high = target_interval(w, targets)
+    return np.asarray(np.clip(targets.value(position) + side * np.where(inside, grown, moved), low, high))
 
 
 def _arguments(w: npt.ArrayLike, g: npt.ArrayLike, lr: float, warp: Warp) -> tuple[Array, Array, float]:

@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from psgd_ref.core import (
     FiniteTargets,
+    UniformGrid,
     barrier,
     bounds,
     clustering,
@@ -170,10 +171,18 @@ def test_anchors_exist_in_the_notebooks():
 
 
 def test_inputs_on_which_laws_went_wrong():
-    # A bound without digits, and a quarter of the mean gap that is a target itself.
+    # A bound without digits; a quarter of the mean gap that is a target itself; a weight beyond the points
+    # that stand for a lattice; a mirror step to a neighbour that by rounding is not the target plus the gap.
     ends, g = FiniteTargets(np.array([0.0, 3.1622776601683795])), np.full(6, 3.4224461340766676e-159)
     w = np.array([0.0, 7.106668197890885, -5.354703090177542, 0.0, 1.5811388300841898, 2.9998929540131902])
     tiny = Push(Setting(ends, 0.0, 0.31622776601683794, False), w, g, 1.0)
     replay(reference(), "B2.remainder", push=tiny)
     uneven = Setting(FiniteTargets(np.array([0.0, 1.0, 2.0, 12.0])), 0.0, 0.25, False)
     replay(reference(), "C5.determinant", at=Placed(uneven, np.zeros(3)), stretch=1.0)
+    far = Placed(Setting(UniformGrid(1.0), 0.0, 1.0, False), np.array([9.0]))
+    replay(reference(), "A2.elementwise", drawn=far)
+    fine = Setting(UniformGrid(0.1, 127), 0.0, 10.0, True)
+    boxed = Placed(
+        fine, np.array([0.0, 12.708935333744067, -12.714092417685873, -0.7, 4.85, 2.4969459961032805])
+    )
+    replay(reference(), "D6.box_solution", at=boxed, seed=0, kind="mirror")

@@ -136,7 +136,8 @@ def elementwise(subject: Subject, trial: Trial, drawn: Placed) -> None:
     warp = subject.warp(setting.targets, setting.eps, setting.strength, setting.cap)
     s = subject.scale(w, setting.targets, setting.eps, setting.strength, setting.cap)
     points = setting.points
-    inside = np.abs(w) <= np.abs(points).max() + 4.5 * setting.unit
+    # Of an endless lattice there are some points here, and d is theirs up to half a gap beyond.
+    inside = np.abs(w) <= np.abs(points).max() + (0.5 if setting.endless else 4.5) * setting.unit
     d = np.abs(w[:, None] - points).min(axis=1)
     if setting.cap:
         outer = np.where(w < points[0], points[1] - points[0], points[-1] - points[-2]) / 2
