@@ -186,3 +186,6 @@ def test_inputs_on_which_laws_went_wrong():
         fine, np.array([0.0, 12.708935333744067, -12.714092417685873, -0.7, 4.85, 2.4969459961032805])
     )
     replay(reference(), "D6.box_solution", at=boxed, seed=0, kind="mirror")
+    # A gap a thousand times as wide as the next: an integral that needs many nodes.
+    wide = Setting(FiniteTargets(np.array([0.0, 31.622776601683793, 31.654399378285476])), 0.0, 0.063, True)
+    replay(reference(), "D6.divergence", at=Placed(wide, np.zeros(1)), share=1.0)

@@ -207,7 +207,7 @@ def divergence(subject: Subject, trial: Trial, at: Placed, share: float) -> None
         trial.within(found - expected, 2e-4 * (expected + size), "D_Φ = ∫ (to − x)/s dx")
 
 
-_NODES = gauss(np.array([0.0, 1.0]), 400)
+_NODES = gauss(np.array([0.0, 1.0]), 800)
 
 
 def _bregman(to: float, start: float, warp: Warp) -> float:
