@@ -97,10 +97,15 @@ def flag(name: str, value: Any) -> bool:
 
 
 def some_images(images: Array, use: str) -> None:
-    """Raise ValueError for no images, and for numbers in them that are not finite; `use` needs them."""
+    """Raise ValueError for no images, and for numbers in them that are not finite; `use` needs them.
+
+    What is no array of floats is left to the model, which refuses it.
+    """
     if len(images) == 0:
         raise ValueError(f"images must not be empty; {use} needs at least one")
-    wrong = ~np.isfinite(images) if images.dtype.kind == "f" else np.zeros(len(images), bool)
+    if not isinstance(images, np.ndarray) or images.dtype.kind != "f":
+        return
+    wrong = ~np.isfinite(images)
     if wrong.any():
         first = int(np.flatnonzero(wrong.reshape(len(images), -1).any(axis=1))[0])
         raise ValueError(f"images must be finite, or {use} would spoil the model; image {first} is not")

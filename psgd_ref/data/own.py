@@ -68,6 +68,9 @@ def load_own(place: Path) -> Dataset:
 
 def _dataset(name: str, parts: Mapping[str, Part]) -> Dataset:
     images, labels = parts["train"]
+    for part, (given, _) in parts.items():
+        if len(given) == 0 and part != "train":
+            raise ValueError(f"the {part} part must have at least one image; got none")
     held_out: dict[str, Any] = {part: parts.get(part, HELD_OUT) for part in ("validation", "test")}
     numbers = as_labels(labels)
     classes = len(np.unique(numbers))
@@ -131,9 +134,12 @@ def _idx(place: Path) -> dict[str, Part]:
 def _folder(place: Path) -> dict[str, Part]:
     """Images by class, in parts or not."""
     below = _folders(place)
-    # A part has folders, for its classes; a class of such a name has images.
-    named = {PARTS[folder.name]: folder for folder in below if folder.name in PARTS and _folders(folder)}
-    others = [folder for folder in below if folder not in named.values()]
+    # A part has folders, for its classes, or nothing yet; a class of such a name has images.
+    parts = [folder for folder in below if folder.name in PARTS and not _holds_files(folder)]
+    named = {PARTS[folder.name]: folder for folder in parts}
+    if len(named) < len(parts):
+        raise ValueError(f"{place} has both val and validation; one of them is accepted")
+    others = [folder for folder in below if folder not in parts]
     if "train" in named and others:
         names = ", ".join(folder.name for folder in others)
         raise ValueError(f"{place} has train beside {names}; parts or classes are accepted, not both")
@@ -150,6 +156,10 @@ def _folder(place: Path) -> dict[str, Part]:
         part: (np.stack([next(pixels) for _ in found]), np.array([label for _, label in found]))
         for part, found in files.items()
     }
+
+
+def _holds_files(folder: Path) -> bool:
+    return not _folders(folder) and any(folder.iterdir())
 
 
 def _folders(place: Path) -> list[Path]:

@@ -140,6 +140,16 @@ def _no_train(place):
     images(place / "test", GREY)
 
 
+def _empty_test(place):
+    images(place / "train", GREY)
+    (place / "test").mkdir()
+
+
+def _two_validations(place):
+    for part in ("train", "val", "validation"):
+        images(place / part, GREY)
+
+
 def _one_each(place):
     images(place, GREY[:3], ("ant", "cat", "dog"))
 
@@ -158,6 +168,8 @@ FOLDERS = {
     "no images": (_no_images, r"fish holds no images; .bmp, "),
     "parts and classes": (_mixed, r"train beside bird; parts or classes"),
     "no part to train on": (_no_train, "a folder of images for each of two classes or more"),
+    "an empty part": (_empty_test, "cat holds no images"),
+    "two validation parts": (_two_validations, "has both val and validation; one of them"),
     "one image each": (_one_each, r"no image of class \d is left to train on, once some are held out"),
     "a class of the test images alone": (_another_class, "has the class fish; train has cat, dog"),
 }
@@ -176,6 +188,10 @@ def test_folders_that_are_refused(tmp_path, name):
 LABELS = np.arange(20) % 2
 ARCHIVES = {
     "no labels": ({"images": GREY}, "needs the arrays images and labels; it has images"),
+    "an empty part": (
+        {"images": GREY, "labels": LABELS, "val_images": GREY[:0], "val_labels": LABELS[:0]},
+        "the validation part must have at least one image; got none",
+    ),
     "half a part": ({"images": GREY, "labels": LABELS, "test_images": GREY}, "test_images and test_labels"),
     "a slip": (
         {"images": GREY, "labels": LABELS, "tset_images": GREY},

@@ -50,6 +50,13 @@ def test_images_that_are_not_finite_are_refused_before_anything_changes(value):
     assert all(np.array_equal(before[name], buffer) for name, buffer in model.buffers.items())
 
 
+def test_images_that_are_no_array_are_refused_in_words():
+    model, images = trained_like("convnet")
+    for call in (reestimate_batch_norm, lambda m, x: calibrated(m, x, 4), lambda m, x: adaround(m, x, 3)):
+        with pytest.raises(ValueError, match=r"images must be a floating-point array, .*; got list"):
+            call(model, images.tolist())
+
+
 def test_statistics_alone_change():
     model, images = trained_like("resnet")
     w = model.w.copy()
