@@ -63,7 +63,7 @@ def _export(options: argparse.Namespace) -> int:
     kind = FORMATS[choice("the ending of --out", options.out.suffix, tuple(FORMATS))]
     if options.bits is not None:
         whole_number("bits", options.bits, 2, 16 if kind == "safetensors" else 8)
-    check_container(options.container, options.bits)
+    check_container(options.container, options.bits if kind == "onnx" else None)
     if kind != "onnx" and options.container != "int8":
         raise ValueError(f"container {options.container} is for ONNX files; got {options.out}")
     model, name = open_model(options.path, options.model, options.data)

@@ -42,7 +42,7 @@ from psgd_ref.kernels.tile import (
     tile_sum_products,
     tile_total,
 )
-from psgd_ref.kernels.weight_gradient import gradient_plan, weight_gradient
+from psgd_ref.kernels.weight_gradient import weight_gradient
 
 
 def conv2d(
@@ -87,7 +87,7 @@ def conv2d_backward(
         x = batch_norm_eval(x, *norm, None, True)
     if through is not None:
         dy = passed(dy, through)
-    if not weight_gradient(dy, x, dw, gradient_plan(x.shape, w.shape, stride, padding)):
+    if not weight_gradient(dy, x, dw, stride, padding):
         return None
     if not need_dx:
         return None, dw

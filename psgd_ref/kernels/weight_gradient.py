@@ -52,7 +52,7 @@ BAND = 128
 
 
 @dataclass(frozen=True, eq=False)
-class GradientPlan:
+class _GradientPlan:
     """How the weight gradient of a convolution is cut.
 
     tiles : for every tile its first product and the one behind its last, the first one's offset in a bordered
@@ -76,9 +76,9 @@ class GradientPlan:
 
 
 @lru_cache(maxsize=1024)
-def gradient_plan(
+def _gradient_plan(
     x_shape: tuple[int, ...], w_shape: tuple[int, ...], stride: Pair, padding: Pair
-) -> GradientPlan:
+) -> _GradientPlan:
     """The weight gradient of a convolution of images (N, H, W, C)."""
     plan = forward_plan(x_shape, w_shape, stride, padding, False)
     rows, columns, inputs, outputs = plan.taps
@@ -94,9 +94,10 @@ def gradient_plan(
         tile, tall, cuts = loose, height_width(loose)[0], few
         filled = [np.pad(products[a:b], (0, a + tall - b), mode="edge") - products[a] for a, b in cuts]
         steps = np.concatenate(filled)
-    pairs = _cut(rows, run, 2 * height_width(PAIRED)[0])
-    if 2 * outputs <= LANES and len(pairs) * height_width(PAIRED)[0] < len(cuts) * tall:
-        tile, tall, cuts, steps, side = PAIRED, height_width(PAIRED)[0], pairs, 2, 2
+    short, _ = height_width(PAIRED)
+    pairs = _cut(rows, run, 2 * short)
+    if 2 * outputs <= LANES and len(pairs) * short < len(cuts) * tall:
+        tile, tall, cuts, steps, side = PAIRED, short, pairs, 2, 2
     bands = [_union(plan.bands[a // run : (b - 1) // run + 1]) for a, b in cuts]
     tiles = [(a, b, products[a], *band) for (a, b), band in zip(cuts, bands, strict=True)]
     padded = up(outputs, block)
@@ -105,7 +106,7 @@ def gradient_plan(
     # The last tile of a line may read on beyond it; those rows of the sum are left out. A gradient that fills
     # its tiles is read where it lies.
     scratch = (stack * plan.border[0] + side * tall, stack * pixels * padded if padded != outputs else 0)
-    return GradientPlan(
+    return _GradientPlan(
         plan,
         np.array(tiles, np.intp),
         steps,
@@ -127,11 +128,12 @@ def _union(bands: Indices) -> Pair:
     return (some[:, 0].min(), some[:, 1].max()) if len(some) else (0, 0)
 
 
-def weight_gradient(dy: Array, x: Array, dw: Array, cut: GradientPlan) -> bool:
+def weight_gradient(dy: Array, x: Array, dw: Array, stride: Pair, padding: Pair) -> bool:
     """dW[i,j,c,o] = Σ over images and pixels of X[n, reads[p] + (i, j, c)] · dy[n, p, o].
 
     Returns whether all of them are finite.
     """
+    cut = _gradient_plan(x.shape, dw.shape, stride, padding)
     plan = cut.forward
     finite: bool = _weights(
         flat(dy), flat(x), flat(dw), *memory.scratch(cut.room), plan.reads, cut.tiles, cut.steps, plan.images,

@@ -41,6 +41,12 @@ def test_a_c_header_is_written(folder, tmp_path, capsys):
     assert "static void psgd_run(" in out.read_text()
 
 
+def test_safetensors_hold_more_bits_than_a_container_of_onnx(folder, tmp_path, capsys):
+    out = tmp_path / "model.safetensors"
+    status, _, _ = run(capsys, "export", folder, "--out", out, "--bits", "12")
+    assert (status, set(load_quantized(out).weight_bits.values())) == (0, {12})
+
+
 def test_packed_integers_are_written(folder, tmp_path, capsys):
     out = tmp_path / "model.safetensors"
     status, said, _ = run(capsys, "export", folder, "--out", out, *OPTIONS)

@@ -85,9 +85,11 @@ def train(
         say(f"{data!r} from {configuration.data}")
     model = model_of(configuration, data)
     plan = phases(configuration, -(-len(data.train) // configuration.batch_size))
-    _try(configuration, data, model)
+    recipe = Recipe(configuration.batch_size, configuration.label_smoothing, RECIPES[configuration.augment])
     progress = _restored(configuration, folder, model, say)
     if progress is None:
+        # A network that the images do not fit is refused before anything is written.
+        model.forward(data.normalise(data.train.images[:1]))
         progress = _first(configuration, data, model, plan[0])
         folder.mkdir(parents=True, exist_ok=True)
         write_text(record, configuration.as_toml())
@@ -97,7 +99,7 @@ def train(
         for phase in plan:
             if progress.epoch < phase.last and not stopped():
                 _enter(phase, model, progress)
-                _continue(phase, configuration, folder, data, model, progress, stopped, show_progress)
+                _continue(phase, recipe, configuration, folder, data, model, progress, stopped, show_progress)
         if stopped():
             save_checkpoint(folder, model, progress, configuration.as_dict())
     return Run(
@@ -106,12 +108,6 @@ def train(
         progress.step,
         interrupted=progress.epoch < configuration.epochs,
     )
-
-
-def _try(c: Configuration, data: Dataset, model: Model) -> None:
-    """Raise ValueError for a recipe or a network that the images do not fit, before anything is written."""
-    Recipe(c.batch_size, c.label_smoothing, RECIPES[c.augment])
-    model.forward(data.normalise(data.train.images[:1]).astype(model.w.dtype))
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -203,6 +199,7 @@ def _enter(phase: Phase, model: Model, progress: Progress) -> None:
 
 def _continue(
     phase: Phase,
+    recipe: Recipe,
     configuration: Configuration,
     folder: Path,
     data: Dataset,
@@ -213,7 +210,6 @@ def _continue(
 ) -> None:
     """Train to the end of a phase; metrics first, checkpoint second, so that no epoch lacks its line."""
     c, begun, before = configuration, perf_counter(), progress.start
-    recipe = Recipe(c.batch_size, c.label_smoothing, RECIPES[c.augment])
     for epoch in train_epochs(
         model,
         phase.optimizer,
